@@ -1,0 +1,43 @@
+import type { Checksum, ClientId, Op, ReplicaIndex } from "#replica/base/brands.ts";
+import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-message.ts";
+import type { Prepare, Request } from "#replica/wire/prepare.ts";
+
+/** Everything that can happen to a replica. Handed to `Replica.step` with the time. */
+export type Event =
+  /** The deadline that `Replica.deadlineMs` named has passed (or any later moment). */
+  | { readonly kind: "timeout" }
+  | { readonly kind: "message"; readonly message: PeerMessage }
+  /** A peer's connection closed and an immediate reconnect was refused. */
+  | { readonly kind: "peer_refused"; readonly replica: ReplicaIndex }
+  /** A client's request; answered by a reply or reject effect, or not at all when superseded. */
+  | { readonly kind: "request"; readonly request: Request; readonly viewKnown: number }
+  | { readonly kind: "prepare_durable"; readonly op: Op; readonly checksum: Checksum }
+  | {
+      readonly kind: "prepare_read";
+      readonly op: Op;
+      readonly checksum: Checksum;
+      readonly purpose: ReadPurpose;
+      readonly prepare: Prepare | null;
+    }
+  | { readonly kind: "superblock_durable"; readonly sequence: number }
+  /** Blocks that the machine asked for, in the order it named them. */
+  | { readonly kind: "blocks_loaded"; readonly op: Op; readonly blocks: readonly Uint8Array[] }
+  /** The checkpoint begun at `checkpoint.op` has all its segments durable. */
+  | { readonly kind: "checkpoint_durable"; readonly checkpoint: CheckpointDescriptor }
+  /** State of a peer's checkpoint was fetched, verified, is durable and loaded into the machine. */
+  | {
+      readonly kind: "sync_done";
+      readonly checkpoint: CheckpointDescriptor;
+      /** Encoded session table as of that checkpoint. */
+      readonly sessions: Uint8Array;
+    }
+  | { readonly kind: "sync_failed"; readonly checkpoint: CheckpointDescriptor }
+  /** Planned transfer (A8), asked by the admin port or by SIGTERM. */
+  | { readonly kind: "transfer"; readonly target: ReplicaIndex }
+  | { readonly kind: "client_gone"; readonly clientId: ClientId };
+
+/** Why a prepare is read back from disk. */
+export type ReadPurpose =
+  | { readonly kind: "commit" }
+  | { readonly kind: "pipeline" }
+  | { readonly kind: "repair"; readonly peer: ReplicaIndex };
