@@ -1,0 +1,140 @@
+import { slotsCount } from "#replica/base/limits.ts";
+import { Fields, type Checked } from "./checked.ts";
+import { hex32, hex64, pem } from "./patterns.ts";
+
+/** Paths of the admin port, with their method. */
+export const adminCalls = {
+  status: { method: "GET", path: "/v1/status" },
+  identity: { method: "POST", path: "/v1/identity" },
+  certificate: { method: "POST", path: "/v1/certificate" },
+  genesis: { method: "POST", path: "/v1/genesis" },
+  transfer: { method: "POST", path: "/v1/transfer" },
+} as const;
+
+/** Bytes of a request's body at most. */
+export const adminBodyBytesMax = 64 * 1024;
+
+/** Body of POST /v1/identity. */
+export interface IdentityRequest {
+  /** Random, 64 hex digits; the proof covers it. */
+  readonly nonce: string;
+}
+
+/** Answer of POST /v1/identity: who this volume is, provably a holder of the bootstrap secret. */
+export interface IdentityAnswer {
+  readonly replica: number;
+  readonly incarnation: string;
+  /** Ed25519, 64 hex digits. */
+  readonly publicKey: string;
+  /** PKCS #10 request (RFC 2986) of that key, PEM. */
+  readonly csr: string;
+  /** HMAC-SHA256 by the bootstrap secret over {@link identityProofText}, 64 hex digits. */
+  readonly proof: string;
+}
+
+/** Body of POST /v1/certificate. */
+export interface CertificateRequest {
+  /** PEM chain, leaf first. */
+  readonly certificate: string;
+}
+
+/** One voter of a genesis. */
+export interface GenesisMember {
+  readonly replica: number;
+  readonly incarnation: string;
+  readonly publicKey: string;
+}
+
+/** Body of POST /v1/genesis: formats the volume. The same body on all three replicas. */
+export interface GenesisRequest {
+  /** Random, 64 hex digits, one a shard for ever. */
+  readonly formationId: string;
+  /** Three, in the order of their index. */
+  readonly members: readonly GenesisMember[];
+  readonly slots: { readonly first: number; readonly count: number; readonly epoch: number };
+}
+
+/** Body of POST /v1/transfer: makes `target` the primary if the view is still `view`. */
+export interface TransferRequest {
+  readonly view: number;
+  readonly target: number;
+}
+
+/** Answer of calls that have nothing to say but that they were done. */
+export interface DoneAnswer {
+  readonly done: true;
+}
+
+/** The text that the proof of POST /v1/identity covers; UTF-8 of it goes into the HMAC. */
+export function identityProofText(facts: {
+  readonly nonce: string;
+  readonly cluster: string;
+  readonly shard: string;
+  readonly replica: number;
+  readonly publicKey: string;
+}): string {
+  return [facts.nonce, facts.cluster, facts.shard, facts.replica, facts.publicKey].join("|");
+}
+
+/** Reads the body of POST /v1/identity. */
+export function checkIdentityRequest(value: unknown): Checked<IdentityRequest> {
+  const fields = new Fields(value, ["nonce"]);
+  return fields.finish({ nonce: fields.text("nonce", hex64, "64 hex digits") });
+}
+
+/** Reads the answer of POST /v1/identity. */
+export function checkIdentityAnswer(value: unknown): Checked<IdentityAnswer> {
+  const fields = new Fields(value, ["replica", "incarnation", "publicKey", "csr", "proof"]);
+  return fields.finish({
+    replica: fields.integer("replica", 0, 2),
+    incarnation: fields.text("incarnation", hex32, "32 hex digits"),
+    publicKey: fields.text("publicKey", hex64, "64 hex digits"),
+    csr: fields.text("csr", pem, "a PEM certificate request"),
+    proof: fields.text("proof", hex64, "64 hex digits"),
+  });
+}
+
+/** Reads the body of POST /v1/certificate. */
+export function checkCertificateRequest(value: unknown): Checked<CertificateRequest> {
+  const fields = new Fields(value, ["certificate"]);
+  return fields.finish({ certificate: fields.text("certificate", pem, "a PEM chain") });
+}
+
+/** Reads the body of POST /v1/genesis. */
+export function checkGenesisRequest(value: unknown): Checked<GenesisRequest> {
+  const fields = new Fields(value, ["formationId", "members", "slots"]);
+  const slots = fields.object("slots", ["first", "count", "epoch"]);
+  const first = slots.integer("first", 0, slotsCount);
+  const count = slots.integer("count", 0, slotsCount);
+  if (first + count > slotsCount) slots.refuse("count", `reaches over slot ${slotsCount}`);
+  const list = fields.objects("members", 3, 3, ["replica", "incarnation", "publicKey"]);
+  const members = list.map((member, index) => ({
+    replica: member.integer("replica", index, index),
+    incarnation: member.text("incarnation", hex32, "32 hex digits"),
+    publicKey: member.text("publicKey", hex64, "64 hex digits"),
+  }));
+  if (new Set(members.map((member) => member.publicKey)).size !== members.length) {
+    fields.refuse("members", "must have three different keys");
+  }
+  return fields.finish({
+    formationId: fields.text("formationId", hex64, "64 hex digits"),
+    members,
+    slots: { first, count, epoch: slots.integer("epoch", 1, 2 ** 40) },
+  });
+}
+
+/** Reads the body of POST /v1/transfer. */
+export function checkTransferRequest(value: unknown): Checked<TransferRequest> {
+  const fields = new Fields(value, ["view", "target"]);
+  return fields.finish({
+    view: fields.integer("view", 0, Number.MAX_SAFE_INTEGER),
+    target: fields.integer("target", 0, 2),
+  });
+}
+
+/** Reads the answer of certificate, genesis and transfer. */
+export function checkDoneAnswer(value: unknown): Checked<DoneAnswer> {
+  const fields = new Fields(value, ["done"]);
+  if (!fields.flag("done")) fields.refuse("done", "must be true");
+  return fields.finish({ done: true });
+}
