@@ -1,0 +1,2 @@
+/** State machine of a client's side of one shard's sessions. */
+export class ShardClient {}
