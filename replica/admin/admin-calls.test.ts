@@ -2,7 +2,12 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import { checkGenesisRequest, checkIdentityRequest, checkTransferRequest } from "./admin-calls.ts";
-import { adminErrors, adminProblem, checkAdminProblem, type AdminErrorCode } from "./admin-error.ts";
+import {
+  adminErrors,
+  adminProblem,
+  checkAdminProblem,
+  type AdminErrorCode,
+} from "./admin-error.ts";
 import { checkAdminStatus, type AdminStatus } from "./admin-status.ts";
 
 const status: AdminStatus = {
@@ -49,7 +54,7 @@ test("admin: a status with an unknown member is refused", () => {
   strictEqual(checked.ok ? "accepted" : checked.sentence, "colour is not a known member.");
 });
 
-test("admin: genesis needs three members in order with three keys and slots within the space", () => {
+test("admin: genesis needs three members in order, three keys and slots in the space", () => {
   strictEqual(genesis({}), "accepted");
   strictEqual(genesis({ members: [member(0), member(1)] }), "members must be a list of 3.");
   strictEqual(

@@ -18,7 +18,11 @@ export const adminErrors = {
   method_not_allowed: { status: 405, title: "Wrong method for this call", temporary: false },
   too_large: { status: 413, title: "The request body is too large", temporary: false },
   no_identity: { status: 409, title: "The volume has no key yet", temporary: false },
-  wrong_certificate: { status: 409, title: "The certificate is not for this key", temporary: false },
+  wrong_certificate: {
+    status: 409,
+    title: "The certificate is not for this key",
+    temporary: false,
+  },
   already_formatted: { status: 409, title: "The volume is already formatted", temporary: false },
   wrong_member: { status: 409, title: "The members do not name this volume", temporary: false },
   view_moved: { status: 409, title: "The view moved since the caller decided", temporary: false },
@@ -44,7 +48,13 @@ export interface AdminProblem {
 /** The body of a refusal. */
 export function adminProblem(code: AdminErrorCode, detail: string): AdminProblem {
   const row = adminErrors[code];
-  return { type: `urn:tigerchat:admin:${code}`, title: row.title, status: row.status, code, detail };
+  return {
+    type: `urn:tigerchat:admin:${code}`,
+    title: row.title,
+    status: row.status,
+    code,
+    detail,
+  };
 }
 
 /** Reads a refusal, for callers. */

@@ -19,7 +19,12 @@ export class Fields {
   private readonly sink: Sink;
 
   /** `members`: every name that the object may have. `at`: path of the object, "" at the root. */
-  constructor(value: unknown, members: readonly string[], at = "", sink: Sink = { sentence: null }) {
+  constructor(
+    value: unknown,
+    members: readonly string[],
+    at = "",
+    sink: Sink = { sentence: null },
+  ) {
     this.at = at;
     this.sink = sink;
     const isObject = typeof value === "object" && value !== null && !Array.isArray(value);

@@ -28,7 +28,10 @@ function sample(): Record<string, unknown> {
 
 const refusals: readonly { change: Record<string, unknown>; sentence: string }[] = [
   { change: { color: 1 }, sentence: "color is not a known member." },
-  { change: { shard: "Lobby" }, sentence: "shard must be a shard's name (a-z, 0-9, -; at most 40)." },
+  {
+    change: { shard: "Lobby" },
+    sentence: "shard must be a shard's name (a-z, 0-9, -; at most 40).",
+  },
   { change: { peers: [] }, sentence: "peers must be a list of 3." },
   { change: { walSizeBytes: 2 ** 25 + 1 }, sentence: "walSizeBytes must be a multiple of 131072." },
   {
