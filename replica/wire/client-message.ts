@@ -49,7 +49,12 @@ export type RoomAnswer =
     }
   | { readonly code: "no_room" | "busy" | "not_ready" }
   /** The slot belongs to another shard. */
-  | { readonly code: "moved"; readonly slot: number; readonly shard: string; readonly epoch: number };
+  | {
+      readonly code: "moved";
+      readonly slot: number;
+      readonly shard: string;
+      readonly epoch: number;
+    };
 
 /** Frames from a replica to a client. */
 export type ServerMessage =

@@ -1,4 +1,11 @@
-import type { Checksum, Incarnation, Op, ReplicaIndex, TimestampUs, View } from "#replica/base/brands.ts";
+import type {
+  Checksum,
+  Incarnation,
+  Op,
+  ReplicaIndex,
+  TimestampUs,
+  View,
+} from "#replica/base/brands.ts";
 
 /**
  * What a prepare carries. `root`: op 0, made by genesis. `requests`: clients' batches. `noop`:
@@ -41,7 +48,10 @@ export interface Prepare {
 }
 
 /** What the maker of a prepare decides; sealing adds checksums and signature. */
-export type PrepareFields = Omit<PrepareHeader, "bodyBytes" | "bodyChecksum" | "checksum" | "signature">;
+export type PrepareFields = Omit<
+  PrepareHeader,
+  "bodyBytes" | "bodyChecksum" | "checksum" | "signature"
+>;
 
 /** Identifies a client's request inside a prepare's body. */
 export interface RequestHeader {
