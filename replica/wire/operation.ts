@@ -1,0 +1,364 @@
+import { assert } from "#replica/base/assert.ts";
+import { readU64, writeU64 } from "#replica/base/bytes.ts";
+import { messageBodyBytesMax, nameBytesMax, requestOperationsMax } from "#replica/base/limits.ts";
+import type { Result } from "#replica/base/result.ts";
+import { fail, ok } from "#replica/base/result.ts";
+import { textFromUtf8 } from "#replica/base/text.ts";
+import type { EntryType } from "./entry.ts";
+import { entryTypeFrom, entryTypeNumber, entryTypeMax } from "./entry.ts";
+
+/**
+ * What an operation asks of the machine; the number is the first byte on the wire. Numbers 3 to 63
+ * are kept for edit, redact, react, member, ban, mute, marker and settings, which travel as posts
+ * of another entry type where they need no more than a post has.
+ */
+export const operationKinds = { create_room: 1, post: 2 } as const;
+
+/** Names of the operations. */
+export type OperationKind = keyof typeof operationKinds;
+
+/** Bytes before an operation: its u32 length. */
+export const operationPrefixBytes = 4;
+/** Bytes of a post before its names and body. */
+export const postFixedBytes = 48;
+/** Bytes of a room creation before its names. */
+export const createRoomFixedBytes = 8;
+/** Bytes of one operation without its prefix at most. */
+export const operationBytesMax = postFixedBytes + 3 * nameBytesMax + messageBodyBytesMax;
+
+/** Fields of a post. Names in UTF-8. The writer copies; a caller may reuse one object. */
+export interface PostFields {
+  /** 0 to nameBytesMax bytes. */
+  tenant: Uint8Array;
+  /** 1 to nameBytesMax bytes. */
+  room: Uint8Array;
+  /** 1 to nameBytesMax bytes. */
+  sender: Uint8Array;
+  /** UUIDv7, 16 bytes: chosen by the sender, makes a retry harmless. */
+  key: Uint8Array;
+  /** Random, 16 bytes: hides the body behind its hash. */
+  salt: Uint8Array;
+  type: EntryType;
+  /** Seq of the entry that this one hangs on; 0 = none. */
+  parent: number;
+  /** 0 to messageBodyBytesMax bytes, opaque. */
+  body: Uint8Array;
+}
+
+/** Fields of a room's creation. Names in UTF-8. */
+export interface CreateRoomFields {
+  tenant: Uint8Array;
+  room: Uint8Array;
+  /** User who made it, 0 to nameBytesMax bytes. */
+  creator: Uint8Array;
+}
+
+/** Copies bytes; short strings byte by byte, which is faster than a call of `set`. */
+function copy(target: Uint8Array, offset: number, source: Uint8Array): number {
+  const { length } = source;
+  if (length > 32) target.set(source, offset);
+  else for (let i = 0; i < length; i += 1) target[offset + i] = source[i] ?? 0;
+  return offset + length;
+}
+
+/** Bytes that {@link appendPost} will write for these fields, prefix included. */
+export function postBytes(post: PostFields): number {
+  const names = post.tenant.length + post.room.length + post.sender.length;
+  return operationPrefixBytes + postFixedBytes + names + post.body.length;
+}
+
+/**
+ * Writes one post, prefix included, at `offset` of a buffer that has {@link postBytes} left;
+ * returns the offset behind it. `view` covers exactly the bytes of `bytes`. Asserts the limits.
+ *
+ * Layout behind the u32 length, little-endian: kind u8 = 2, type u8, tenant, room and sender bytes
+ * u8 each, zero u8, body bytes u16, key 16, salt 16, parent u64, then tenant, room, sender, body.
+ */
+export function appendPost(
+  view: DataView,
+  bytes: Uint8Array,
+  offset: number,
+  post: PostFields,
+): number {
+  assert(post.tenant.length <= nameBytesMax && post.room.length <= nameBytesMax, "WIR-40: name");
+  assert(post.room.length > 0 && post.sender.length > 0, "WIR-40: empty name");
+  assert(post.sender.length <= nameBytesMax, "WIR-40: sender");
+  assert(post.body.length <= messageBodyBytesMax, "WIR-40: body");
+  assert(post.key.length === 16 && post.salt.length === 16, "WIR-40: key or salt");
+  const start = offset + operationPrefixBytes;
+  bytes[start] = operationKinds.post;
+  bytes[start + 1] = entryTypeNumber(post.type);
+  bytes[start + 2] = post.tenant.length;
+  bytes[start + 3] = post.room.length;
+  bytes[start + 4] = post.sender.length;
+  bytes[start + 5] = 0;
+  view.setUint16(start + 6, post.body.length, true);
+  copy(bytes, start + 8, post.key);
+  copy(bytes, start + 24, post.salt);
+  writeU64(view, start + 40, post.parent);
+  let end = copy(bytes, start + postFixedBytes, post.tenant);
+  end = copy(bytes, end, post.room);
+  end = copy(bytes, end, post.sender);
+  end = copy(bytes, end, post.body);
+  view.setUint32(offset, end - start, true);
+  return end;
+}
+
+/** Bytes that {@link appendCreateRoom} will write for these fields, prefix included. */
+export function createRoomBytes(room: CreateRoomFields): number {
+  const names = room.tenant.length + room.room.length + room.creator.length;
+  return operationPrefixBytes + createRoomFixedBytes + names;
+}
+
+/**
+ * Writes one room creation, prefix included; returns the offset behind it. Layout behind the u32
+ * length: kind u8 = 1, zero u8, tenant, room and creator bytes u8 each, three zeros, the names.
+ */
+export function appendCreateRoom(
+  view: DataView,
+  bytes: Uint8Array,
+  offset: number,
+  room: CreateRoomFields,
+): number {
+  assert(room.tenant.length <= nameBytesMax && room.room.length <= nameBytesMax, "WIR-40: name");
+  assert(room.room.length > 0 && room.creator.length <= nameBytesMax, "WIR-40: name");
+  const start = offset + operationPrefixBytes;
+  bytes.fill(0, start, start + createRoomFixedBytes);
+  bytes[start] = operationKinds.create_room;
+  bytes[start + 2] = room.tenant.length;
+  bytes[start + 3] = room.room.length;
+  bytes[start + 4] = room.creator.length;
+  let end = copy(bytes, start + createRoomFixedBytes, room.tenant);
+  end = copy(bytes, end, room.room);
+  end = copy(bytes, end, room.creator);
+  view.setUint32(offset, end - start, true);
+  return end;
+}
+
+/** Why an operation cannot be read. */
+export type OperationFault = "truncated" | "kind" | "length" | "type" | "name" | "key" | "parent";
+
+/**
+ * Walks over the operations of one request's body in place. One reader serves many bodies; its
+ * fields describe the operation that the last {@link next} found. Never throws on hostile bytes.
+ */
+export class OperationReader {
+  /** Number of {@link operationKinds}. */
+  kind = 0;
+  /** Set when the operation found is malformed; the other fields are then meaningless. */
+  fault: OperationFault | null = null;
+  /** Offsets into the bytes given to {@link open}; lengths in bytes. */
+  tenantAt = 0;
+  tenantBytes = 0;
+  roomAt = 0;
+  roomBytes = 0;
+  /** Sender of a post, creator of a room. */
+  senderAt = 0;
+  senderBytes = 0;
+  keyAt = 0;
+  saltAt = 0;
+  bodyAt = 0;
+  bodyBytes = 0;
+  parent = 0;
+  /** Number of an entry type. */
+  type = 0;
+
+  private bytes: Uint8Array = new Uint8Array(0);
+  private view: DataView = new DataView(new ArrayBuffer(0));
+  private offset = 0;
+  private end = 0;
+
+  /** Starts over at `start` of these bytes; `view` covers exactly them; operations end at `end`. */
+  open(bytes: Uint8Array, view: DataView, start: number, end: number): void {
+    assert(start >= 0 && start <= end && end <= bytes.length, "WIR-41: range");
+    this.bytes = bytes;
+    this.view = view;
+    this.offset = start;
+    this.end = end;
+  }
+
+  /** Moves to the next operation; false at the end. A broken prefix is one last, faulty operation. */
+  next(): boolean {
+    const { offset, end } = this;
+    if (offset === end) return false;
+    this.fault = null;
+    this.kind = 0;
+    const start = offset + operationPrefixBytes;
+    const length = start <= end ? this.view.getUint32(offset, true) : 0;
+    if (length === 0 || length > end - start) {
+      this.offset = end;
+      this.fault = "truncated";
+      return true;
+    }
+    this.offset = start + length;
+    this.kind = this.bytes[start] ?? 0;
+    if (this.kind === operationKinds.post) this.fault = this.readPost(start, length);
+    else if (this.kind === operationKinds.create_room) this.fault = this.readCreate(start, length);
+    else this.fault = "kind";
+    return true;
+  }
+
+  private readPost(start: number, length: number): OperationFault | null {
+    if (length < postFixedBytes) return "length";
+    const { bytes, view } = this;
+    this.type = bytes[start + 1] ?? 0;
+    this.bodyBytes = view.getUint16(start + 6, true);
+    this.keyAt = start + 8;
+    this.saltAt = start + 24;
+    this.parent = readU64(view, start + 40);
+    const names = this.readNames(start, start + postFixedBytes);
+    this.bodyAt = names;
+    if (names + this.bodyBytes !== start + length) return "length";
+    if (this.bodyBytes > messageBodyBytesMax || bytes[start + 5] !== 0) return "length";
+    if (this.type < 1 || this.type > entryTypeMax) return "type";
+    if (Number.isNaN(this.parent)) return "parent";
+    const version = (bytes[start + 14] ?? 0) >> 4;
+    const variant = (bytes[start + 16] ?? 0) >> 6;
+    if (version !== 7 || variant !== 2) return "key";
+    return this.senderBytes === 0 || !this.namesFit() ? "name" : null;
+  }
+
+  private readCreate(start: number, length: number): OperationFault | null {
+    if (length < createRoomFixedBytes) return "length";
+    const { bytes } = this;
+    const zeros = (bytes[start + 1] ?? 0) | (bytes[start + 5] ?? 0) | (bytes[start + 6] ?? 0);
+    if ((zeros | (bytes[start + 7] ?? 0)) !== 0) return "length";
+    const names = this.readNames(start, start + createRoomFixedBytes);
+    if (names !== start + length) return "length";
+    return this.namesFit() ? null : "name";
+  }
+
+  /** Both layouts have the three lengths at the same place. */
+  private readNames(start: number, at: number): number {
+    this.tenantBytes = this.bytes[start + 2] ?? 0;
+    this.roomBytes = this.bytes[start + 3] ?? 0;
+    this.senderBytes = this.bytes[start + 4] ?? 0;
+    this.tenantAt = at;
+    this.roomAt = at + this.tenantBytes;
+    this.senderAt = this.roomAt + this.roomBytes;
+    return this.senderAt + this.senderBytes;
+  }
+
+  private namesFit(): boolean {
+    if (this.roomBytes === 0) return false;
+    if (this.tenantBytes > nameBytesMax || this.roomBytes > nameBytesMax) return false;
+    if (this.senderBytes > nameBytesMax) return false;
+    const end = this.senderAt + this.senderBytes;
+    for (let i = this.tenantAt; i < end; i += 1) {
+      if ((this.bytes[i] ?? 0) >= 0x80) return this.namesAreText();
+    }
+    return true;
+  }
+
+  private namesAreText(): boolean {
+    const { bytes, tenantAt, roomAt, senderAt } = this;
+    return (
+      textFromUtf8(bytes.subarray(tenantAt, roomAt)) !== null &&
+      textFromUtf8(bytes.subarray(roomAt, senderAt)) !== null &&
+      textFromUtf8(bytes.subarray(senderAt, senderAt + this.senderBytes)) !== null
+    );
+  }
+}
+
+/**
+ * Counts the operations of a request's body, at most requestOperationsMax, or says what is wrong
+ * with the first bad one. The server calls it once a request before the request enters the log.
+ */
+export function validateOperations(body: Uint8Array): Result<number, OperationFault | "count"> {
+  const reader = new OperationReader();
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  reader.open(body, view, 0, body.length);
+  let count = 0;
+  while (count <= requestOperationsMax && reader.next()) {
+    if (reader.fault !== null) return fail(reader.fault);
+    count += 1;
+  }
+  return count > requestOperationsMax ? fail("count") : ok(count);
+}
+
+/** What the machine answers to one operation; the number is the u16 on the wire. */
+export const resultCodes = {
+  ok: 1,
+  /** The room was there already: as good as ok; seq is its head. */
+  room_exists: 2,
+  no_room: 3,
+  /** Same room, sender and key, other content. */
+  key_mismatch: 4,
+  /** The key's own time is before the window: it may have been used and forgotten. */
+  key_too_old: 5,
+  /** The key's own time is more than five minutes ahead of log time. */
+  key_in_future: 6,
+  /** The slot belongs to another shard; seq is the slot's number. */
+  moved: 7,
+  /** A table is full; definite no, try again later. */
+  busy: 8,
+  too_large: 9,
+  bad_operation: 10,
+} as const;
+
+/** Names of the answers. */
+export type ResultCode = keyof typeof resultCodes;
+
+const resultNames = new Map<number, ResultCode>(
+  Object.entries(resultCodes).map(([name, code]) => [code, name as ResultCode]),
+);
+
+/** Bytes of one result. */
+export const resultBytes = 24;
+/** Flag of a result: the same operation was committed before, seq and time are the original's. */
+export const resultFlagDup = 1;
+
+/** One result as an object, for callers off the hot path. */
+export interface OperationResult {
+  readonly code: ResultCode;
+  readonly dup: boolean;
+  /** Epoch of the room (of the slot when moved); u32. */
+  readonly epoch: number;
+  /** Seq of the entry; head of the room for rooms; slot when moved; else 0. */
+  readonly seq: number;
+  /** Log time of the entry in microseconds, or 0. */
+  readonly timeUs: number;
+}
+
+/** Writes one result at `offset`: code u16, flags u8, zero u8, epoch u32, seq u64, time u64. */
+export function writeResult(
+  view: DataView,
+  offset: number,
+  code: number,
+  flags: number,
+  epoch: number,
+  seq: number,
+  timeUs: number,
+): void {
+  view.setUint16(offset, code, true);
+  view.setUint16(offset + 2, flags, true);
+  view.setUint32(offset + 4, epoch, true);
+  writeU64(view, offset + 8, seq);
+  writeU64(view, offset + 16, timeUs);
+}
+
+/** Number of results in a reply, or null when its length is no multiple of one. */
+export function resultsCount(reply: Uint8Array): number | null {
+  return reply.length % resultBytes === 0 ? reply.length / resultBytes : null;
+}
+
+/** Reads result `index` of a reply, or null when there is none or it is malformed. */
+export function readResult(reply: Uint8Array, index: number): OperationResult | null {
+  const offset = index * resultBytes;
+  if (index < 0 || offset + resultBytes > reply.length) return null;
+  const view = new DataView(reply.buffer, reply.byteOffset + offset, resultBytes);
+  const code = resultNames.get(view.getUint16(0, true));
+  const flags = view.getUint16(2, true);
+  const seq = readU64(view, 8);
+  const timeUs = readU64(view, 16);
+  if (code === undefined || flags > resultFlagDup) return null;
+  if (Number.isNaN(seq) || Number.isNaN(timeUs)) return null;
+  return { code, dup: flags === resultFlagDup, epoch: view.getUint32(4, true), seq, timeUs };
+}
+
+/** The entry type that a reader found; only valid when its fault is null. */
+export function operationEntryType(reader: OperationReader): EntryType {
+  const type = entryTypeFrom(reader.type);
+  assert(type !== null, "WIR-41: type");
+  return type;
+}
