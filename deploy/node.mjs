@@ -13,7 +13,9 @@ const found = names
   .map((name) => join(root, "node_modules", name, "bin", "node"))
   .find((path) => existsSync(path));
 if (found === undefined) {
-  console.error(`No pinned Node for ${platform} in node_modules. Run: npm ci (with optional packages).`);
+  console.error(
+    `No pinned Node for ${platform} in node_modules. Run: npm ci (with optional packages).`,
+  );
   process.exit(1);
 }
 const env = { ...process.env, PATH: dirname(found) + delimiter + (process.env.PATH ?? "") };
