@@ -1,0 +1,62 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { makeVolumeKey, type VolumeKey, volumeKeyFromPem } from "#replica/crypto/volume-key.ts";
+import { readText, replaceFile } from "./durable-file.ts";
+
+/** A volume whose files contradict themselves; the message is for a person. */
+export class VolumeError extends Error {
+  override readonly name = "VolumeError";
+}
+
+/** The small files of a data directory: the key, its certificate; never the log. */
+export class Volume {
+  readonly data: string;
+  private readonly keyPath: string;
+  private readonly certificatePath: string;
+
+  /** Makes the directory and `keys/` in it, readable by the owner only. */
+  constructor(data: string) {
+    this.data = data;
+    mkdirSync(join(data, "keys"), { recursive: true, mode: 0o700 });
+    this.keyPath = join(data, "keys", "replica.key");
+    this.certificatePath = join(data, "keys", "replica.crt");
+  }
+
+  /** True when genesis or a replacement has been here. */
+  get formatted(): boolean {
+    return existsSync(join(this.data, "superblock"));
+  }
+
+  /** The volume's key, or null before the first POST /v1/identity. */
+  loadKey(): VolumeKey | null {
+    const pem = readText(this.keyPath);
+    if (pem === null) return null;
+    const key = volumeKeyFromPem(pem);
+    if (key !== null) return key;
+    throw new VolumeError(
+      `${this.keyPath} holds no Ed25519 key; replace this replica's volume, do not repair the file.`,
+    );
+  }
+
+  /** Makes the key of an unformatted volume, durably. */
+  makeKey(): VolumeKey {
+    if (this.formatted) {
+      throw new VolumeError(
+        `${this.data} is formatted but ${this.keyPath} is gone; replace this replica's volume.`,
+      );
+    }
+    const key = makeVolumeKey();
+    replaceFile(this.keyPath, key.privatePem, 0o600);
+    return key;
+  }
+
+  /** The PEM chain that the operator installed last, or null. */
+  loadCertificate(): string | null {
+    return readText(this.certificatePath);
+  }
+
+  /** Installs a PEM chain, durably. */
+  saveCertificate(pem: string): void {
+    replaceFile(this.certificatePath, pem, 0o600);
+  }
+}
