@@ -35,7 +35,7 @@ export interface ControlPlaneOptions {
   readonly parts: ControlPlaneParts;
   readonly prefix: readonly string[];
   /** Called as soon as a process exists, so that a crash of the caller cannot lose it. */
-  readonly started: (daemon: Daemon) => Promise<void>;
+  readonly started: (daemon: Daemon) => void;
 }
 
 /** Starts the four processes and returns once the default namespace can take pods. Bounded to 60 s. */
@@ -56,7 +56,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     const logFile = join(parts.dir, "log", `${name}.log`);
     const daemon = await startDaemon({ name, command, args, logFile });
     daemons.push(daemon);
-    await options.started(daemon);
+    options.started(daemon);
   };
   await start("etcd", etcdFlags(parts));
   await start("kube-apiserver", apiServerFlags(parts));

@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Report } from "./build/binaries.ts";
@@ -35,13 +36,13 @@ export async function startLoopbackControlPlane(report: Report): Promise<Loopbac
   const dir = await mkdtemp(join(tmpdir(), dirPrefix));
   const daemons: Daemon[] = [];
   const owner = { pid: process.pid, startTicks: startTicksOf(process.pid) };
-  const record = (): Promise<void> => writeRecord(dir, { owner, daemons });
+  const record = (): void => writeRecord(dir, { owner, daemons });
   const stop = async (): Promise<void> => {
     await stopAll(daemons);
     await rm(dir, { recursive: true, force: true });
   };
   try {
-    await record();
+    record();
     const [etcdClient = 0, etcdPeer = 0, apiServer = 0, controllerManager = 0, scheduler = 0] =
       await freePorts(5);
     const controlPlane = await startControlPlane({
@@ -57,7 +58,7 @@ export async function startLoopbackControlPlane(report: Report): Promise<Loopbac
       },
       started: (daemon) => {
         daemons.push(daemon);
-        return record();
+        record();
       },
     });
     const stopOnce = async (): Promise<void> => {
@@ -88,8 +89,8 @@ async function stopAll(daemons: readonly Daemon[]): Promise<void> {
   for (const daemon of [...daemons].reverse()) await stopDaemon(daemon, 0);
 }
 
-function writeRecord(dir: string, record: RunRecord): Promise<void> {
-  return writeFile(join(dir, "run.json"), JSON.stringify(record));
+function writeRecord(dir: string, record: RunRecord): void {
+  writeFileSync(join(dir, "run.json"), JSON.stringify(record));
 }
 
 async function readRecord(dir: string): Promise<RunRecord | undefined> {

@@ -16,7 +16,7 @@ export function storageClass(): KubernetesObject {
     volumeBindingMode: "WaitForFirstConsumer",
     reclaimPolicy: "Retain",
     allowVolumeExpansion: true,
-  } as KubernetesObject;
+  };
 }
 
 /** One volume: a folder of one node, said to hold `size` (nothing enforces it). */
