@@ -1,0 +1,51 @@
+import type { Seq } from "#replica/base/brands.ts";
+import type { RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
+
+/** Place of one plaintext block of state on disk. */
+export interface BlockAddress {
+  readonly segment: string;
+  readonly block: number;
+}
+
+/** What a shard's machine is made of at genesis; from then on it is state, not configuration. */
+export interface MachineGenesis {
+  /** Slots that this shard owns. */
+  readonly slots: { readonly first: number; readonly count: number; readonly epoch: number };
+  /** Remembered keys: how long by log time (hours), and how many at most. */
+  readonly keys: { readonly windowHours: number; readonly max: number };
+  /** Rooms at most. */
+  readonly roomsMax: number;
+  /**
+   * 16 bytes that clients cannot guess, equal on the three replicas (the first half of the
+   * formation id): keys the hashes of the index against floods.
+   */
+  readonly seed: Uint8Array;
+}
+
+/** Options of one process; no answer of the machine depends on them. */
+export interface MachineOptions {
+  /** Bytes of entries kept in memory after they are safe on disk, at least; default 64 MiB. */
+  readonly cacheBytes?: number;
+}
+
+/** Entries of one room committed since the last drain. */
+export interface RoomFact {
+  readonly name: RoomName;
+  /** Seq of the first one. */
+  readonly seqFirst: Seq;
+  readonly count: number;
+  /** Encoded entries (replica/wire/entry.ts), ascending, each behind its u32 length. */
+  readonly entries: Uint8Array;
+}
+
+/** A read is answered at once, or after these blocks were loaded. */
+export type ReadStep =
+  | { readonly kind: "answer"; readonly answer: RoomAnswer; readonly entries: Uint8Array }
+  | { readonly kind: "load"; readonly addresses: readonly BlockAddress[] };
+
+/** A block that the host has loaded and decrypted. */
+export interface LoadedBlock {
+  readonly address: BlockAddress;
+  readonly bytes: Uint8Array;
+}
+

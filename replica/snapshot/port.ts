@@ -1,0 +1,55 @@
+import type { Checksum } from "#replica/base/brands.ts";
+
+/** SHA-256 in production, any fast digest in the simulator; equal on the replicas of a shard. */
+export type Hash = (bytes: Uint8Array) => Checksum;
+
+/** Place of one plaintext block. */
+export interface BlockAddress {
+  readonly segment: string;
+  readonly block: number;
+}
+
+/** Kinds of blocks that a machine's delta turns into, in their order within a segment. */
+export type Section = "history" | "rooms" | "keys";
+
+/**
+ * What changed between two checkpoints, frozen; the machine implements it. Reading it changes
+ * nothing but its own position; later commits are not seen.
+ */
+export interface FrozenDelta {
+  /** Op of the checkpoint. */
+  readonly op: number;
+  /** Encoded scalars of the machine as of `op`, canonical, ≤ 32 KiB: goes into the manifest. */
+  readonly state: Uint8Array;
+  /** Rows of remembered keys whose own time (milliseconds) is lower are forgotten. */
+  readonly keyFloorMs: number;
+  /**
+   * Fills `block` with the next rows of a section and returns the bytes used, 0 when the section
+   * is exhausted. Sections are read one after another, each to its end.
+   */
+  fill(section: Section, block: Uint8Array): number;
+}
+
+/** Where entries of history are in a segment; snapshot builds it, the machine asks it. */
+export interface HistorySegment {
+  readonly id: string;
+  /** Block that holds an entry, or -1 when this segment does not. */
+  locate(room: number, seq: number): number;
+}
+
+/** What a restore loads into; the machine implements it. Calls come in the order of the methods. */
+export interface RestoreSink {
+  /** Forgets everything, then takes the scalars of a manifest. */
+  restoreBegin(op: number, state: Uint8Array): void;
+  restoreRooms(block: Uint8Array): void;
+  /** Entries [seqFirst, seqFirst + count) of a room are on disk. */
+  restoreRun(room: number, seqFirst: number, count: number): void;
+  restoreKeys(block: Uint8Array): void;
+  restoreEnd(history: readonly HistorySegment[]): void;
+}
+
+/** A segment to make durable: `Storage.writeSegment(id, blocks)`. */
+export interface SegmentWrite {
+  readonly id: string;
+  readonly blocks: readonly Uint8Array[];
+}
