@@ -1,0 +1,30 @@
+// Goal: what is generated from code and committed is what the code says now.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { parse } from "yaml";
+import { validateRoomShard } from "#operator/api/validate.ts";
+import { generatedFiles } from "./generated-files.ts";
+
+const textOf = (path: string): string =>
+  readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+
+test("generate: no committed file has drifted from the code", () => {
+  for (const { path, text } of generatedFiles()) {
+    assert.equal(textOf(path), text, `${path}: run npm run generate`);
+  }
+});
+
+test("generate: no generated template holds an expression of Helm by accident", () => {
+  for (const { path, text } of generatedFiles()) {
+    const expected = path.includes("/templates/") ? 2 : 0;
+    assert.equal(text.split("{{").length - 1, expected, path);
+  }
+});
+
+test("examples: the manifest that kubectl and npm start read is valid", () => {
+  const validated = validateRoomShard(parse(textOf("deploy/examples/roomshard.yaml")));
+  assert.ok(validated.ok, validated.ok ? "" : validated.faults.join(" "));
+  assert.equal(validated.value.metadata.name, "lobby");
+  assert.equal(validated.value.spec.storage.walSize, "64Mi");
+});
