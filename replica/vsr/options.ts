@@ -1,0 +1,56 @@
+import { assert } from "#replica/base/assert.ts";
+import type { ReplicaIndex } from "#replica/base/brands.ts";
+import { pipelineMax, replicasCount } from "#replica/base/limits.ts";
+import type { RecoveredState } from "#replica/wire/storage-port.ts";
+import type { Machine, Sealer } from "./port.ts";
+
+/** Timeouts in milliseconds; related to each other by {@link checkOptions}. */
+export interface Timing {
+  /** Between two heartbeats of the primary. */
+  readonly heartbeatMs: number;
+  /** Silence of the primary after which a backup suspects it (jitter of up to 30 % comes on top). */
+  readonly suspectMs: number;
+  /** Time a view change may take before the next view is tried; doubled at every failure. */
+  readonly viewChangeMs: number;
+}
+
+/** When the primary makes a batch (performance.md 6.1). */
+export interface BatchOptions {
+  /** Least time between two batches while one is in flight, ms. */
+  readonly lingerMs: number;
+  /** Prepares in flight up to which a batch that is not full may go; 1 to pipelineMax. Default 2. */
+  readonly depth?: number;
+  /** Least time between two batches even when nothing is in flight, ms. Default 0. */
+  readonly gapMs?: number;
+}
+
+/** Everything that a {@link Replica} is given at its start. */
+export interface ReplicaOptions {
+  readonly replica: ReplicaIndex;
+  /** What the disk held, judged by storage; the machine stands at its checkpoint. */
+  readonly recovered: RecoveredState;
+  readonly machine: Machine;
+  readonly sealer: Sealer;
+  /** Chance for jitter, nonces and repair; a safe integer from 0. */
+  readonly seed: number;
+  readonly timing: Timing;
+  readonly quorum: { readonly replication: number; readonly viewChange: number };
+  readonly batch: BatchOptions;
+  /** Encoded session table of the recovered checkpoint; empty at genesis. */
+  readonly sessions: Uint8Array;
+}
+
+/** Checks the options against each other. Asserts: a wrong configuration must not start. */
+export function checkOptions(options: ReplicaOptions): void {
+  const { timing, quorum, batch } = options;
+  assert(quorum.replication + quorum.viewChange > replicasCount, "VSR-01: quorums intersect");
+  assert(quorum.replication >= 2 && quorum.replication <= replicasCount, "VSR-01: replication");
+  assert(quorum.viewChange >= 2 && quorum.viewChange <= replicasCount, "VSR-01: view change");
+  assert(timing.heartbeatMs > 0, "VSR-02: heartbeat");
+  assert(timing.suspectMs >= 2 * timing.heartbeatMs, "VSR-02: suspicion needs two heartbeats");
+  assert(timing.viewChangeMs >= timing.suspectMs, "VSR-02: view change outlasts suspicion");
+  assert(batch.lingerMs >= 0 && (batch.gapMs ?? 0) >= 0, "VSR-02: linger");
+  const depth = batch.depth ?? 2;
+  assert(depth >= 1 && depth <= pipelineMax, "VSR-02: depth");
+  assert(options.recovered.superblock.identity.replica === options.replica, "VSR-03: own volume");
+}
