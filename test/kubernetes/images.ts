@@ -26,7 +26,7 @@ export interface ImageArchive {
 }
 
 /** What the base image consists of, all from Debian, next to the pinned Node. */
-const basePackages = ["libc6", "libstdc++6", "libgcc-s1", "ca-certificates", "netbase", "base-files"];
+const basePackages = ["libc6", "libstdc++6", "libgcc-s1", "libatomic1", "ca-certificates", "netbase", "base-files"];
 const downloadTimeoutMs = 10 * 60_000;
 const buildTimeoutMs = 5 * 60_000;
 const lockTimeoutMs = 15 * 60_000;

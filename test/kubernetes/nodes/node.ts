@@ -117,13 +117,15 @@ async function makeDirs(node: NodePlan): Promise<void> {
 }
 
 async function startHolder(node: NodePlan, started: Started): Promise<Daemon> {
+  // Mounts hidden below the node's own /run would make cAdvisor lose sight of the disk.
+  const visible = "umount --recursive --lazy /run/netns";
   const own = [
     ["run", "/run"],
     ["lib", "/var/lib"],
     ["log", "/var/log"],
   ].map(([name = "", target = ""]) => `mount --bind ${join(node.dir, name)} ${target}`);
   const ready = join(node.dir, "holder.ready");
-  const script = [...own, `touch ${ready}`, "exec sleep infinity"].join(" && ");
+  const script = [visible, ...own, `touch ${ready}`, "exec sleep infinity"].join(" && ");
   const holder = await startDaemon({
     name: `holder of ${node.name}`,
     command: "nsenter",
