@@ -1,0 +1,93 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { rootFolder } from "../tidy/source.ts";
+
+const executable = "/usr/bin/chromium";
+
+/** Where screenshots of a run are kept. */
+export const screenshotsFolder = join(rootFolder, ".cache", "screenshots");
+
+/** Starts Debian's Chromium, headless, with no connection of its own to the outside. */
+export function launchChromium(): Promise<Browser> {
+  if (!existsSync(executable)) {
+    throw new Error(`${executable} is missing; install Debian's package chromium.`);
+  }
+  mkdirSync(screenshotsFolder, { recursive: true });
+  return chromium.launch({
+    executablePath: executable,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
+
+/** A person at the page. */
+export class Person {
+  readonly page: Page;
+  /** Errors that the page wrote to its console. */
+  readonly errors: string[] = [];
+
+  constructor(page: Page) {
+    this.page = page;
+    page.on("console", (message) => {
+      if (message.type() === "error") this.errors.push(message.text());
+    });
+    page.on("pageerror", (error) => this.errors.push(error.message));
+  }
+
+  /** Opens the page and logs in with a one-time code. */
+  static async enter(context: BrowserContext, url: string, code: string): Promise<Person> {
+    const person = await Person.open(context, url);
+    await person.page.getByLabel("One-time code").fill(code);
+    await person.page.getByRole("button", { name: "Enter" }).click();
+    await person.live();
+    return person;
+  }
+
+  /** Opens the page as whoever the context is logged in as. */
+  static async open(context: BrowserContext, url: string): Promise<Person> {
+    const page = await context.newPage();
+    const person = new Person(page);
+    await page.goto(url);
+    return person;
+  }
+
+  /** Waits until the page says that it is connected. */
+  async live(): Promise<void> {
+    await this.page.locator(".state.live").waitFor({ timeout: 15_000 });
+  }
+
+  /** Writes one message. */
+  async say(text: string): Promise<void> {
+    await this.page.locator("#draft").fill(text);
+    await this.page.locator("#draft").press("Enter");
+  }
+
+  /** Committed messages on the page, in its order. */
+  messages(): Promise<{ readonly seq: number; readonly body: string }[]> {
+    return this.page.locator("li.message.sent").evaluateAll((rows) =>
+      rows.map((row) => ({
+        seq: Number(row.getAttribute("data-seq")),
+        body: row.querySelector(".body")?.textContent ?? "",
+      })),
+    );
+  }
+
+  /** Waits until a text stands on the page as a committed message. */
+  async sees(text: string, limitMs = 15_000): Promise<void> {
+    const row = this.page.locator("li.message.sent .body", { hasText: text });
+    await row.first().waitFor({ timeout: limitMs });
+  }
+
+  /** Keeps a picture of the page. */
+  async photograph(name: string): Promise<void> {
+    await this.page.screenshot({ path: join(screenshotsFolder, `${name}.png`) });
+  }
+}

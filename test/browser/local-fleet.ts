@@ -1,0 +1,111 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { rootFolder } from "../tidy/source.ts";
+
+/** What `npm start -- --json` prints, as far as the tests need it. */
+export interface FleetFacts {
+  readonly page: string;
+  readonly edges: readonly string[];
+  readonly logins: readonly {
+    readonly user: string;
+    readonly name: string;
+    readonly code: string;
+  }[];
+  readonly metrics: string;
+  readonly data: string;
+  readonly apiKeyFile: string;
+  readonly shards: readonly string[];
+  readonly pids: Readonly<Record<string, number>>;
+}
+
+const startLimitMs = 30_000;
+const stopLimitMs = 30_000;
+
+/** A fleet started with the README's own command, in a temporary data directory. */
+export class LocalFleet {
+  readonly facts: FleetFacts;
+  readonly tookMs: number;
+  private readonly child: ChildProcess;
+  private readonly folder: string;
+
+  private constructor(child: ChildProcess, folder: string, facts: FleetFacts, tookMs: number) {
+    this.child = child;
+    this.folder = folder;
+    this.facts = facts;
+    this.tookMs = tookMs;
+  }
+
+  /** Starts `npm start -- --json --port 0 --data DIR` and waits for its one line. */
+  static async start(args: readonly string[] = []): Promise<LocalFleet> {
+    const folder = mkdtempSync(join(tmpdir(), "tigerchat-fleet-"));
+    const startedMs = performance.now();
+    const command = ["deploy/node.mjs", "deploy/local/main.ts", "--json", "--port", "0"];
+    const child = spawn(process.execPath, [...command, "--data", join(folder, "data"), ...args], {
+      cwd: rootFolder,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const line = await firstLine(child);
+    const facts = JSON.parse(line) as FleetFacts;
+    return new LocalFleet(child, folder, facts, performance.now() - startedMs);
+  }
+
+  /** Which replica leads, by its own metric; waits up to `limitMs` for exactly one. */
+  async primary(limitMs = 10_000): Promise<string> {
+    const deadline = performance.now() + limitMs;
+    while (performance.now() < deadline) {
+      const text = await (await fetch(this.facts.metrics)).text();
+      const leading = [...text.matchAll(/^tigerchat_shard_is_leader\{([^}]*)\} 1$/gm)].map(
+        (match) => /instance="([^"]+)"/.exec(match[1] ?? "")?.[1] ?? "",
+      );
+      const [only] = leading;
+      if (leading.length === 1 && only !== undefined) return only;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    throw new Error(`No single primary within ${limitMs} ms.`);
+  }
+
+  /** Process number of a child by name now; children that were restarted have a new one. */
+  pidOf(name: string): number {
+    const pid = this.facts.pids[name];
+    if (pid === undefined) throw new Error(`There is no process ${name}.`);
+    return pid;
+  }
+
+  /** Ctrl-C, then checks that it ends by itself; removes the data. */
+  async stop(): Promise<number | null> {
+    const code = await new Promise<number | null>((resolve) => {
+      const timer = setTimeout(() => this.child.kill("SIGKILL"), stopLimitMs);
+      this.child.once("exit", (exitCode) => {
+        clearTimeout(timer);
+        resolve(exitCode);
+      });
+      this.child.kill("SIGINT");
+    });
+    rmSync(this.folder, { recursive: true, force: true });
+    return code;
+  }
+}
+
+function firstLine(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let output = "";
+    let errors = "";
+    const timer = setTimeout(() => child.kill("SIGKILL"), startLimitMs);
+    child.stderr?.on("data", (chunk: Buffer) => {
+      errors = (errors + chunk.toString()).slice(-20_000);
+    });
+    child.once("exit", (code) => {
+      clearTimeout(timer);
+      reject(new Error(`npm start ended with ${code} before it was ready:\n${output}${errors}`));
+    });
+    child.stdout?.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      const end = output.indexOf("\n");
+      if (end === -1) return;
+      clearTimeout(timer);
+      resolve(output.slice(0, end));
+    });
+  });
+}
