@@ -24,11 +24,12 @@ export class TokenBucket {
   take(count: number, nowMs: number): number {
     assert(count <= this.rate.burst, "EDL-02: a take fits the bucket");
     this.fill(nowMs);
-    if (this.tokens >= count) {
-      this.tokens -= count;
+    // Fractions of a token add up inexactly: a billionth is forgiven, so that a wait as told fits.
+    if (this.tokens >= count - 1e-9) {
+      this.tokens = Math.max(0, this.tokens - count);
       return 0;
     }
-    return Math.max(1, Math.ceil(((count - this.tokens) / this.rate.perS) * 1000));
+    return Math.max(1, Math.ceil(((count - this.tokens) / this.rate.perS) * 1000 - 1e-6));
   }
 
   /** True when nothing has been taken lately: forgetting this bucket changes nothing. */
