@@ -22,7 +22,7 @@ export interface AdminCredentials {
   readonly ca: string;
 }
 
-/** What an admin call came to. `unreachable`: nothing is known; the others are the replica's word. */
+/** What an admin call came to. `unreachable`: nothing is known; the rest is the replica's word. */
 export type AdminOutcome<T> =
   | { readonly kind: "ok"; readonly value: T }
   | { readonly kind: "refused"; readonly code: string; readonly detail: string }
