@@ -1,0 +1,13 @@
+# One replica of a shard: one bundled file on a Node image without shell or package manager.
+# Build the bundle first: node deploy/node.mjs deploy/images/bundle.ts replica
+ARG BASE_IMAGE=gcr.io/distroless/nodejs24-debian12:nonroot
+FROM ${BASE_IMAGE}
+COPY --chown=0:0 --chmod=0444 dist/replica.js /app/replica.js
+WORKDIR /app
+USER 65532:65532
+# WAL writes share libuv's threads with DNS and key loading; the default of four delays them.
+ENV NODE_ENV=production UV_THREADPOOL_SIZE=16
+# Where distroless has Node, then where others have it.
+ENV PATH=/nodejs/bin:/usr/local/bin:/usr/bin:/bin
+EXPOSE 7101 7102 7103 7104
+ENTRYPOINT ["node", "--disable-proto=throw", "/app/replica.js"]

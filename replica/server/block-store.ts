@@ -1,0 +1,122 @@
+import { assert } from "#replica/base/assert.ts";
+import type { Checksum } from "#replica/base/brands.ts";
+import type { BlockAddress, Hash } from "#replica/snapshot/port.ts";
+import type { Storage } from "#replica/wire/storage-port.ts";
+
+/** Blocks under repair at most; more wait until one is done. */
+export const repairsMax = 64;
+/** From asking a peer for a block to asking the other one, ms. */
+export const repairRetryMs = 100;
+
+/** One damaged block that a peer is asked for. */
+interface Repair {
+  readonly address: BlockAddress;
+  readonly digest: Checksum;
+  readonly waiting: ((bytes: Uint8Array) => void)[];
+  retryAtMs: number;
+  /** Turns from one peer to the other at every try. */
+  tries: number;
+}
+
+/** What the store needs of its host. */
+export interface BlockStorePorts {
+  readonly storage: Storage;
+  readonly hash: Hash;
+  readonly nowMs: () => number;
+  /** Digest that a block must have, or null when no live segment has it. */
+  readonly digestOf: (address: BlockAddress) => Checksum | null;
+  /** Asks a peer (0 or 1: which of the two) for a block. */
+  readonly ask: (peer: number, address: BlockAddress) => void;
+  readonly alarm: (what: string) => void;
+}
+
+function keyOf(segment: string, block: number): string {
+  return `${segment}/${block}`;
+}
+
+/** Reads blocks of state; a damaged one is fetched from a peer, repaired in place, and given. */
+export class BlockStore {
+  private readonly ports: BlockStorePorts;
+  private readonly repairs = new Map<string, Repair>();
+  /** Blocks repaired since the start. */
+  repairedCount = 0;
+
+  /** Does nothing until asked. */
+  constructor(ports: BlockStorePorts) {
+    this.ports = ports;
+  }
+
+  /** Blocks under repair now. */
+  get repairsCount(): number {
+    return this.repairs.size;
+  }
+
+  /** When {@link tick} is wanted, ms; Infinity = never. */
+  get deadlineMs(): number {
+    let deadline = Number.POSITIVE_INFINITY;
+    for (const repair of this.repairs.values()) deadline = Math.min(deadline, repair.retryAtMs);
+    return deadline;
+  }
+
+  /** All blocks in the order of `addresses`, however long a repair takes. `done` comes later. */
+  load(addresses: readonly BlockAddress[], done: (blocks: readonly Uint8Array[]) => void): void {
+    assert(addresses.length > 0, "SRV-02: a load names blocks");
+    const blocks = new Array<Uint8Array | null>(addresses.length).fill(null);
+    let left = addresses.length;
+    addresses.forEach((address, index) => {
+      const give = (bytes: Uint8Array): void => {
+        blocks[index] = bytes;
+        left -= 1;
+        if (left === 0) done(blocks.filter((block) => block !== null));
+      };
+      this.ports.storage.readBlock(address.segment, address.block, (bytes) => {
+        if (bytes === null) this.repair(address, give);
+        else give(bytes);
+      });
+    });
+  }
+
+  /** A chunk from a peer; true when it was a block under repair. */
+  receive(segment: string, block: number, bytes: Uint8Array): boolean {
+    const key = keyOf(segment, block);
+    const repair = this.repairs.get(key);
+    if (repair === undefined) return false;
+    if (this.ports.hash(bytes) !== repair.digest) return true;
+    this.repairs.delete(key);
+    const kept = bytes.slice();
+    this.ports.storage.repairBlock(segment, block, kept, () => {
+      this.repairedCount += 1;
+      for (const give of repair.waiting) give(kept);
+    });
+    return true;
+  }
+
+  /** Asks again for what did not come. */
+  tick(nowMs: number): void {
+    for (const repair of this.repairs.values()) {
+      if (nowMs >= repair.retryAtMs) this.ask(repair, nowMs);
+    }
+  }
+
+  private repair(address: BlockAddress, give: (bytes: Uint8Array) => void): void {
+    const key = keyOf(address.segment, address.block);
+    const known = this.repairs.get(key);
+    if (known !== undefined) {
+      known.waiting.push(give);
+      return;
+    }
+    const digest = this.ports.digestOf(address);
+    assert(digest !== null, "SRV-02: blocks that are read belong to a live segment");
+    assert(this.repairs.size < repairsMax, "SRV-03: repairs are bounded by what asks for them");
+    const repair: Repair = { address, digest, waiting: [give], retryAtMs: 0, tries: 0 };
+    this.repairs.set(key, repair);
+    this.ports.alarm(`block ${key} is damaged; asking a peer for it`);
+    this.ask(repair, this.ports.nowMs());
+  }
+
+  private ask(repair: Repair, nowMs: number): void {
+    repair.retryAtMs = nowMs + repairRetryMs;
+    this.ports.ask(repair.tries % 2, repair.address);
+    repair.tries += 1;
+  }
+}

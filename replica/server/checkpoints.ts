@@ -1,0 +1,164 @@
+import { assert } from "#replica/base/assert.ts";
+import type { Checksum, Op } from "#replica/base/brands.ts";
+import type { ChatMachine } from "#replica/machine/chat-machine.ts";
+import { CheckpointWriter } from "#replica/snapshot/checkpoint-writer.ts";
+import { type Manifest, manifestSegmentId, manifestWrite } from "#replica/snapshot/manifest.ts";
+import type { BlockAddress, Hash } from "#replica/snapshot/port.ts";
+import type { SegmentIndex } from "#replica/snapshot/segment-index.ts";
+import type { Effect } from "#replica/vsr/effect.ts";
+import type { Sealer } from "#replica/vsr/port.ts";
+import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
+import type { Storage } from "#replica/wire/storage-port.ts";
+import type { BlockStore } from "./block-store.ts";
+
+type WriteCheckpoint = Extract<Effect, { kind: "write_checkpoint" }>;
+
+/** Bytes of one slice of checkpoint work: about 0.3 ms. */
+export const sliceBytes = 64 * 1024;
+/** Garbage stays this long after a peer last fetched a chunk, so that its sync can finish. */
+export const garbageHoldMs = 10_000;
+
+/** What checkpoints need of their host. */
+export interface CheckpointsPorts {
+  readonly machine: ChatMachine;
+  readonly storage: Storage;
+  readonly hash: Hash;
+  readonly sealer: Sealer;
+  readonly blocks: () => BlockStore;
+  readonly durable: (checkpoint: CheckpointDescriptor) => void;
+  /** There is work again for {@link Checkpoints.work}. */
+  readonly wake: () => void;
+}
+
+/**
+ * Writes checkpoints in bounded slices and merges segments at leisure; the only user of
+ * CheckpointWriter. One instance a restored state: state sync starts a new one.
+ */
+export class Checkpoints {
+  private readonly ports: CheckpointsPorts;
+  private readonly writer: CheckpointWriter;
+  private readonly begun = new Map<number, WriteCheckpoint>();
+  private readonly garbage: string[] = [];
+  /** Garbage of the state that a sync replaced, until the superblock names the new one. */
+  private replaced: readonly string[];
+  private retired = false;
+  /** Op whose manifest is on disk and will be garbage after the next installation. */
+  private manifestOp: Op;
+  private readonly baseOp: Op;
+  /** True while the next slice would do something. */
+  workWanted = true;
+
+  /**
+   * `manifest` and `segments`: what the Restorer gave. `replaced`: segments that go once this
+   * state's checkpoint is installed.
+   */
+  constructor(
+    ports: CheckpointsPorts,
+    manifest: Manifest,
+    segments: readonly SegmentIndex[],
+    replaced: readonly string[],
+  ) {
+    this.ports = ports;
+    this.writer = new CheckpointWriter({ hash: ports.hash, manifest, segments });
+    this.manifestOp = manifest.op;
+    this.baseOp = manifest.op;
+    this.replaced = replaced;
+  }
+
+  /** True while a checkpoint, not only a merge, is being written. */
+  get urgent(): boolean {
+    return this.writer.urgent;
+  }
+
+  /** Segments that wait for their removal. */
+  get garbageCount(): number {
+    return this.garbage.length;
+  }
+
+  /** Digest of a block of a live segment, or null. */
+  blockDigest(address: BlockAddress): Checksum | null {
+    return this.writer.blockDigest(address);
+  }
+
+  /** Begins the checkpoint that the machine has just frozen. */
+  begin(effect: WriteCheckpoint): void {
+    this.begun.set(effect.op, effect);
+    this.writer.begin(this.ports.machine.frozen(effect.op), effect.sessions);
+    this.workWanted = true;
+  }
+
+  /** One slice. Afterwards {@link workWanted} says whether another is wanted. */
+  work(): void {
+    const step = this.writer.step(sliceBytes);
+    switch (step.kind) {
+      case "idle":
+      case "waiting":
+        this.workWanted = false;
+        return;
+      case "more":
+        return;
+      case "write":
+        this.ports.storage.writeSegment(step.segment.id, step.segment.blocks, () => {
+          this.writer.written(step.segment.id);
+          this.resume();
+        });
+        return;
+      case "read":
+        this.ports.blocks().load(step.addresses, (blocks) => {
+          this.writer.loaded(blocks);
+          this.resume();
+        });
+        return;
+      case "ready":
+        this.writeManifest(step.op, step.root, step.manifest);
+        return;
+      default:
+        step satisfies never;
+    }
+  }
+
+  /** The superblock names this checkpoint: older segments may go, the delta leaves memory. */
+  installed(checkpoint: CheckpointDescriptor): void {
+    this.garbage.push(...this.replaced);
+    this.replaced = [];
+    if (checkpoint.op === this.baseOp) return;
+    const installed = this.writer.installed(checkpoint.op);
+    this.ports.machine.release(checkpoint.op, installed.history);
+    this.garbage.push(...installed.garbage);
+    if (this.manifestOp > 0) this.garbage.push(manifestSegmentId(this.manifestOp));
+    this.manifestOp = checkpoint.op;
+    this.resume();
+  }
+
+  /** State sync has replaced the state: what is still being written here no longer counts. */
+  retire(): void {
+    this.retired = true;
+    this.workWanted = false;
+  }
+
+  /** Removes what nothing refers to; called when no peer is fetching. */
+  collect(): void {
+    if (this.garbage.length === 0) return;
+    this.ports.storage.removeSegments(this.garbage.splice(0), () => undefined);
+  }
+
+  private resume(): void {
+    if (this.retired) return;
+    this.workWanted = true;
+    this.ports.wake();
+  }
+
+  private writeManifest(op: Op, root: Checksum, manifest: Uint8Array): void {
+    const begun = this.begun.get(op);
+    assert(begun !== undefined, "SRV-04: a finished checkpoint was begun here");
+    this.begun.delete(op);
+    const { parentId, opChecksum } = begun;
+    const segment = manifestWrite(op, manifest);
+    const id = this.ports.sealer.checkpointId(root, parentId, op, opChecksum);
+    this.ports.storage.writeSegment(segment.id, segment.blocks, () => {
+      if (this.retired) return;
+      const manifestBytes = manifest.length;
+      this.ports.durable({ id, parentId, op, opChecksum, root, manifestBytes });
+    });
+  }
+}

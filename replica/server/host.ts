@@ -1,0 +1,434 @@
+import { assert } from "#replica/base/assert.ts";
+import { type Op, type ReplicaIndex, replicaFrom, type View } from "#replica/base/brands.ts";
+import type { ChatMachine } from "#replica/machine/chat-machine.ts";
+import type { BlockAddress, Hash } from "#replica/snapshot/port.ts";
+import type { Effect } from "#replica/vsr/effect.ts";
+import type { Event } from "#replica/vsr/event.ts";
+import type { BatchOptions, Timing } from "#replica/vsr/options.ts";
+import type { Sealer } from "#replica/vsr/port.ts";
+import { Replica } from "#replica/vsr/replica.ts";
+import type { ClientMessage, ServerMessage } from "#replica/wire/client-message.ts";
+import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-message.ts";
+import type { RecoveredState, Storage } from "#replica/wire/storage-port.ts";
+import { BlockStore } from "./block-store.ts";
+import { Checkpoints, garbageHoldMs } from "./checkpoints.ts";
+import { ChunkSource } from "./chunk-source.ts";
+import { ClientDesk } from "./client-desk.ts";
+import { type Restored, restoreMachine } from "./restore-machine.ts";
+import { StateSync } from "./state-sync.ts";
+
+/** The world of a host: what differs between production and the simulator. */
+export interface HostPorts {
+  /** Monotonic, may be fractional. */
+  readonly nowMs: () => number;
+  /** Wall clock, integer microseconds. */
+  readonly wallUs: () => number;
+  /** To a peer; may silently fail. */
+  readonly send: (to: ReplicaIndex, message: PeerMessage) => void;
+  /** To a client's connection; may silently fail. */
+  readonly toClient: (connection: number, message: ServerMessage) => void;
+  /** `deadlineMs` or `workWanted` may have changed. */
+  readonly wake: () => void;
+  /** Status, view or primary may have changed. */
+  readonly status: () => void;
+  readonly alarm: (what: string) => void;
+  /** The process must end; nothing is called after it. */
+  readonly stop: (why: string) => void;
+  /** A latency in milliseconds, for metrics. */
+  readonly observe: (what: "wal_write" | "commit", ms: number) => void;
+}
+
+/** What a host is made of. */
+export interface HostOptions {
+  readonly replica: ReplicaIndex;
+  readonly recovered: RecoveredState;
+  readonly storage: Storage;
+  /** Fresh: the restore fills it. */
+  readonly machine: ChatMachine;
+  /** Manifest of op 0 (`genesisManifest(ChatMachine.genesisState(genesis))`). */
+  readonly genesisManifest: Uint8Array;
+  readonly hash: Hash;
+  readonly sealer: Sealer;
+  readonly seed: number;
+  readonly timing: Timing;
+  readonly quorum: { readonly replication: number; readonly viewChange: number };
+  readonly batch: BatchOptions;
+  readonly ports: HostPorts;
+}
+
+/** Counters since the start, for metrics. */
+export interface HostCounts {
+  prepares: number;
+  checkpoints: number;
+  viewChanges: number;
+  alarms: number;
+}
+
+/** WAL writes and commits that are timed at once at most. */
+const timedMax = 64;
+
+/**
+ * A whole replica but for its sockets, files and clocks: consensus, machine, storage, checkpoints,
+ * state sync, clients. Synchronous and deterministic; the simulator runs this very class.
+ */
+export class Host {
+  readonly counts: HostCounts = { prepares: 0, checkpoints: 0, viewChanges: 0, alarms: 0 };
+  readonly replica: Replica;
+  readonly clients: ClientDesk;
+  readonly blocks: BlockStore;
+  private readonly options: HostOptions;
+  private readonly ports: HostPorts;
+  private readonly source: ChunkSource;
+  private readonly sync: StateSync;
+  private checkpoints: Checkpoints;
+  private installed: CheckpointDescriptor;
+  /** Views of superblocks that are durable; frames of ours never name a higher one. */
+  private viewDurable: View;
+  private restoring = false;
+  private stopped = false;
+  private viewSeen: View;
+  private readonly writeStartMs = new Map<Op, number>();
+
+  /** The machine stands at the recovered checkpoint; use {@link openHost}. */
+  constructor(options: HostOptions, restored: Extract<Restored, { ok: true }>) {
+    const { superblock } = options.recovered;
+    this.options = options;
+    this.ports = options.ports;
+    this.installed = superblock.checkpoint;
+    this.viewDurable = superblock.view;
+    this.viewSeen = superblock.view;
+    this.blocks = this.makeBlockStore();
+    this.clients = this.makeClientDesk();
+    this.source = new ChunkSource(options.storage, options.genesisManifest);
+    this.source.add(superblock.checkpoint);
+    this.checkpoints = this.makeCheckpoints(restored, []);
+    this.sync = this.makeStateSync(restored);
+    const { replica, recovered, machine, sealer, seed, timing, quorum, batch } = options;
+    const { sessions } = restored;
+    const core = { replica, recovered, machine, sealer, seed, timing, quorum, batch, sessions };
+    this.replica = new Replica(core);
+  }
+
+  /** Opens the log; call once, when the ports work. */
+  start(): void {
+    this.step({ kind: "timeout" });
+  }
+
+  /** When {@link onTimer} is wanted, monotonic ms; Infinity = never. */
+  get deadlineMs(): number {
+    const { replica, sync, blocks } = this;
+    const wanted = Math.min(replica.deadlineMs, sync.deadlineMs, blocks.deadlineMs);
+    return Math.min(wanted, this.collectAtMs);
+  }
+
+  /** True while {@link work} has something to do. */
+  get workWanted(): boolean {
+    return this.checkpoints.workWanted && !this.restoring;
+  }
+
+  /** True while checkpoint work should not wait for idle moments. */
+  get workUrgent(): boolean {
+    return this.checkpoints.urgent;
+  }
+
+  /** True while a peer's checkpoint is fetched or loaded. */
+  get syncing(): boolean {
+    return this.sync.active || this.restoring;
+  }
+
+  /** The deadline has passed. */
+  onTimer(): void {
+    const nowMs = this.ports.nowMs();
+    this.sync.tick(nowMs);
+    this.blocks.tick(nowMs);
+    if (nowMs >= this.collectAtMs) this.checkpoints.collect();
+    if (nowMs >= this.replica.deadlineMs) this.step({ kind: "timeout" });
+    else this.ports.wake();
+  }
+
+  /** One bounded slice of checkpoint work, about 0.3 ms. */
+  work(): void {
+    if (this.stopped || !this.workWanted) return;
+    this.checkpoints.work();
+  }
+
+  /** An authenticated, decoded frame of a peer. */
+  onPeerMessage(message: PeerMessage): void {
+    if (message.kind === "get_chunk") {
+      this.source.serve(message, this.ports.nowMs(), (checkpointId, segment, block, bytes) => {
+        const chunk = { kind: "chunk", checkpointId, segment, block, bytes } as const;
+        this.ports.send(message.from, { ...this.envelope(), ...chunk });
+      });
+      return;
+    }
+    if (message.kind === "chunk") {
+      const { checkpointId, segment, block, bytes } = message;
+      if (!this.blocks.receive(segment, block, bytes)) {
+        this.sync.receive(checkpointId, segment, block, bytes);
+      }
+      this.ports.wake();
+      return;
+    }
+    this.step({ kind: "message", message });
+  }
+
+  /** A peer's connection closed and an immediate reconnect was refused. */
+  onPeerRefused(replica: ReplicaIndex): void {
+    this.step({ kind: "peer_refused", replica });
+  }
+
+  /** Asks for a planned transfer of the primary (A8). */
+  transfer(target: ReplicaIndex): void {
+    this.step({ kind: "transfer", target });
+  }
+
+  /** A frame of a client's connection; false: close it. */
+  onClientMessage(connection: number, message: ClientMessage): boolean {
+    return this.clients.onMessage(connection, message);
+  }
+
+  /** A client's connection closed. */
+  onClientGone(connection: number): void {
+    this.clients.onGone(connection);
+  }
+
+  /** When garbage may go: a while after a peer last fetched a chunk. */
+  private get collectAtMs(): number {
+    if (this.checkpoints.garbageCount === 0) return Number.POSITIVE_INFINITY;
+    return Math.max(0, this.source.lastAskedMs + garbageHoldMs);
+  }
+
+  private step(event: Event): void {
+    if (this.stopped) return;
+    this.replica.step(event, this.ports.nowMs(), this.ports.wallUs());
+    for (const effect of this.replica.drain()) {
+      if (this.stopped) return;
+      this.execute(effect);
+    }
+    this.ports.wake();
+  }
+
+  private execute(effect: Effect): void {
+    switch (effect.kind) {
+      case "send":
+        this.ports.send(effect.to, effect.message);
+        return;
+      case "write_prepare":
+        this.writePrepare(effect);
+        return;
+      case "read_prepare":
+        this.readPrepare(effect);
+        return;
+      case "write_superblock":
+        this.writeSuperblock(effect);
+        return;
+      case "load_blocks":
+        this.blocks.load(effect.addresses, (blocks) => {
+          this.step({ kind: "blocks_loaded", op: effect.op, blocks });
+        });
+        return;
+      case "reply":
+        this.clients.reply(effect);
+        return;
+      case "reject":
+        this.clients.reject(effect);
+        return;
+      case "committed":
+        this.committed(effect.op);
+        return;
+      case "write_checkpoint":
+        this.checkpoints.begin(effect);
+        return;
+      case "checkpoint_installed":
+        this.installed = effect.checkpoint;
+        this.checkpoints.installed(effect.checkpoint);
+        return;
+      case "sync":
+        this.sync.begin(effect.target, effect.source);
+        return;
+      case "status":
+        this.statusChanged();
+        return;
+      case "alarm":
+        this.alarm(effect.what);
+        return;
+      case "stop":
+        this.stopped = true;
+        this.ports.stop(effect.why);
+        return;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  private writePrepare(effect: Extract<Effect, { kind: "write_prepare" }>): void {
+    const { op, checksum } = effect.prepare.header;
+    const startMs = this.ports.nowMs();
+    if (this.writeStartMs.size < timedMax) this.writeStartMs.set(op, startMs);
+    this.options.storage.writePrepare(effect.prepare, () => {
+      this.ports.observe("wal_write", this.ports.nowMs() - startMs);
+      this.step({ kind: "prepare_durable", op, checksum });
+    });
+  }
+
+  private readPrepare(effect: Extract<Effect, { kind: "read_prepare" }>): void {
+    const { op, checksum, purpose } = effect;
+    this.options.storage.readPrepare(op, checksum, (prepare) => {
+      this.step({ kind: "prepare_read", op, checksum, purpose, prepare });
+    });
+  }
+
+  private writeSuperblock(effect: Extract<Effect, { kind: "write_superblock" }>): void {
+    const { sequence, view } = effect.state;
+    this.options.storage.writeSuperblock(effect.state, () => {
+      if (view > this.viewDurable) this.viewDurable = view;
+      this.step({ kind: "superblock_durable", sequence });
+    });
+  }
+
+  private committed(op: Op): void {
+    this.counts.prepares += 1;
+    const startMs = this.writeStartMs.get(op);
+    if (startMs !== undefined) {
+      this.ports.observe("commit", this.ports.nowMs() - startMs);
+      this.writeStartMs.delete(op);
+    } else if (this.writeStartMs.size >= timedMax) this.writeStartMs.clear();
+    this.clients.pushFacts();
+  }
+
+  private statusChanged(): void {
+    if (this.replica.view !== this.viewSeen) {
+      this.viewSeen = this.replica.view;
+      this.counts.viewChanges += 1;
+      this.writeStartMs.clear();
+    }
+    this.clients.announceView();
+    this.ports.status();
+  }
+
+  private alarm(what: string): void {
+    this.counts.alarms += 1;
+    this.ports.alarm(what);
+  }
+
+  private envelope(): {
+    readonly from: ReplicaIndex;
+    readonly incarnation: HostOptions["recovered"]["superblock"]["identity"]["incarnation"];
+    readonly view: View;
+  } {
+    const { incarnation } = this.options.recovered.superblock.identity;
+    return { from: this.options.replica, incarnation, view: this.viewDurable };
+  }
+
+  private askChunk(to: ReplicaIndex, id: CheckpointDescriptor["id"], address: BlockAddress): void {
+    const { segment, block } = address;
+    const ask = { kind: "get_chunk", checkpointId: id, segment, block } as const;
+    this.ports.send(to, { ...this.envelope(), ...ask });
+  }
+
+  private makeBlockStore(): BlockStore {
+    const { storage, hash, replica } = this.options;
+    return new BlockStore({
+      storage,
+      hash,
+      nowMs: this.ports.nowMs,
+      digestOf: (address) => this.checkpoints.blockDigest(address),
+      ask: (peer, address) => {
+        this.askChunk(replicaFrom((replica + 1 + peer) % 3), this.installed.id, address);
+      },
+      alarm: (what) => this.alarm(what),
+    });
+  }
+
+  private makeClientDesk(): ClientDesk {
+    return new ClientDesk({
+      machine: this.options.machine,
+      blocks: () => this.blocks,
+      step: (event) => this.step(event),
+      send: this.ports.toClient,
+      view: () => {
+        const { view, primary, status } = this.replica;
+        return { kind: "view", view, primary, normal: status === "normal" };
+      },
+      readable: () => !this.restoring,
+      emptyChecksum: this.options.hash(new Uint8Array(0)),
+    });
+  }
+
+  private makeCheckpoints(
+    restored: Extract<Restored, { ok: true }>,
+    garbage: readonly string[],
+  ): Checkpoints {
+    const { machine, storage, hash, sealer } = this.options;
+    const ports = {
+      machine,
+      storage,
+      hash,
+      sealer,
+      blocks: () => this.blocks,
+      durable: (checkpoint: CheckpointDescriptor) => {
+        this.counts.checkpoints += 1;
+        this.source.add(checkpoint);
+        this.step({ kind: "checkpoint_durable", checkpoint });
+      },
+      wake: this.ports.wake,
+    };
+    return new Checkpoints(ports, restored.manifest, restored.segments, garbage);
+  }
+
+  private makeStateSync(restored: Extract<Restored, { ok: true }>): StateSync {
+    const { storage, hash } = this.options;
+    const ports = {
+      storage,
+      hash,
+      nowMs: this.ports.nowMs,
+      ask: (to: ReplicaIndex, target: CheckpointDescriptor, address: BlockAddress) => {
+        this.askChunk(to, target.id, address);
+      },
+      complete: (target: CheckpointDescriptor, garbage: readonly string[]) => {
+        this.restoreTarget(target, garbage);
+      },
+      failed: (checkpoint: CheckpointDescriptor) => this.step({ kind: "sync_failed", checkpoint }),
+      wake: this.ports.wake,
+    };
+    return new StateSync(ports, restored.manifest);
+  }
+
+  /** Everything of a peer's checkpoint is durable here: the machine becomes that state. */
+  private restoreTarget(target: CheckpointDescriptor, garbage: readonly string[]): void {
+    assert(!this.restoring, "SRV-06: one restore at a time");
+    this.restoring = true;
+    restoreMachine({ ...this.restoreOptions(), checkpoint: target }, (restored) => {
+      if (!restored.ok) {
+        this.stopped = true;
+        this.ports.stop(restored.message);
+        return;
+      }
+      this.restoring = false;
+      this.checkpoints.retire();
+      this.checkpoints = this.makeCheckpoints(restored, garbage);
+      this.installed = target;
+      this.source.add(target);
+      this.step({ kind: "sync_done", checkpoint: target, sessions: restored.sessions });
+    });
+  }
+
+  private restoreOptions() {
+    const { storage, hash, genesisManifest, machine } = this.options;
+    return { storage, hash, genesisManifest, sink: machine };
+  }
+}
+
+/** Brings the machine to the recovered checkpoint and makes the host. `done` is called once. */
+export function openHost(
+  options: HostOptions,
+  done: (opened: { readonly ok: true; readonly host: Host } | (Restored & { ok: false })) => void,
+): void {
+  const { storage, hash, genesisManifest, machine, recovered } = options;
+  const { checkpoint } = recovered.superblock;
+  const restore = { storage, hash, genesisManifest, checkpoint, sink: machine };
+  restoreMachine(restore, (restored) => {
+    if (restored.ok) done({ ok: true, host: new Host(options, restored) });
+    else done(restored);
+  });
+}

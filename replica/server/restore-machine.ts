@@ -1,0 +1,119 @@
+import { bytesConcat } from "#replica/base/bytes.ts";
+import {
+  decodeManifest,
+  type Manifest,
+  manifestBlocksCount,
+  manifestRoot,
+  manifestSegmentId,
+} from "#replica/snapshot/manifest.ts";
+import type { BlockAddress, Hash, RestoreSink } from "#replica/snapshot/port.ts";
+import { Restorer } from "#replica/snapshot/restorer.ts";
+import type { SegmentIndex } from "#replica/snapshot/segment-index.ts";
+import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
+import type { Storage } from "#replica/wire/storage-port.ts";
+
+/** What is loaded, from where, into what. */
+export interface RestoreOptions {
+  readonly storage: Storage;
+  readonly hash: Hash;
+  readonly checkpoint: CheckpointDescriptor;
+  /** Manifest of op 0, which no disk holds: it follows from genesis. */
+  readonly genesisManifest: Uint8Array;
+  readonly sink: RestoreSink;
+}
+
+/** A machine that stands at its checkpoint, or why it does not. */
+export type Restored =
+  | {
+      readonly ok: true;
+      readonly manifest: Manifest;
+      readonly segments: readonly SegmentIndex[];
+      /** Encoded session table. */
+      readonly sessions: Uint8Array;
+    }
+  /** `message`: a sentence for a person. */
+  | { readonly ok: false; readonly message: string };
+
+type Blocks = readonly (Uint8Array | null)[];
+
+function readAll(
+  storage: Storage,
+  addresses: readonly BlockAddress[],
+  done: (blocks: Blocks) => void,
+): void {
+  const blocks = new Array<Uint8Array | null>(addresses.length).fill(null);
+  let left = addresses.length;
+  addresses.forEach((address, index) => {
+    storage.readBlock(address.segment, address.block, (bytes) => {
+      blocks[index] = bytes;
+      left -= 1;
+      if (left === 0) done(blocks);
+    });
+  });
+}
+
+function manifestAddresses(checkpoint: CheckpointDescriptor): readonly BlockAddress[] {
+  const segment = manifestSegmentId(checkpoint.op);
+  const count = manifestBlocksCount(checkpoint.manifestBytes);
+  return Array.from({ length: count }, (_, block) => ({ segment, block }));
+}
+
+/** Loads the blocks of a checkpoint into a machine, a few at a time. */
+function restoreFrom(
+  options: RestoreOptions,
+  manifest: Manifest,
+  done: (restored: Restored) => void,
+): void {
+  const { hash, sink, storage } = options;
+  const restorer = new Restorer({ hash, manifest, sink });
+  const turn = (): void => {
+    const step = restorer.next();
+    if (step.kind === "done") {
+      done({ ok: true, manifest, segments: step.segments, sessions: step.sessions });
+      return;
+    }
+    readAll(storage, step.addresses, (blocks) => {
+      const damage = restorer.give(blocks)[0];
+      if (damage === undefined) turn();
+      else done({ ok: false, message: damagedSentence(damage.address) });
+    });
+  };
+  turn();
+}
+
+function damagedSentence(address: BlockAddress): string {
+  const place = `block ${address.block} of segments/${address.segment}`;
+  return `The checkpoint is damaged at ${place}; replace this replica's volume.`;
+}
+
+/** Brings the machine to the state of a checkpoint that is on this disk. `done` is called once. */
+export function restoreMachine(options: RestoreOptions, done: (restored: Restored) => void): void {
+  const { checkpoint, hash } = options;
+  const use = (bytes: Uint8Array): void => {
+    if (manifestRoot(bytes, hash) !== checkpoint.root) {
+      const message =
+        checkpoint.op === 0
+          ? "The configuration's keys differ from those of genesis; restore keys.windowHours and keys.max."
+          : damagedSentence({ segment: manifestSegmentId(checkpoint.op), block: 0 });
+      done({ ok: false, message });
+      return;
+    }
+    const manifest = decodeManifest(bytes);
+    if (manifest.ok) restoreFrom(options, manifest.value, done);
+    else
+      done({ ok: false, message: `This version cannot read the checkpoint: ${manifest.reason}.` });
+  };
+  if (checkpoint.op === 0) {
+    use(options.genesisManifest);
+    return;
+  }
+  readAll(options.storage, manifestAddresses(checkpoint), (blocks) => {
+    const whole = blocks.filter((block) => block !== null);
+    if (whole.length === blocks.length) use(bytesConcat(whole));
+    else
+      done({
+        ok: false,
+        message: damagedSentence({ segment: manifestSegmentId(checkpoint.op), block: 0 }),
+      });
+  });
+}

@@ -1,0 +1,154 @@
+import { assert } from "#replica/base/assert.ts";
+import type { ReplicaIndex } from "#replica/base/brands.ts";
+import type { Manifest } from "#replica/snapshot/manifest.ts";
+import { manifestSegmentId } from "#replica/snapshot/manifest.ts";
+import type { BlockAddress, Hash } from "#replica/snapshot/port.ts";
+import { SyncSession } from "#replica/snapshot/sync-session.ts";
+import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
+import type { Storage } from "#replica/wire/storage-port.ts";
+
+/** Chunks asked for and not answered at most: about 1 MiB, so that the log keeps its share. */
+export const chunksInFlightMax = 16;
+/** Without an answer for this long, chunks are asked for again, ms. */
+export const chunkRetryMs = 200;
+/** Without any progress for this long the sync fails and consensus names another, ms. */
+export const syncPatienceMs = 10_000;
+
+/** What state sync needs of its host. */
+export interface StateSyncPorts {
+  readonly storage: Storage;
+  readonly hash: Hash;
+  readonly nowMs: () => number;
+  readonly ask: (source: ReplicaIndex, target: CheckpointDescriptor, address: BlockAddress) => void;
+  /** Everything of the target is durable here. `garbage`: segments that it does not name. */
+  readonly complete: (target: CheckpointDescriptor, garbage: readonly string[]) => void;
+  readonly failed: (target: CheckpointDescriptor) => void;
+  readonly wake: () => void;
+}
+
+/** One fetching of a peer's checkpoint, as far as it got. */
+interface Fetch {
+  readonly target: CheckpointDescriptor;
+  readonly session: SyncSession;
+  source: ReplicaIndex;
+  retryAtMs: number;
+  progressAtMs: number;
+  fetched: number;
+}
+
+/** Fetches checkpoints from peers; what one sync made durable, the next one does not fetch again. */
+export class StateSync {
+  private readonly ports: StateSyncPorts;
+  /** Durable here: segments of the own checkpoint and those written by syncs. */
+  private local: Manifest;
+  private fetch: Fetch | null = null;
+  private readonly written = new Set<string>();
+
+  /** `local`: manifest of this disk's checkpoint. */
+  constructor(ports: StateSyncPorts, local: Manifest) {
+    this.ports = ports;
+    this.local = local;
+  }
+
+  /** True while a checkpoint is being fetched. */
+  get active(): boolean {
+    return this.fetch !== null;
+  }
+
+  /** Blocks fetched and left of the sync under way, or null. */
+  get progress(): { readonly fetched: number; readonly left: number } | null {
+    return this.fetch?.session.progress ?? null;
+  }
+
+  /** When {@link tick} is wanted, ms; Infinity = never. */
+  get deadlineMs(): number {
+    return this.fetch?.retryAtMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Effect sync: a new target replaces the old one; the same target may name another source. */
+  begin(target: CheckpointDescriptor, source: ReplicaIndex): void {
+    const nowMs = this.ports.nowMs();
+    if (this.fetch !== null && this.fetch.target.id === target.id) {
+      this.fetch.source = source;
+    } else {
+      this.keepWritten();
+      const session = new SyncSession({ hash: this.ports.hash, target, local: this.local });
+      this.fetch = { target, session, source, retryAtMs: 0, progressAtMs: nowMs, fetched: 0 };
+    }
+    this.pump(nowMs);
+  }
+
+  /** A chunk came from a peer. */
+  receive(checkpointId: string, segment: string, block: number, bytes: Uint8Array): void {
+    const fetch = this.fetch;
+    if (fetch === null || fetch.target.id !== checkpointId) return;
+    if (fetch.session.receive(segment, block, bytes.slice()) !== "ok") return;
+    const nowMs = this.ports.nowMs();
+    fetch.progressAtMs = nowMs;
+    this.write(fetch);
+    this.pump(nowMs);
+  }
+
+  /** Asks again, or gives up. */
+  tick(nowMs: number): void {
+    const fetch = this.fetch;
+    if (fetch === null || nowMs < fetch.retryAtMs) return;
+    if (nowMs - fetch.progressAtMs >= syncPatienceMs) {
+      this.keepWritten();
+      this.fetch = null;
+      this.ports.failed(fetch.target);
+      return;
+    }
+    fetch.session.forgetAsked();
+    this.pump(nowMs);
+  }
+
+  private pump(nowMs: number): void {
+    const fetch = this.fetch;
+    if (fetch === null) return;
+    fetch.retryAtMs = nowMs + chunkRetryMs;
+    for (const address of fetch.session.wants(chunksInFlightMax)) {
+      this.ports.ask(fetch.source, fetch.target, address);
+    }
+    this.finish(fetch);
+  }
+
+  private write(fetch: Fetch): void {
+    for (const segment of fetch.session.takeWrites()) {
+      this.ports.storage.writeSegment(segment.id, segment.blocks, () => {
+        fetch.session.written(segment.id);
+        this.written.add(segment.id);
+        if (this.fetch === fetch) this.pump(this.ports.nowMs());
+        this.ports.wake();
+      });
+    }
+  }
+
+  private finish(fetch: Fetch): void {
+    if (!fetch.session.complete || this.fetch !== fetch) return;
+    const { manifest } = fetch.session;
+    assert(manifest !== null, "SRV-05: a complete sync has its manifest");
+    const kept = new Set(manifest.segments.map((segment) => segment.id));
+    kept.add(manifestSegmentId(manifest.op));
+    const here = [...this.local.segments.map((segment) => segment.id), ...this.written];
+    if (this.local.op > 0) here.push(manifestSegmentId(this.local.op));
+    this.fetch = null;
+    this.local = manifest;
+    this.written.clear();
+    this.ports.complete(
+      fetch.target,
+      [...new Set(here)].filter((id) => !kept.has(id)),
+    );
+  }
+
+  /** Segments that an unfinished sync has made durable count as local for the next one. */
+  private keepWritten(): void {
+    const manifest = this.fetch?.session.manifest;
+    if (manifest === undefined || manifest === null) return;
+    const known = new Set(this.local.segments.map((segment) => segment.id));
+    const more = manifest.segments.filter(
+      (segment) => this.written.has(segment.id) && !known.has(segment.id),
+    );
+    this.local = { ...this.local, segments: [...this.local.segments, ...more] };
+  }
+}
