@@ -1,0 +1,167 @@
+import type { GenesisMember } from "#replica/admin/admin-calls.ts";
+import type { AdminStatus } from "#replica/admin/admin-status.ts";
+import { AdminClient, type AdminOutcome } from "#operator/pki/admin-client.ts";
+import { replicaUri } from "#operator/pki/identity.ts";
+import { proofHolds, randomHex } from "#operator/pki/proof.ts";
+import { readFileSync } from "node:fs";
+import type { FleetIdentity, ShardPlan } from "./fleet-files.ts";
+import { slotsOf } from "./fleet-files.ts";
+import { Refusal } from "./refusal.ts";
+
+const pollMs = 25;
+
+/** Milliseconds that a shard may take from its processes' start to a serving primary. */
+const formationLimitMs = 60_000;
+
+/** A shard whose processes were started. */
+export interface StartedShard extends ShardPlan {
+  /** By replica: file with the last sentence of a process that gave up. */
+  readonly lastWords: readonly string[];
+}
+
+interface Volume {
+  readonly client: AdminClient;
+  readonly status: AdminStatus;
+  readonly member: GenesisMember;
+}
+
+/**
+ * Brings one shard into service: certifies the key of each volume, performs the genesis if all
+ * three are unformatted, and waits for a primary with two voters. A shard of which only some
+ * volumes are formatted is refused: a lost disk is replaced, never formatted anew.
+ */
+export async function formShard(
+  cluster: string,
+  plan: StartedShard,
+  identity: FleetIdentity,
+  nowMs: number,
+): Promise<void> {
+  const deadlineMs = performance.now() + formationLimitMs;
+  const shard = plan.manifest.metadata.name;
+  const volumes = await Promise.all(
+    plan.places.map((_, replica) =>
+      certifyVolume({ cluster, plan, identity, nowMs, replica, deadlineMs }),
+    ),
+  );
+  const bare = volumes.filter((volume) => volume.status.state === "unformatted");
+  if (bare.length === volumes.length) await performGenesis(plan, volumes);
+  else if (bare.length > 0) {
+    const names = bare.map((volume) => `${shard}-${volume.status.replica}`).join(" and ");
+    throw new Refusal(
+      `The data of ${names} is missing while other replicas of ${shard} have theirs; ` +
+        "restore it from a backup.",
+    );
+  }
+  await waitForPrimary(shard, volumes, deadlineMs);
+}
+
+async function certifyVolume(facts: {
+  readonly cluster: string;
+  readonly plan: StartedShard;
+  readonly identity: FleetIdentity;
+  readonly nowMs: number;
+  readonly replica: number;
+  readonly deadlineMs: number;
+}): Promise<Volume> {
+  const { cluster, plan, identity, replica } = facts;
+  const shard = plan.manifest.metadata.name;
+  const uri = replicaUri(cluster, shard, replica);
+  const place = plan.places[replica];
+  const target = { host: place?.host ?? "", port: place?.adminPort ?? 0, identity: uri };
+  const client = new AdminClient(target, identity.operator);
+  const name = `${shard}-${replica}`;
+  const ask = () => client.statusUnproven();
+  const status = await untilReachable(name, plan.lastWords[replica] ?? "", ask, facts.deadlineMs);
+  const nonce = randomHex(32);
+  const answer = require(name, await client.identity({ nonce }));
+  const asked = { bootstrap: plan.bootstrap, nonce, cluster, shard, replica };
+  if (!proofHolds(answer, asked)) {
+    throw new Refusal(`${name} does not hold the bootstrap secret of ${shard}.`);
+  }
+  const { authority } = identity;
+  const certified = await authority.certify(answer.csr, answer.publicKey, uri, facts.nowMs);
+  if (!certified.ok)
+    throw new Refusal(`${name} asked for a wrong certificate: ${certified.reason}.`);
+  const certificate = certified.value + authority.certificatePem;
+  require(name, await client.certify({ certificate }));
+  const { incarnation, publicKey } = answer;
+  return { client, status, member: { replica, incarnation, publicKey } };
+}
+
+async function performGenesis(plan: ShardPlan, volumes: readonly Volume[]): Promise<void> {
+  const body = {
+    formationId: randomHex(32),
+    members: volumes.map((volume) => volume.member),
+    slots: { ...slotsOf(plan.manifest), epoch: 1 },
+  };
+  const done = volumes.map(async ({ client, status }) =>
+    require(`${status.shard}-${status.replica}`, await client.genesis(body)),
+  );
+  await Promise.all(done);
+}
+
+async function waitForPrimary(
+  shard: string,
+  volumes: readonly Volume[],
+  deadlineMs: number,
+): Promise<void> {
+  let last = "";
+  while (performance.now() < deadlineMs) {
+    const answers = await Promise.all(volumes.map((volume) => volume.client.status()));
+    const statuses = answers.flatMap((answer) => (answer.kind === "ok" ? [answer.value] : []));
+    const serving = statuses.filter((status) => status.state === "normal" && status.voting);
+    const leads = serving.some((status) => status.primary === status.replica);
+    if (leads && serving.length >= 2) return;
+    last = answers.map(describe).join("; ");
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+  throw new Refusal(`Shard ${shard} has no primary after ${formationLimitMs / 1000} s: ${last}.`);
+}
+
+function describe(outcome: AdminOutcome<AdminStatus>): string {
+  switch (outcome.kind) {
+    case "ok": {
+      const { replica, state, message } = outcome.value;
+      return `${replica} is ${state}${message === "" ? "" : ` (${message})`}`;
+    }
+    case "refused":
+      return outcome.detail;
+    case "unreachable":
+      return outcome.why;
+  }
+}
+
+async function untilReachable(
+  name: string,
+  lastWordsFile: string,
+  ask: () => Promise<AdminOutcome<AdminStatus>>,
+  deadlineMs: number,
+): Promise<AdminStatus> {
+  for (;;) {
+    const outcome = await ask();
+    if (outcome.kind === "ok") return outcome.value;
+    const lastWords = textOf(lastWordsFile);
+    if (lastWords !== "") throw new Refusal(`${name} does not start: ${lastWords}`);
+    if (performance.now() > deadlineMs) throw new Refusal(`${name}: ${describe(outcome)}`);
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch {
+    return "";
+  }
+}
+
+function require<T>(name: string, outcome: AdminOutcome<T>): T {
+  switch (outcome.kind) {
+    case "ok":
+      return outcome.value;
+    case "refused":
+      throw new Refusal(`${name} refuses: ${outcome.detail}`);
+    case "unreachable":
+      throw new Refusal(`${name} cannot be reached: ${outcome.why}`);
+  }
+}
