@@ -1,7 +1,9 @@
 import { Agent, request } from "node:https";
 import type { Credentials } from "./authority.ts";
 
-/** An answer of the API server: HTTP status and decoded body (the text itself when it is no JSON). */
+/**
+ * An answer of the API server: HTTP status and decoded body (the text itself when it is no JSON).
+ */
 export interface ApiAnswer {
   readonly status: number;
   readonly body: unknown;

@@ -17,7 +17,9 @@ export interface Credentials {
   readonly key: string;
 }
 
-/** Who a certificate is for. Kubernetes reads the common name as user, the organizations as groups. */
+/**
+ * Who a certificate is for. Kubernetes reads the common name as user, the organizations as groups.
+ */
 export interface CertificateRequest {
   readonly commonName: string;
   readonly organizations?: readonly string[];
@@ -86,7 +88,10 @@ function generateKeys(): Promise<CryptoKeyPair> {
 }
 
 async function privatePem(keys: CryptoKeyPair): Promise<string> {
-  return PemConverter.encode(await crypto.subtle.exportKey("pkcs8", keys.privateKey), "PRIVATE KEY");
+  return PemConverter.encode(
+    await crypto.subtle.exportKey("pkcs8", keys.privateKey),
+    "PRIVATE KEY",
+  );
 }
 
 function subjectOf(request: CertificateRequest): Array<Record<string, string[]>> {

@@ -11,7 +11,9 @@ import { waitFor } from "./process/wait.ts";
 
 /** What is left of a cluster on this machine. */
 export interface Remains {
-  /** Every process of ours: recorded, in one of our network namespaces, or in one of our cgroups. */
+  /**
+   * Every process of ours: recorded, in one of our network namespaces, or in one of our cgroups.
+   */
   readonly pids: readonly number[];
   readonly netns: readonly string[];
   readonly links: readonly string[];
@@ -56,7 +58,9 @@ export function isClean(remains: Remains): boolean {
   return planCleanup(remains).length === 0;
 }
 
-/** Removes whatever is left of a cluster, of this run or of a crashed one. Needs no record of it. */
+/**
+ * Removes whatever is left of a cluster, of this run or of a crashed one. Needs no record of it.
+ */
 export async function removeCluster(): Promise<void> {
   for (const step of planCleanup(await findRemains())) await take(step);
   const left = await findRemains();

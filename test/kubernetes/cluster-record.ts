@@ -5,7 +5,10 @@ import { clusterDir } from "./nodes/topology.ts";
 import type { Daemon } from "./process/daemon.ts";
 import { isRunning } from "./process/daemon.ts";
 
-/** What the running cluster writes down, for status, for down, and for whoever cleans up after a crash. */
+/**
+ * What the running cluster writes down, for status, for down, and for whoever cleans up after a
+ * crash.
+ */
 export interface ClusterRecord {
   /** Whoever started it and will stop it; null once `cluster up` has handed it to a person. */
   readonly owner: Pick<Daemon, "pid" | "startTicks"> | null;
@@ -39,7 +42,10 @@ export async function readClusterRecord(): Promise<ClusterRecord | undefined> {
   }
 }
 
-/** Writes the record in one step, so that no reader ever sees half of it, and no other writer comes between. */
+/**
+ * Writes the record in one step, so that no reader ever sees half of it, and no other writer comes
+ * between.
+ */
 export function writeClusterRecord(record: ClusterRecord): void {
   mkdirSync(clusterDir, { recursive: true });
   const unfinished = `${recordFile()}.new`;

@@ -34,7 +34,10 @@ import { startTicksOf } from "./process/daemon.ts";
 import { waitFor } from "./process/wait.ts";
 import { localVolume, storageClass } from "./storage.ts";
 
-/** A running cluster of three nodes. Its API server, pods, services and node ports answer from this host. */
+/**
+ * A running cluster of three nodes. Its API server, pods, services and node ports answer from this
+ * host.
+ */
 export interface Cluster {
   readonly binaries: Binaries;
   readonly controlPlane: ControlPlane;
@@ -165,7 +168,10 @@ async function assemble(
         await Promise.all(nodePlans.map((node) => importImage(node, file)));
       }
     },
-    keep: ledger.disown,
+    keep() {
+      controlPlane.api.close();
+      ledger.disown();
+    },
     async stop() {
       controlPlane.api.close();
       await removeCluster();
@@ -173,7 +179,9 @@ async function assemble(
   };
 }
 
-/** Like Promise.all, but fails only once nothing is under way any more: cleaning up must come last. */
+/**
+ * Like Promise.all, but fails only once nothing is under way any more: cleaning up must come last.
+ */
 async function allSettled<T extends readonly unknown[]>(
   work: readonly [...{ [K in keyof T]: Promise<T[K]> }],
 ): Promise<T> {
@@ -227,7 +235,9 @@ async function waitForDns(controlPlane: ControlPlane, agents: readonly Daemon[])
 }
 
 function isReady(node: unknown): boolean {
-  const found = node as { status?: { conditions?: { type: string; status: string }[] } } | undefined;
+  const found = node as
+    | { status?: { conditions?: { type: string; status: string }[] } }
+    | undefined;
   const conditions = found?.status?.conditions ?? [];
   return conditions.some((each) => each.type === "Ready" && each.status === "True");
 }

@@ -4,7 +4,10 @@ import { join } from "node:path";
 /** Files hashed at most in one go: a context larger than that is a mistake. */
 const filesMax = 5_000;
 
-/** Hex SHA-256 over texts and over the names and contents of files and folders below `dir`, in the given order. */
+/**
+ * Hex SHA-256 over texts and over the names and contents of files and folders below `dir`, in the
+ * given order.
+ */
 export async function contentHash(
   texts: readonly string[],
   dir = "",
@@ -14,7 +17,8 @@ export async function contentHash(
   let files = 0;
   const add = async (path: string, shown: string): Promise<void> => {
     if ((await stat(path)).isDirectory()) {
-      for (const name of (await readdir(path)).sort()) await add(join(path, name), `${shown}/${name}`);
+      for (const name of (await readdir(path)).sort())
+        await add(join(path, name), `${shown}/${name}`);
       return;
     }
     files += 1;

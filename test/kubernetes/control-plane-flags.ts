@@ -13,13 +13,18 @@ export interface ControlPlanePorts {
 export interface ControlPlaneParts {
   /** Holds certificates, etcd's data, logs. */
   readonly dir: string;
-  /** Address of the API server; etcd and the rest stay on 127.0.0.1 of the same network namespace. */
+  /**
+   * Address of the API server; etcd and the rest stay on 127.0.0.1 of the same network namespace.
+   */
   readonly address: string;
   readonly ports: ControlPlanePorts;
   /** CIDR of ClusterIPs, and the first address in it (the service "kubernetes"). */
   readonly serviceRange: string;
   readonly serviceAddress: string;
-  /** False where no node agent runs and the test plays it: then nobody judges a node by its heartbeats. */
+  /**
+   * False where no node agent runs and the test plays it: then nobody judges a node by its
+   * heartbeats.
+   */
   readonly realNodes: boolean;
 }
 
@@ -40,7 +45,10 @@ export function etcdFlags(parts: ControlPlaneParts): string[] {
   ];
 }
 
-/** Flags of the API server: RBAC, node authorizer, ServiceAccount admission, everything as in production. */
+/**
+ * Flags of the API server: RBAC, node authorizer, ServiceAccount admission, everything as in
+ * production.
+ */
 export function apiServerFlags(parts: ControlPlaneParts): string[] {
   const pki = (name: string): string => join(parts.dir, "pki", name);
   return [
@@ -48,7 +56,8 @@ export function apiServerFlags(parts: ControlPlaneParts): string[] {
     `--bind-address=${parts.address}`,
     `--advertise-address=${parts.address}`,
     `--secure-port=${parts.ports.apiServer}`,
-    // A loopback address must not stand in an endpoint, so nothing writes the service's endpoints there.
+    // A loopback address must not stand in an endpoint, so nothing writes the service's endpoints
+    // there.
     `--endpoint-reconciler-type=${parts.realNodes ? "lease" : "none"}`,
     `--tls-cert-file=${pki("apiserver.crt")}`,
     `--tls-private-key-file=${pki("apiserver.key")}`,

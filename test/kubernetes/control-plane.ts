@@ -29,7 +29,9 @@ export interface ControlPlane {
   writeKubeconfig(file: string, user: string, organizations: readonly string[]): Promise<void>;
 }
 
-/** How to start one: where its files lie, and what stands before each command (a network namespace). */
+/**
+ * How to start one: where its files lie, and what stands before each command (a network namespace).
+ */
 export interface ControlPlaneOptions {
   readonly binaries: Binaries;
   readonly parts: ControlPlaneParts;
@@ -38,7 +40,9 @@ export interface ControlPlaneOptions {
   readonly started: (daemon: Daemon) => void;
 }
 
-/** Starts the four processes and returns once the default namespace can take pods. Bounded to 60 s. */
+/**
+ * Starts the four processes and returns once the default namespace can take pods. Bounded to 60 s.
+ */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { parts } = options;
   const server = `https://${parts.address}:${parts.ports.apiServer}`;

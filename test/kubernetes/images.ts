@@ -1,5 +1,15 @@
 import { existsSync } from "node:fs";
-import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { Report } from "./build/binaries.ts";
@@ -26,14 +36,24 @@ export interface ImageArchive {
 }
 
 /** What the base image consists of, all from Debian, next to the pinned Node. */
-const basePackages = ["libc6", "libstdc++6", "libgcc-s1", "libatomic1", "ca-certificates", "netbase", "base-files"];
+const basePackages = [
+  "libc6",
+  "libstdc++6",
+  "libgcc-s1",
+  "libatomic1",
+  "ca-certificates",
+  "netbase",
+  "base-files",
+];
 const downloadTimeoutMs = 10 * 60_000;
 const buildTimeoutMs = 5 * 60_000;
 const lockTimeoutMs = 15 * 60_000;
 
 /**
- * Makes the image that stands in for the distroless default of `ARG BASE_IMAGE`: Debian's libraries and
- * Node at /usr/local/bin/node, nothing else. Returns the name to build with. Cached by its ingredients.
+ * Makes the image that stands in for the distroless default of `ARG BASE_IMAGE`: Debian's libraries
+ * and
+ * Node at /usr/local/bin/node, nothing else. Returns the name to build with. Cached by its
+ * ingredients.
  */
 export function ensureBaseImage(report: Report): Promise<string> {
   return withLock(`images ${cacheDir()}`, lockTimeoutMs, async () => {
@@ -60,7 +80,10 @@ export function ensureBaseImage(report: Report): Promise<string> {
   });
 }
 
-/** Builds an image, or finds it in the cache when neither Dockerfile nor copied files nor arguments changed. */
+/**
+ * Builds an image, or finds it in the cache when neither Dockerfile nor copied files nor arguments
+ * changed.
+ */
 export async function buildImage(spec: ImageSpec, report: Report): Promise<ImageArchive> {
   const dockerfile = await readFile(spec.dockerfile, "utf8");
   const buildArguments = spec.buildArguments ?? {};
@@ -122,7 +145,17 @@ async function bud(
     `${key}=${value}`,
   ]);
   const offline = ["--isolation", "chroot", "--pull-never"];
-  const args = ["bud", "--quiet", ...offline, ...given, "--tag", name, "--file", dockerfile, context];
+  const args = [
+    "bud",
+    "--quiet",
+    ...offline,
+    ...given,
+    "--tag",
+    name,
+    "--file",
+    dockerfile,
+    context,
+  ];
   await runCommand("buildah", [...storage(), ...args], { timeoutMs: buildTimeoutMs });
 }
 
@@ -151,7 +184,8 @@ async function fillRoot(root: string, node: string): Promise<void> {
 }
 
 async function writeAccounts(root: string): Promise<void> {
-  const passwd = "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532::/home/nonroot:/sbin/nologin\n";
+  const passwd =
+    "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532::/home/nonroot:/sbin/nologin\n";
   const group = "root:x:0:\nnonroot:x:65532:\n";
   await writeFile(join(root, "etc", "passwd"), passwd);
   await writeFile(join(root, "etc", "group"), group);

@@ -31,7 +31,10 @@ export function renderKubeconfig(parts: KubeconfigParts): string {
       },
     ],
     contexts: [
-      { name: "tigerchat", context: { cluster: "tigerchat", user: parts.user, namespace: "default" } },
+      {
+        name: "tigerchat",
+        context: { cluster: "tigerchat", user: parts.user, namespace: "default" },
+      },
     ],
     "current-context": "tigerchat",
   });

@@ -11,7 +11,10 @@ import type { Daemon } from "./process/daemon.ts";
 import { isRunning, startTicksOf, stopDaemon } from "./process/daemon.ts";
 import { freePorts } from "./process/free-port.ts";
 
-/** A control plane on 127.0.0.1 without any node agent: the caller makes Nodes and plays their kubelets. */
+/**
+ * A control plane on 127.0.0.1 without any node agent: the caller makes Nodes and plays their
+ * kubelets.
+ */
 export interface LoopbackControlPlane extends ControlPlane {
   /** Path of the kubectl that belongs to it. */
   readonly kubectl: string;
@@ -29,7 +32,9 @@ interface RunRecord {
 
 const dirPrefix = "tigerchat-apiserver-";
 
-/** Starts etcd, API server, controller manager and scheduler; cleans up after crashed runs first. */
+/**
+ * Starts etcd, API server, controller manager and scheduler; cleans up after crashed runs first.
+ */
 export async function startLoopbackControlPlane(report: Report): Promise<LoopbackControlPlane> {
   const binaries = await ensureBinaries(controlPlanePrograms, report);
   await removeAbandonedRuns();

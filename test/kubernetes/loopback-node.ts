@@ -8,7 +8,10 @@ export interface LoopbackNode {
   readonly address: string;
 }
 
-/** Creates the Node, Ready and with room for pods. The node-lifecycle controller of the loopback control plane never doubts it. */
+/**
+ * Creates the Node, Ready and with room for pods. The node-lifecycle controller of the loopback
+ * control plane never doubts it.
+ */
 export async function createLoopbackNode(api: ApiClient, node: LoopbackNode): Promise<void> {
   const object = {
     apiVersion: "v1",
@@ -35,7 +38,12 @@ export async function createLoopbackNode(api: ApiClient, node: LoopbackNode): Pr
     conditions: [{ type: "Ready", status: "True", reason: "Test", message: "Played by the test." }],
   };
   const path = `/api/v1/nodes/${node.name}/status`;
-  const patched = await api.send("PATCH", path, { status }, "application/strategic-merge-patch+json");
+  const patched = await api.send(
+    "PATCH",
+    path,
+    { status },
+    "application/strategic-merge-patch+json",
+  );
   if (patched.status !== 200) throw refusal(node, patched.body);
 }
 

@@ -10,8 +10,8 @@ appendFileSync("/data/boots", "x");
 const server = createServer(async (request, response) => {
   const url = new URL(request.url, "http://pod");
   try {
-    if (url.pathname === "/fetch") response.end(await (await fetch(url.searchParams.get("url"))).text());
-    else response.end(hostname());
+    const asked = url.pathname === "/fetch" && (await fetch(url.searchParams.get("url")));
+    response.end(asked ? await asked.text() : hostname());
   } catch (error) {
     response.writeHead(502).end(String(error.cause ?? error));
   }
@@ -20,9 +20,20 @@ server.listen(8080, () => console.log("listening"));
 process.on("SIGTERM", () => process.exit(0));
 `;
 
+/** The image's Dockerfile, of the shape of those in deploy/images. */
+export const smokeDockerfile = `ARG BASE_IMAGE
+FROM \${BASE_IMAGE}
+COPY smoke.mjs /app/smoke.mjs
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/node", "/app/smoke.mjs"]
+`;
+
 const labels = { app: "smoke" };
 
-/** A StatefulSet with claims on local volumes, one pod a host, its Services and its disruption budget. */
+/**
+ * A StatefulSet with claims on local volumes, one pod a host, its Services and its disruption
+ * budget.
+ */
 export function smokeObjects(image: string, replicas: number): KubernetesObject[] {
   return [
     service("smoke-peers", { clusterIP: "None", publishNotReadyAddresses: true }),

@@ -1,4 +1,5 @@
-// Brings the three-node cluster up, has it do what the project needs of it, and takes it down again.
+// Brings the three-node cluster up, has it do what the project needs of it, and takes it down
+// again.
 // Run it as: node deploy/node.mjs test/kubernetes/smoke.ts
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,7 +12,7 @@ import { buildImage, ensureBaseImage } from "./images.ts";
 import { nodePlans } from "./nodes/topology.ts";
 import { runCommand, tryCommand } from "./process/command.ts";
 import { waitFor } from "./process/wait.ts";
-import { smokeObjects, smokeProgram } from "./smoke-workload.ts";
+import { smokeDockerfile, smokeObjects, smokeProgram } from "./smoke-workload.ts";
 
 const image = "docker.io/tigerchat/smoke:dev";
 const replicas = 3;
@@ -46,13 +47,12 @@ async function buildSmokeImage(): Promise<{ name: string; file: string }> {
   try {
     const dockerfile = join(context, "Dockerfile");
     await writeFile(join(context, "smoke.mjs"), smokeProgram);
-    await writeFile(
-      dockerfile,
-      'ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY smoke.mjs /app/smoke.mjs\nUSER 65532:65532\n' +
-        'ENTRYPOINT ["/usr/local/bin/node", "/app/smoke.mjs"]\n',
-    );
+    await writeFile(dockerfile, smokeDockerfile);
     const buildArguments = { BASE_IMAGE: await ensureBaseImage(report) };
-    return await buildImage({ name: image, dockerfile, contextDir: context, buildArguments }, report);
+    return await buildImage(
+      { name: image, dockerfile, contextDir: context, buildArguments },
+      report,
+    );
   } finally {
     await rm(context, { recursive: true, force: true });
   }
@@ -61,7 +61,9 @@ async function buildSmokeImage(): Promise<{ name: string; file: string }> {
 async function exercise(cluster: Cluster): Promise<void> {
   const kubectl: Kubectl = (...args) =>
     runCommand(cluster.binaries.kubectl, ["--kubeconfig", cluster.kubeconfigFile, ...args]);
-  const manifest = smokeObjects(image, replicas).map((object) => stringify(object)).join("---\n");
+  const manifest = smokeObjects(image, replicas)
+    .map((object) => stringify(object))
+    .join("---\n");
   await runCommand(
     cluster.binaries.kubectl,
     ["--kubeconfig", cluster.kubeconfigFile, "apply", "-f", "-"],
@@ -96,7 +98,11 @@ async function checkPaths(kubectl: Kubectl): Promise<void> {
   const podIp = await kubectl("get", "pod", "smoke-0", "-o", "jsonpath={.status.podIP}");
   expect("pod by address", await fetchText(`http://${podIp}:8080/name`), "smoke-0");
   const clusterIp = await kubectl("get", "svc", "smoke", "-o", "jsonpath={.spec.clusterIP}");
-  expect("ClusterIP from the host", (await fetchText(`http://${clusterIp}/name`)).slice(0, 6), "smoke-");
+  expect(
+    "ClusterIP from the host",
+    (await fetchText(`http://${clusterIp}/name`)).slice(0, 6),
+    "smoke-",
+  );
   for (const node of nodePlans) {
     const answer = await fetchText(`http://${node.address}:30080/name`);
     expect(`NodePort of ${node.name}`, answer.slice(0, 6), "smoke-");
@@ -135,11 +141,19 @@ async function checkEviction(cluster: Cluster, kubectl: Kubectl): Promise<void> 
 
 async function evict(cluster: Cluster, pod: string): Promise<{ code: number; stderr: string }> {
   const { kubeconfigFile, binaries } = cluster;
-  const body = JSON.stringify({ apiVersion: "policy/v1", kind: "Eviction", metadata: { name: pod } });
-  const path = `/api/v1/namespaces/default/pods/${pod}/eviction`;
-  return tryCommand(binaries.kubectl, ["--kubeconfig", kubeconfigFile, "create", "--raw", path, "-f", "-"], {
-    input: body,
+  const body = JSON.stringify({
+    apiVersion: "policy/v1",
+    kind: "Eviction",
+    metadata: { name: pod },
   });
+  const path = `/api/v1/namespaces/default/pods/${pod}/eviction`;
+  return tryCommand(
+    binaries.kubectl,
+    ["--kubeconfig", kubeconfigFile, "create", "--raw", path, "-f", "-"],
+    {
+      input: body,
+    },
+  );
 }
 
 async function fetchText(url: string): Promise<string> {

@@ -1,6 +1,8 @@
 import type { KubernetesObject } from "./api-client.ts";
 
-/** Name of the StorageClass of the test clusters: local volumes, bound when their pod is scheduled. */
+/**
+ * Name of the StorageClass of the test clusters: local volumes, bound when their pod is scheduled.
+ */
 export const storageClassName = "fast";
 
 /** The StorageClass. It is the default one, so that a claim without a class gets it too. */

@@ -18,7 +18,10 @@ const goVersionMin = { major: 1, minor: 26 } as const;
 const buildTimeoutMs = 25 * 60_000;
 const lockTimeoutMs = 60 * 60_000;
 
-/** Returns the wanted programs, building those that the cache lacks; milliseconds when it has them all. */
+/**
+ * Returns the wanted programs, building those that the cache lacks; milliseconds when it has them
+ * all.
+ */
 export async function ensureBinaries(
   wanted: readonly ProgramName[],
   report: Report,
@@ -54,7 +57,17 @@ export function parseGoVersion(text: string): { major: number; minor: number } |
 export function buildArguments(toolset: Toolset, packagePath: string, out: string): string[] {
   const stamps = toolset.stamps.map((stamp) => `-X ${stamp}`);
   const linker = ["-s", "-w", ...stamps].join(" ");
-  return ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", linker, "-o", out, packagePath];
+  return [
+    "build",
+    "-mod=readonly",
+    "-trimpath",
+    "-buildvcs=false",
+    "-ldflags",
+    linker,
+    "-o",
+    out,
+    packagePath,
+  ];
 }
 
 function programPath(toolset: Toolset, name: string): string {
@@ -74,27 +87,39 @@ async function buildMissing(
     await mkdir(dirname(path), { recursive: true });
     // A build that is cut short must not look like a finished one.
     const unfinished = `${path}.${process.pid}`;
-    await runCommand("nice", ["-n", "10", "go", ...buildArguments(toolset, packagePath, unfinished)], {
-      cwd: join(kubernetesDir, "build", "modules", toolset.module),
-      env: { GOTOOLCHAIN: "local", CGO_ENABLED: "0", GOFLAGS: "" },
-      timeoutMs: buildTimeoutMs,
-    });
+    await runCommand(
+      "nice",
+      ["-n", "10", "go", ...buildArguments(toolset, packagePath, unfinished)],
+      {
+        cwd: join(kubernetesDir, "build", "modules", toolset.module),
+        env: { GOTOOLCHAIN: "local", CGO_ENABLED: "0", GOFLAGS: "" },
+        timeoutMs: buildTimeoutMs,
+      },
+    );
     await rename(unfinished, path);
-    report(`Built ${name} ${toolset.version} in ${Math.round((performance.now() - started) / 1000)} s.`);
+    report(
+      `Built ${name} ${toolset.version} in ${Math.round((performance.now() - started) / 1000)} s.`,
+    );
   }
 }
 
 async function requireGo(): Promise<void> {
   const needed = `Go ${goVersionMin.major}.${goVersionMin.minor} or newer`;
-  const answer = await tryCommand("go", ["version"], { env: { GOTOOLCHAIN: "local" } }).catch(() => {
-    throw new Error(`The Kubernetes under the tests is built from Go modules: install ${needed}.`);
-  });
+  const answer = await tryCommand("go", ["version"], { env: { GOTOOLCHAIN: "local" } }).catch(
+    () => {
+      throw new Error(
+        `The Kubernetes under the tests is built from Go modules: install ${needed}.`,
+      );
+    },
+  );
   const version = parseGoVersion(answer.stdout);
   const enough =
     version !== undefined &&
     (version.major > goVersionMin.major ||
       (version.major === goVersionMin.major && version.minor >= goVersionMin.minor));
   if (!enough) {
-    throw new Error(`The Kubernetes under the tests needs ${needed}; found: ${answer.stdout.trim()}.`);
+    throw new Error(
+      `The Kubernetes under the tests needs ${needed}; found: ${answer.stdout.trim()}.`,
+    );
   }
 }

@@ -1,7 +1,13 @@
-/** The version of Kubernetes under test. 1.34 is the last whose kubelet starts on cgroup v1 by default. */
+/**
+ * The version of Kubernetes under test. 1.34 is the last whose kubelet starts on cgroup v1 by
+ * default.
+ */
 export const kubernetesVersion = "1.34.4";
 
-/** One set of programs, built from one Go module of ours under `modules/`, which pins every dependency. */
+/**
+ * One set of programs, built from one Go module of ours under `modules/`, which pins every
+ * dependency.
+ */
 export interface Toolset {
   /** Folder under `modules/`, and prefix of the folder in the cache. */
   readonly module: string;

@@ -4,7 +4,9 @@ import { join } from "node:path";
 
 const cgroupRoot = "/sys/fs/cgroup";
 
-/** The controllers' hierarchies of cgroup v1, one folder each. Throws on a machine that has only v2. */
+/**
+ * The controllers' hierarchies of cgroup v1, one folder each. Throws on a machine that has only v2.
+ */
 export async function cgroupHierarchies(): Promise<string[]> {
   if (existsSync(join(cgroupRoot, "cgroup.controllers"))) {
     throw new Error("The three-node cluster needs cgroup v1; this machine has only cgroup v2.");
@@ -14,7 +16,10 @@ export async function cgroupHierarchies(): Promise<string[]> {
   return dirs.filter((dir) => existsSync(join(dir, "cgroup.procs")));
 }
 
-/** Creates a cgroup in every hierarchy. A cpuset takes no process before it has CPUs and memory nodes. */
+/**
+ * Creates a cgroup in every hierarchy. A cpuset takes no process before it has CPUs and memory
+ * nodes.
+ */
 export async function createCgroup(name: string): Promise<void> {
   for (const hierarchy of await cgroupHierarchies()) {
     if (hierarchy.endsWith("/unified")) continue;
@@ -27,7 +32,10 @@ export async function createCgroup(name: string): Promise<void> {
   }
 }
 
-/** All folders of the cgroup `name`, itself included, the deepest first: the order to remove them in. */
+/**
+ * All folders of the cgroup `name`, itself included, the deepest first: the order to remove them
+ * in.
+ */
 export async function cgroupDirs(name: string): Promise<string[]> {
   const found: string[] = [];
   for (const hierarchy of await cgroupHierarchies()) {

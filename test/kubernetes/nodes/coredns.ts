@@ -27,7 +27,11 @@ export function corednsObjects(): KubernetesObject[] {
 }
 
 function account(): KubernetesObject[] {
-  const role = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "system:coredns" };
+  const role = {
+    apiGroup: "rbac.authorization.k8s.io",
+    kind: "ClusterRole",
+    name: "system:coredns",
+  };
   const watch = ["list", "watch"];
   return [
     { apiVersion: "v1", kind: "ServiceAccount", metadata: { name, namespace } },

@@ -40,10 +40,12 @@ export function networkSteps(nodes: readonly NodePlan[]): NetworkStep[] {
     ...nodes.flatMap((node) => nodeSteps(node, at(node.address))),
     ...nodes.flatMap((node) => routesTo(node, nodes)),
     // Whoever is outside of the cluster comes to services by way of the first node's kube-proxy.
-    ...nodes.slice(0, 1).flatMap((node) => [
-      ip(`route add ${addresses.services} via ${node.address}`),
-      inside(lanNetns, `route add ${addresses.services} via ${node.address}`),
-    ]),
+    ...nodes
+      .slice(0, 1)
+      .flatMap((node) => [
+        ip(`route add ${addresses.services} via ${node.address}`),
+        inside(lanNetns, `route add ${addresses.services} via ${node.address}`),
+      ]),
   ];
 }
 
@@ -63,11 +65,7 @@ function nodeSteps(node: NodePlan, address: string): NetworkStep[] {
 function routesTo(node: NodePlan, nodes: readonly NodePlan[]): NetworkStep[] {
   const route = `route add ${node.podRange} via ${node.address}`;
   const others = nodes.filter((other) => other.name !== node.name);
-  return [
-    ip(route),
-    inside(lanNetns, route),
-    ...others.map((other) => inside(other.netns, route)),
-  ];
+  return [ip(route), inside(lanNetns, route), ...others.map((other) => inside(other.netns, route))];
 }
 
 function ip(line: string): NetworkStep {

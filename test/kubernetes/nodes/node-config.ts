@@ -15,7 +15,10 @@ export interface NodeFiles {
   readonly cniDir: string;
 }
 
-/** containerd's configuration. Its folders are the usual ones: each node sees its own /var/lib and /run. */
+/**
+ * containerd's configuration. Its folders are the usual ones: each node sees its own /var/lib and
+ * /run.
+ */
 export function renderContainerd(files: NodeFiles): string {
   return `version = 2
 root = "/var/lib/containerd"
@@ -55,7 +58,8 @@ disabled_plugins = [
 }
 
 /**
- * The pods' network: a veth pair per pod and a route, no bridge. With a bridge, answers between two pods
+ * The pods' network: a veth pair per pod and a route, no bridge. With a bridge, answers between two
+ * pods
  * of one node would go round the node's address translation wherever br_netfilter is missing.
  */
 export function renderCni(node: NodePlan): string {
@@ -89,7 +93,6 @@ export function renderKubelet(node: NodePlan, files: NodeFiles): string {
     containerRuntimeEndpoint: "unix:///run/containerd/containerd.sock",
     resolvConf: "",
     failSwapOn: false,
-    localStorageCapacityIsolation: false,
     evictionHard: {
       "memory.available": "1%",
       "nodefs.available": "1%",

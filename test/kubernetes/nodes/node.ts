@@ -22,13 +22,19 @@ import { containerdSocket, volumePath, volumesPerNode } from "./topology.ts";
 /** Called as soon as a process exists, so that a crash of the caller cannot lose it. */
 export type Started = (daemon: Daemon) => void;
 
-/** A node's processes. The holder keeps its mount namespace, in which /run, /var/lib and /var/log are its own. */
+/**
+ * A node's processes. The holder keeps its mount namespace, in which /run, /var/lib and /var/log
+ * are its own.
+ */
 export interface NodeProcesses {
   readonly holder: Daemon;
   readonly containerd: Daemon;
 }
 
-/** Starts a node's mount namespace and containerd, and waits until that answers. Needs no API server. */
+/**
+ * Starts a node's mount namespace and containerd, and waits until that answers. Needs no API
+ * server.
+ */
 export async function startRuntime(node: NodePlan, started: Started): Promise<NodeProcesses> {
   const files = nodeFiles(node);
   await createCgroup(node.cgroup);
@@ -117,15 +123,13 @@ async function makeDirs(node: NodePlan): Promise<void> {
 }
 
 async function startHolder(node: NodePlan, started: Started): Promise<Daemon> {
-  // Mounts hidden below the node's own /run would make cAdvisor lose sight of the disk.
-  const visible = "umount --recursive --lazy /run/netns";
   const own = [
     ["run", "/run"],
     ["lib", "/var/lib"],
     ["log", "/var/log"],
   ].map(([name = "", target = ""]) => `mount --bind ${join(node.dir, name)} ${target}`);
   const ready = join(node.dir, "holder.ready");
-  const script = [visible, ...own, `touch ${ready}`, "exec sleep infinity"].join(" && ");
+  const script = [...own, `touch ${ready}`, "exec sleep infinity"].join(" && ");
   const holder = await startDaemon({
     name: `holder of ${node.name}`,
     command: "nsenter",

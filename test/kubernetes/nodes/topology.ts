@@ -15,7 +15,10 @@ export interface NodePlan {
   readonly dir: string;
 }
 
-/** Where the one cluster of this machine keeps its files: short, since sockets' paths end at 107 bytes. */
+/**
+ * Where the one cluster of this machine keeps its files: short, since sockets' paths end at 107
+ * bytes.
+ */
 export const clusterDir = "/var/tmp/tigerchat-cluster";
 
 /** The network namespace of the control plane, with the bridge that joins all nodes. */

@@ -18,7 +18,10 @@ export interface CommandOptions {
 const outputBytesMax = 16 * 1024 * 1024;
 const timeoutMsDefault = 60_000;
 
-/** Runs a command to its end and returns code and output; throws only when it cannot be started or hangs. */
+/**
+ * Runs a command to its end and returns code and output; throws only when it cannot be started or
+ * hangs.
+ */
 export function tryCommand(
   command: string,
   args: readonly string[],
@@ -54,7 +57,9 @@ export function tryCommand(
   });
 }
 
-/** Runs a command and returns its standard output; throws with the tail of its errors when it fails. */
+/**
+ * Runs a command and returns its standard output; throws with the tail of its errors when it fails.
+ */
 export async function runCommand(
   command: string,
   args: readonly string[],

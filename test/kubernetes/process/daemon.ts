@@ -5,7 +5,9 @@ import { dirname } from "node:path";
 import { tail } from "./command.ts";
 import { sleep, waitFor } from "./wait.ts";
 
-/** A process that outlives the call that started it. Pid and start time together name it for ever. */
+/**
+ * A process that outlives the call that started it. Pid and start time together name it for ever.
+ */
 export interface Daemon {
   readonly name: string;
   readonly pid: number;
@@ -23,7 +25,10 @@ export interface DaemonSpec {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Starts a process in its own session, so that it survives the caller; its output goes to the log file. */
+/**
+ * Starts a process in its own session, so that it survives the caller; its output goes to the log
+ * file.
+ */
 export async function startDaemon(spec: DaemonSpec): Promise<Daemon> {
   await mkdir(dirname(spec.logFile), { recursive: true });
   const log = openSync(spec.logFile, "a");
@@ -35,7 +40,9 @@ export async function startDaemon(spec: DaemonSpec): Promise<Daemon> {
     });
     await new Promise<void>((resolve, reject) => {
       child.once("spawn", resolve);
-      child.once("error", (error) => reject(new Error(`Cannot start ${spec.name}: ${error.message}`)));
+      child.once("error", (error) =>
+        reject(new Error(`Cannot start ${spec.name}: ${error.message}`)),
+      );
     });
     child.unref();
     const pid = child.pid ?? 0;
@@ -51,7 +58,9 @@ export function isRunning(daemon: Pick<Daemon, "pid" | "startTicks">): boolean {
   return stat !== undefined && stat.state !== "Z" && stat.startTicks === daemon.startTicks;
 }
 
-/** Ends a process: asks first, then kills after `graceMs`. Does nothing when it has ended already. */
+/**
+ * Ends a process: asks first, then kills after `graceMs`. Does nothing when it has ended already.
+ */
 export async function stopDaemon(daemon: Daemon, graceMs: number): Promise<void> {
   if (graceMs > 0) {
     signal(daemon, "SIGTERM");

@@ -2,8 +2,10 @@ import { createServer } from "node:net";
 import { sleep } from "./wait.ts";
 
 /**
- * Runs `work` while no other process of this machine holds the lock `name`; waits at most `timeoutMs` for it.
- * The lock is a Unix socket in the abstract name space: the kernel frees it when its holder dies, however it dies.
+ * Runs `work` while no other process of this machine holds the lock `name`; waits at most
+ * `timeoutMs` for it.
+ * The lock is a Unix socket in the abstract name space: the kernel frees it when its holder dies,
+ * however it dies.
  */
 export async function withLock<T>(
   name: string,

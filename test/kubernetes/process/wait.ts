@@ -14,7 +14,8 @@ export interface WaitOptions {
 }
 
 /**
- * Asks `probe` until it returns something other than `undefined` and `false`, at most `timeoutMs` long.
+ * Asks `probe` until it returns something other than `undefined` and `false`, at most `timeoutMs`
+ * long.
  * A probe that throws counts as "not yet"; its last message is part of the failure.
  */
 export async function waitFor<T>(
@@ -27,7 +28,8 @@ export async function waitFor<T>(
   let last = "";
   for (;;) {
     const reason = options.abort?.();
-    if (reason !== undefined) throw failure(`Gave up waiting for ${what}: ${reason}`, last, options);
+    if (reason !== undefined)
+      throw failure(`Gave up waiting for ${what}: ${reason}`, last, options);
     try {
       const value = await probe();
       if (isAnswer(value)) return value;

@@ -1,0 +1,104 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { bundle } from "#deploy/images/bundle.ts";
+import type { Report } from "./build/binaries.ts";
+import type { Cluster } from "./cluster.ts";
+import type { ImageArchive } from "./images.ts";
+import { buildImage, ensureBaseImage } from "./images.ts";
+import { repositoryDir } from "./paths.ts";
+import { runCommand } from "./process/command.ts";
+import { waitFor } from "./process/wait.ts";
+
+/** Our processes, each with a Dockerfile of its name in deploy/images. */
+const processNames = ["replica", "operator", "edge"] as const;
+
+/** Name of the Helm release, and the namespace it goes to. */
+export const release = { name: "tigerchat", namespace: "tigerchat" } as const;
+
+const installTimeout = "120s";
+const servingTimeoutMs = 120_000;
+
+/**
+ * Builds our three images, installs the chart and applies the example RoomShard; returns when the
+ * shard
+ * says that it is Ready.
+ */
+export async function installTigerchat(cluster: Cluster, report: Report): Promise<void> {
+  await cluster.importImages(await buildTigerchatImages(report));
+  report("Images are on all nodes.");
+  await helmInstall(cluster);
+  report("Chart installed.");
+  await applyExample(cluster);
+  await waitForShards(cluster);
+  report("The example RoomShard is Ready.");
+}
+
+/** Bundles our processes and builds their images from the Dockerfiles that ship. */
+export async function buildTigerchatImages(report: Report): Promise<ImageArchive[]> {
+  const base = await ensureBaseImage(report);
+  const archives: ImageArchive[] = [];
+  for (const name of processNames) {
+    await bundle(name);
+    const spec = {
+      name: `docker.io/tigerchat/${name}:dev`,
+      dockerfile: join(repositoryDir, "deploy", "images", `${name}.Dockerfile`),
+      contextDir: repositoryDir,
+      buildArguments: { BASE_IMAGE: base },
+    };
+    archives.push(await buildImage(spec, report));
+  }
+  return archives;
+}
+
+/** Installs the chart, its images taken from the nodes. */
+export async function helmInstall(cluster: Cluster): Promise<void> {
+  const chart = join(repositoryDir, "charts", "tigerchat");
+  const values = ["--set", "image.tag=dev", "--set", "image.pullPolicy=Never"];
+  const place = ["--namespace", release.namespace, "--create-namespace"];
+  const kubeconfig = ["--kubeconfig", cluster.kubeconfigFile];
+  const wait = ["--wait", "--timeout", installTimeout];
+  const install = ["upgrade", "--install", release.name, chart, ...place, ...values, ...wait];
+  const options = { timeoutMs: 150_000 };
+  try {
+    await runCommand(cluster.binaries.helm, [...kubeconfig, ...install], options);
+  } catch (error) {
+    throw new Error(`${messageOf(error)}\n${await describePods(cluster)}`);
+  }
+}
+
+/** Applies deploy/examples/roomshard.yaml, the manifest that `npm start` reads too. */
+export async function applyExample(cluster: Cluster): Promise<void> {
+  const manifest = join(repositoryDir, "deploy", "examples", "roomshard.yaml");
+  if (!existsSync(manifest)) throw new Error(`There is no ${manifest}.`);
+  await kubectl(cluster, "apply", "-n", release.namespace, "-f", manifest);
+}
+
+/** Waits until every RoomShard of the release's namespace is Ready. */
+export async function waitForShards(cluster: Cluster): Promise<void> {
+  const path = 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}';
+  await waitFor(
+    "the RoomShard to be Ready",
+    servingTimeoutMs,
+    async () => {
+      const said = await kubectl(cluster, "get", "rsh", "-n", release.namespace, "-o", path);
+      const states = said.split(" ").filter((state) => state !== "");
+      if (states.length > 0 && states.every((state) => state === "True")) return true;
+      throw new Error(await describePods(cluster));
+    },
+    { intervalMs: 1_000 },
+  );
+}
+
+async function describePods(cluster: Cluster): Promise<string> {
+  const pods = await kubectl(cluster, "get", "pods,rsh", "-n", release.namespace, "-o", "wide");
+  const events = await kubectl(cluster, "get", "events", "-n", release.namespace);
+  return `${pods}\n${events.split("\n").slice(-12).join("\n")}`;
+}
+
+function kubectl(cluster: Cluster, ...args: readonly string[]): Promise<string> {
+  return runCommand(cluster.binaries.kubectl, ["--kubeconfig", cluster.kubeconfigFile, ...args]);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
