@@ -2,6 +2,7 @@
 import { rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { RoomShard } from "#operator/api/room-shard.ts";
 import { randomHex } from "#operator/pki/proof.ts";
 import { type Facts, textOfFacts } from "./banner.ts";
 import { Children } from "./children.ts";
@@ -43,26 +44,26 @@ interface Edge {
 
 class LocalRun {
   private readonly options: Options;
+  private readonly manifest: RoomShard;
   private readonly directory: DataDirectory;
   private readonly children: Children;
   private readonly sources: MetricsSource[] = [];
 
-  constructor(options: Options, directory: DataDirectory) {
+  constructor(options: Options, manifest: RoomShard, directory: DataDirectory) {
     this.options = options;
+    this.manifest = manifest;
     this.directory = directory;
     this.children = new Children((running) => directory.recordChildren(running));
   }
 
   async start(): Promise<Facts> {
     const { options, directory } = this;
-    const manifest = readManifest(options.manifest);
-    if (options.port !== 0) await requireFree(options.port);
     const [page, identity, metrics] = await Promise.all([
       buildPage(root),
       openIdentity(directory, Date.now()),
       serveMetrics(() => this.sources),
     ]);
-    const manifests = manifestsOf(manifest, directory.fleet.shards);
+    const manifests = manifestsOf(this.manifest, directory.fleet.shards);
     const ports = await freePorts(manifests.length * portsAShard + options.edges * 2);
     const plans = manifests.map((one, index) =>
       writeShardFiles(directory, one, ports.slice(index * portsAShard)),
@@ -167,8 +168,10 @@ async function main(): Promise<number> {
   }
   const { options } = parsed;
   const startedMs = performance.now();
+  const manifest = readManifest(options.manifest);
+  if (options.port !== 0) await requireFree(options.port);
   const directory = DataDirectory.open(options.data, options.shards, () => randomHex(16));
-  const run = new LocalRun(options, directory);
+  const run = new LocalRun(options, manifest, directory);
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, resolve);
   });

@@ -46,6 +46,7 @@ export function parseOptions(
     .option("--port <p>", "port of the page; 0 = any free one", integerIn(0, 65_535), 8080)
     .option("--manifest <file>", "RoomShard manifest", manifest)
     .option("--json", "print the facts as one JSON object on one line", false)
+    .showSuggestionAfterError(false)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => printed.push(text),

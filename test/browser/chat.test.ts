@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
 import { launchChromium, Person } from "./chromium.ts";
-import { LocalFleet } from "./local-fleet.ts";
+import { LocalFleet } from "../support/local-fleet.ts";
 
 /** Messages that each person writes while the primary dies. */
 const messagesEach = 30;

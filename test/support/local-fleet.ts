@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { rootFolder } from "../tidy/source.ts";
@@ -37,9 +37,9 @@ export class LocalFleet {
     this.tookMs = tookMs;
   }
 
-  /** Starts `npm start -- --json --port 0 --data DIR` and waits for its one line. */
-  static async start(args: readonly string[] = []): Promise<LocalFleet> {
-    const folder = mkdtempSync(join(tmpdir(), "tigerchat-fleet-"));
+  /** Starts `npm start -- --json --port 0 --data DIR`; with the data of a `previous` fleet, if any. */
+  static async start(args: readonly string[] = [], previous?: LocalFleet): Promise<LocalFleet> {
+    const folder = previous?.folder ?? mkdtempSync(join(tmpdir(), "tigerchat-fleet-"));
     const startedMs = performance.now();
     const command = ["deploy/node.mjs", "deploy/local/main.ts", "--json", "--port", "0"];
     const child = spawn(process.execPath, [...command, "--data", join(folder, "data"), ...args], {
@@ -73,8 +73,17 @@ export class LocalFleet {
     return pid;
   }
 
-  /** Ctrl-C, then checks that it ends by itself; removes the data. */
-  async stop(): Promise<number | null> {
+  /** Ends the run itself with kill -9, so that its processes are left behind. */
+  async killRun(): Promise<void> {
+    const text = readFileSync(join(this.facts.data, "run.json"), "utf8");
+    const { owner } = JSON.parse(text) as { readonly owner: { readonly pid: number } };
+    const gone = new Promise((resolve) => this.child.once("exit", resolve));
+    process.kill(owner.pid, "SIGKILL");
+    await gone;
+  }
+
+  /** Ctrl-C; the exit code of the run, null when it had to be killed. Removes the data. */
+  async stop(options?: { readonly keepData: boolean }): Promise<number | null> {
     const code = await new Promise<number | null>((resolve) => {
       const timer = setTimeout(() => this.child.kill("SIGKILL"), stopLimitMs);
       this.child.once("exit", (exitCode) => {
@@ -83,7 +92,7 @@ export class LocalFleet {
       });
       this.child.kill("SIGINT");
     });
-    rmSync(this.folder, { recursive: true, force: true });
+    if (options?.keepData !== true) rmSync(this.folder, { recursive: true, force: true });
     return code;
   }
 }

@@ -1,0 +1,115 @@
+// Goal: what `npm start` promises: data survives a restart, a killed run is cleaned up by the next,
+// Ctrl-C leaves nothing behind, damage is named. Method: the real program and its HTTP API.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { randomKey } from "../support/keys.ts";
+import { LocalFleet, type FleetFacts } from "../support/local-fleet.ts";
+
+interface Posted {
+  readonly seq: number;
+  readonly dup?: boolean;
+}
+
+class Room {
+  private readonly facts: FleetFacts;
+  private readonly name: string;
+
+  constructor(facts: FleetFacts, name: string) {
+    this.facts = facts;
+    this.name = name;
+  }
+
+  private async call(path: string, body?: object, key?: string): Promise<Response> {
+    const headers = {
+      authorization: `Bearer ${readFileSync(this.facts.apiKeyFile, "utf8").trim()}`,
+      "content-type": "application/json",
+      ...(key === undefined ? {} : { "idempotency-key": key }),
+    };
+    const url = `${this.facts.edges.at(-1)}${path}`;
+    const content = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+    return fetch(url, { headers, ...content });
+  }
+
+  async create(): Promise<void> {
+    const answer = await this.call("/v1/rooms", { room: this.name });
+    assert.ok(answer.ok, await answer.clone().text());
+  }
+
+  /** Posts until it is acknowledged; every repetition uses the same key, as clients do. */
+  async post(body: string, key = randomKey()): Promise<Posted> {
+    const deadlineMs = performance.now() + 15_000;
+    for (;;) {
+      const answer = await this.call(`/v1/rooms/${this.name}/events`, { body, from: "ann" }, key);
+      if (answer.ok) return (await answer.json()) as Posted;
+      const text = await answer.text();
+      assert.ok(performance.now() < deadlineMs && /"retryable":true/.test(text), text);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async bodies(): Promise<readonly string[]> {
+    const answer = await this.call(`/v1/rooms/${this.name}/events?after=0&limit=200`);
+    const page = (await answer.json()) as { events: { seq: number; body: string }[] };
+    assert.deepEqual(
+      page.events.map((event) => event.seq),
+      page.events.map((_, i) => i + 1),
+    );
+    return page.events.map((event) => event.body);
+  }
+}
+
+function numbers(first: number, last: number): readonly string[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => `message ${first + index}`);
+}
+
+test("local: data survives Ctrl-C, kill -9 of the run and kill -9 of every replica", async () => {
+  const fleet = await LocalFleet.start();
+  assert.ok(fleet.tookMs < 20_000, `ready after ${fleet.tookMs} ms`);
+  const room = new Room(fleet.facts, "lobby");
+  for (const body of numbers(1, 20)) await room.post(body);
+  const key = randomKey();
+  assert.deepEqual(
+    await room.post("message 21", key),
+    await room
+      .post("message 21", key)
+      .then(({ dup, ...first }) => ({ ...first, ...(dup === true ? {} : { dup }) })),
+  );
+  const left = Object.values(fleet.facts.pids);
+  assert.equal(await fleet.stop({ keepData: true }), 0);
+  assert.deepEqual(left.filter(isRunning), [], "Ctrl-C leaves no process");
+
+  const second = await LocalFleet.start([], fleet);
+  const again = new Room(second.facts, "lobby");
+  assert.deepEqual(await again.bodies(), numbers(1, 21));
+  for (const name of ["lobby-0", "lobby-1", "lobby-2"]) process.kill(second.pidOf(name), "SIGKILL");
+  await again.post("message 22");
+  assert.deepEqual(await again.bodies(), numbers(1, 22));
+  await second.killRun();
+
+  const third = await LocalFleet.start([], second);
+  assert.deepEqual(Object.values(second.facts.pids).filter(isRunning), []);
+  assert.deepEqual(await new Room(third.facts, "lobby").bodies(), numbers(1, 22));
+  assert.equal(await third.stop(), 0);
+});
+
+test("local: two shards and two edges serve one fleet; a message posted at one is read at the other", async () => {
+  const fleet = await LocalFleet.start(["--shards", "2", "--edges", "2"]);
+  assert.deepEqual(fleet.facts.shards, ["lobby", "lobby-2"]);
+  for (let index = 0; index < 8; index += 1) {
+    const room = new Room(fleet.facts, `room-${index}`);
+    await room.create();
+    await room.post("message 1");
+    assert.deepEqual(await room.bodies(), ["message 1"]);
+  }
+  assert.equal(await fleet.stop(), 0);
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
