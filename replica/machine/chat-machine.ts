@@ -1,79 +1,259 @@
-import type { RoomAnswer, RoomName, ReadRange } from "#replica/wire/client-message.ts";
+import { assert } from "#replica/base/assert.ts";
+import { seqFrom } from "#replica/base/brands.ts";
 import type { Op } from "#replica/base/brands.ts";
+import { slotOfRoom } from "#replica/base/slots.ts";
+import type { ReadRange, RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
+import { Applier } from "./applier.ts";
+import { Delta } from "./delta.ts";
+import { decodeMachineState, encodeMachineState, machineStateAtGenesis } from "./machine-state.ts";
+import { MachineTables } from "./machine-tables.ts";
 import type {
   BlockAddress,
+  FrozenDelta,
+  HistorySegment,
   LoadedBlock,
   MachineGenesis,
   MachineOptions,
   ReadStep,
   RoomFact,
 } from "./port.ts";
+import { gather, joinPlaces, rangeOf } from "./room-reader.ts";
+import { generationMs } from "./key-table.ts";
 
-/** What changed between two checkpoints (replica/snapshot/port.ts FrozenDelta). */
-export interface FrozenDelta {
-  readonly op: number;
-  readonly state: Uint8Array;
-  readonly keyFloorMs: number;
-  fill(section: "history" | "rooms" | "keys", block: Uint8Array): number;
-}
-
-/** Index of a durable segment (replica/snapshot/port.ts HistorySegment). */
-export interface HistorySegment {
-  readonly id: string;
-  locate(room: number, seq: number): number;
-}
+/** Frozen deltas that wait for their checkpoint at most. */
+export const deltasMax = 3;
+const cacheBytesDefault = 64 * 1024 * 1024;
+const nothing = new Uint8Array(0);
 
 /** Rooms, their entries and their keys: the deterministic machine of a shard. */
-export declare class ChatMachine {
+export class ChatMachine {
   /** Highest version that this build applies. */
-  readonly version: number;
-  /** Op applied last; 0 after genesis. */
-  readonly op: number;
-  /** Counts for metrics. */
-  readonly roomsCount: number;
-  readonly keysCount: number;
-  readonly memoryBytes: number;
+  readonly version = 1;
+  private readonly cacheBytes: number;
+  private readonly tables: MachineTables;
+  private readonly applier: Applier;
+  private opApplied = 0;
+  /** Highest op that {@link needs} was asked for: nothing may leave memory before it is applied. */
+  private opNeeded = 0;
+  private releasable = 0;
+  private deltas: Delta[] = [];
+  /** True between restoreBegin and restoreEnd: no answers. */
+  private restoring = false;
 
-  constructor(genesis: MachineGenesis, options?: MachineOptions);
+  constructor(genesis: MachineGenesis, options: MachineOptions = {}) {
+    this.cacheBytes = options.cacheBytes ?? cacheBytesDefault;
+    this.tables = new MachineTables(machineStateAtGenesis(genesis));
+    this.applier = new Applier(this.tables);
+  }
 
   /** Encoded scalars of a machine at genesis: `genesisManifest(state)` makes checkpoint 0 of it. */
-  static genesisState(genesis: MachineGenesis): Uint8Array;
+  static genesisState(genesis: MachineGenesis): Uint8Array {
+    return encodeMachineState(machineStateAtGenesis(genesis));
+  }
+
+  /** Op applied last; 0 after genesis. */
+  get op(): number {
+    return this.opApplied;
+  }
+
+  /** Rooms that exist. */
+  get roomsCount(): number {
+    return this.tables.rooms.count;
+  }
+
+  /** Keys remembered. */
+  get keysCount(): number {
+    return this.tables.keys.count;
+  }
+
+  /** Entries ever committed. */
+  get entriesCount(): number {
+    return this.tables.state.entriesCount;
+  }
+
+  /** Rooms watched at this replica. */
+  get watchedCount(): number {
+    return this.tables.watches.count;
+  }
+
+  /** Approximate bytes of memory held. */
+  get memoryBytes(): number {
+    const { rooms, keys, store } = this.tables;
+    return rooms.memoryBytes + keys.memoryBytes + store.memoryBytes;
+  }
 
   /** Blocks that {@link apply} of this prepare will read: originals of retried keys. Usually none. */
-  needs(prepare: Prepare): readonly BlockAddress[];
+  needs(prepare: Prepare): readonly BlockAddress[] {
+    assert(!this.restoring, "MCH-10: no commit during a restore");
+    this.opNeeded = Math.max(this.opNeeded, prepare.header.op);
+    return this.applier.needs(prepare);
+  }
+
   /** Applies; one reply a request in order (24 bytes a result; registrations: empty). */
-  apply(prepare: Prepare, blocks: readonly Uint8Array[]): readonly Uint8Array[];
-  /** Right after apply of a checkpoint op. At most 3 deltas may be frozen and not yet released. */
-  freeze(op: Op): void;
+  apply(prepare: Prepare, blocks: readonly Uint8Array[]): readonly Uint8Array[] {
+    const { header } = prepare;
+    assert(!this.restoring, "MCH-10: no commit during a restore");
+    assert(header.op === this.opApplied + 1, "MCH-01: ops are applied in order, without holes");
+    assert(header.machineVersion <= this.version, "MCH-02: a version that this build knows");
+    const { state, keys } = this.tables;
+    assert(header.timestampUs > state.timeUs, "MCH-03: log time strictly increases");
+    state.timeUs = header.timestampUs;
+    keys.expire(Math.floor((state.timeUs - state.keyWindowUs) / 1000));
+    state.keyGenerationFloor = keys.generationFloor;
+    const replies = header.kind === "requests" ? this.applier.apply(prepare, blocks) : [];
+    this.opApplied = header.op;
+    if (this.opNeeded <= this.opApplied) this.releaseMemory();
+    return replies;
+  }
+
+  /** Right after apply of a checkpoint op; at most {@link deltasMax} deltas wait for release. */
+  freeze(op: Op): void {
+    assert(op === this.opApplied, "MCH-08: freeze at the applied op");
+    assert(this.deltas.length < deltasMax, "MCH-08: checkpoints wait");
+    const { tables } = this;
+    tables.state.roomsCount = tables.rooms.count;
+    const delta = new Delta({
+      op,
+      state: encodeMachineState(tables.state),
+      keyFloorMs: tables.keys.generationFloor * generationMs,
+      store: tables.store,
+      rooms: tables.rooms,
+      dirty: tables.takeDirty(),
+      start: tables.frozenEnd,
+      end: tables.store.end,
+      roomFirst: tables.frozenRooms,
+      roomEnd: tables.rooms.count,
+      key0: tables.keyHash0,
+      key1: tables.keyHash1,
+    });
+    tables.frozenEnd = delta.parts.end;
+    tables.frozenRooms = delta.parts.roomEnd;
+    this.deltas.push(delta);
+  }
 
   /** The delta frozen at `op`; hand it to CheckpointWriter.begin. */
-  frozen(op: Op): FrozenDelta;
-  /**
-   * The checkpoint of `op` is durable: its delta may leave memory, reads use these segments
-   * (CheckpointWriter.installed gives them).
-   */
-  release(op: Op, history: readonly HistorySegment[]): void;
+  frozen(op: Op): FrozenDelta {
+    const delta = this.deltas.find((candidate) => candidate.op === op);
+    assert(delta !== undefined, "MCH-08: a delta is frozen at this op");
+    return delta;
+  }
 
-  /** Entries of *watched* rooms committed since the last drain, grouped by room. */
-  drainFacts(): readonly RoomFact[];
+  /**
+   * The checkpoint of `op` is durable and installed: its delta may leave memory, and reads use these
+   * segments (`CheckpointWriter.installed(op).history`).
+   */
+  release(op: Op, history: readonly HistorySegment[]): void {
+    const delta = this.deltas.shift();
+    assert(delta !== undefined && delta.op === op, "MCH-08: deltas are released in order");
+    this.tables.history = history;
+    this.releasable = delta.parts.end;
+    if (this.opNeeded <= this.opApplied) this.releaseMemory();
+  }
+
+  private releaseMemory(): void {
+    this.tables.store.release(this.releasable, this.cacheBytes);
+  }
+
+  /** Entries of watched rooms committed since the last drain, grouped by room, ≤ 192 KiB a fact. */
+  drainFacts(): readonly RoomFact[] {
+    return this.tables.watches.drain(this.tables.rooms, this.tables.store);
+  }
+
   /** From now on facts of this room are drained; idempotent; works before the room exists. */
-  watch(name: RoomName): RoomAnswer;
+  watch(name: RoomName): RoomAnswer {
+    const answer = this.room(name);
+    if (answer.code === "moved") return answer;
+    const room = this.restoring ? -1 : this.tables.find(name);
+    this.tables.watches.add(name, room, answer.code === "ok" ? answer.head : 0);
+    if (room >= 0) this.tables.setWatched(room, 1);
+    return answer;
+  }
+
   /** Ends {@link watch}. */
-  unwatch(name: RoomName): void;
+  unwatch(name: RoomName): void {
+    const room = this.tables.watches.remove(name);
+    if (room >= 0) this.tables.setWatched(room, 0);
+  }
+
   /** Head, floor and epoch of a room. */
-  room(name: RoomName): RoomAnswer;
+  room(name: RoomName): RoomAnswer {
+    if (this.restoring) return { code: "not_ready" };
+    const slot = slotOfRoom(name.tenant, name.room);
+    const owned = this.tables.state.slotEpochs[slot] ?? 0;
+    if (owned === 0) return { code: "moved", slot, shard: "", epoch: 0 };
+    const room = this.tables.find(name);
+    if (room < 0) return { code: "no_room" };
+    const page = this.tables.rooms.page(room);
+    const at = this.tables.rooms.at(room);
+    return {
+      code: "ok",
+      epoch: page.epoch[at] ?? 0,
+      head: seqFrom(page.head[at] ?? 0),
+      floor: seqFrom(page.floor[at] ?? 0),
+    };
+  }
+
   /**
    * Committed entries of a room: at most the range's limit, readEntriesMax and 192 KiB, at least one
    * if there is one. On `load`: load the addresses and call again with the blocks (all loaded so
-   * far for this read); it may ask again, at most a few times.
+   * far for this read); it may ask again a few times. A block that cannot be found any more was
+   * merged away meanwhile: start over without blocks.
    */
-  read(name: RoomName, range: ReadRange, loaded?: readonly LoadedBlock[]): ReadStep;
+  read(name: RoomName, range: ReadRange, loaded: readonly LoadedBlock[] = []): ReadStep {
+    const answer = this.room(name);
+    if (answer.code !== "ok") return { kind: "answer", answer, entries: nothing };
+    const { tables } = this;
+    const room = tables.find(name);
+    const newest = tables.rooms.page(room).newest[tables.rooms.at(room)] ?? -1;
+    const { first, last } = rangeOf(range, answer.floor, answer.head);
+    const source = { store: tables.store, history: tables.history, loaded };
+    const found = gather(source, room, newest, first, last);
+    if ("missing" in found) return { kind: "load", addresses: found.missing };
+    const entries = joinPlaces(found, range.kind === "after" ? "first" : "last");
+    return { kind: "answer", answer, entries };
+  }
 
-  /** RestoreSink of replica/snapshot: the Restorer calls these. */
-  restoreBegin(op: number, state: Uint8Array): void;
-  restoreRooms(block: Uint8Array): void;
-  restoreRun(room: number, seqFirst: number, count: number): void;
-  restoreKeys(block: Uint8Array): void;
-  restoreEnd(history: readonly HistorySegment[]): void;
+  /** RestoreSink of replica/snapshot: forgets everything, then takes a checkpoint's scalars. */
+  restoreBegin(op: number, state: Uint8Array): void {
+    this.restoring = true;
+    this.deltas = [];
+    this.opApplied = op;
+    this.opNeeded = op;
+    this.tables.reset(decodeMachineState(state));
+    this.applier.reset();
+    this.releasable = this.tables.store.end;
+  }
+
+  /** Takes a block of rooms. */
+  restoreRooms(block: Uint8Array): void {
+    this.tables.restoreRooms(block);
+  }
+
+  /** Entries [seqFirst, seqFirst + count) of a room are on disk; later runs of it follow. */
+  restoreRun(room: number, seqFirst: number, count: number): void {
+    this.tables.restoreRun(room, seqFirst, count);
+  }
+
+  /** Takes a block of remembered keys. */
+  restoreKeys(block: Uint8Array): void {
+    this.tables.restoreKeys(block);
+  }
+
+  /** The machine is as of the checkpoint and answers again. */
+  restoreEnd(history: readonly HistorySegment[]): void {
+    const { tables } = this;
+    assert(tables.rooms.count === tables.state.roomsCount, "MCH-11: all rooms came back");
+    tables.history = history;
+    tables.frozenEnd = tables.store.end;
+    tables.frozenRooms = tables.rooms.count;
+    for (const name of tables.watches.names()) {
+      const room = tables.find(name);
+      if (room < 0) continue;
+      const head = tables.rooms.page(room).head[tables.rooms.at(room)] ?? 0;
+      tables.watches.found(name, room, head);
+      tables.setWatched(room, 1);
+    }
+    this.restoring = false;
+  }
 }

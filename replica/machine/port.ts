@@ -49,3 +49,18 @@ export interface LoadedBlock {
   readonly bytes: Uint8Array;
 }
 
+
+/** What changed between two checkpoints (FrozenDelta of replica/snapshot, structurally). */
+export interface FrozenDelta {
+  readonly op: number;
+  readonly state: Uint8Array;
+  readonly keyFloorMs: number;
+  fill(section: "history" | "rooms" | "keys", block: Uint8Array): number;
+}
+
+/** Index of a durable segment (HistorySegment of replica/snapshot, structurally). */
+export interface HistorySegment {
+  readonly id: string;
+  /** Block that holds an entry, or -1 when this segment does not. */
+  locate(room: number, seq: number): number;
+}

@@ -136,7 +136,16 @@ export function appendCreateRoom(
 }
 
 /** Why an operation cannot be read. */
-export type OperationFault = "truncated" | "kind" | "length" | "type" | "name" | "key" | "parent";
+export type OperationFault =
+  | "truncated"
+  | "kind"
+  | "length"
+  | "type"
+  | "name"
+  | "key"
+  | "parent"
+  /** Body over messageBodyBytesMax. */
+  | "body";
 
 /**
  * Walks over the operations of one request's body in place. One reader serves many bodies; its
@@ -209,7 +218,8 @@ export class OperationReader {
     const names = this.readNames(start, start + postFixedBytes);
     this.bodyAt = names;
     if (names + this.bodyBytes !== start + length) return "length";
-    if (this.bodyBytes > messageBodyBytesMax || bytes[start + 5] !== 0) return "length";
+    if (bytes[start + 5] !== 0) return "length";
+    if (this.bodyBytes > messageBodyBytesMax) return "body";
     if (this.type < 1 || this.type > entryTypeMax) return "type";
     if (Number.isNaN(this.parent)) return "parent";
     const version = (bytes[start + 14] ?? 0) >> 4;

@@ -1,0 +1,124 @@
+import { assert } from "#replica/base/assert.ts";
+import { readU64 } from "#replica/base/bytes.ts";
+import { utf8From } from "#replica/base/text.ts";
+import type { RoomName } from "#replica/wire/client-message.ts";
+import { roomRowFixedBytes } from "./delta.ts";
+import { DirtyRooms } from "./dirty-rooms.ts";
+import { EntryStore } from "./entry-store.ts";
+import { keyRowBytes, keyRowMs, keyRowSeq } from "./key-row.ts";
+import { generationMs, KeyTable } from "./key-table.ts";
+import type { MachineState } from "./machine-state.ts";
+import type { HistorySegment } from "./port.ts";
+import { RoomTable } from "./room-table.ts";
+import { WatchList } from "./watch-list.ts";
+
+/** All that a machine holds: scalars, rooms, recent entries, keys, where history lies. */
+export class MachineTables {
+  state: MachineState;
+  rooms: RoomTable;
+  keys = new KeyTable();
+  readonly store = new EntryStore();
+  readonly watches = new WatchList();
+  history: readonly HistorySegment[] = [];
+  /** Address and number of rooms up to which everything belongs to a frozen delta. */
+  frozenEnd = 0;
+  frozenRooms = 0;
+  /** Two words that key the hashes of remembered keys. */
+  keyHash0 = 0;
+  keyHash1 = 0;
+  private dirty = new DirtyRooms();
+  private readonly hash = new Uint32Array(2);
+
+  constructor(state: MachineState) {
+    this.state = state;
+    this.rooms = this.emptyRooms(state);
+  }
+
+  /** Forgets everything but the watches and takes these scalars. */
+  reset(state: MachineState): void {
+    this.state = state;
+    this.rooms = this.emptyRooms(state);
+    this.keys = new KeyTable();
+    this.keys.expire(state.keyGenerationFloor * generationMs);
+    this.store.clear();
+    this.watches.detach();
+    this.history = [];
+    this.dirty = new DirtyRooms();
+    this.frozenEnd = this.store.end;
+    this.frozenRooms = 0;
+  }
+
+  private emptyRooms(state: MachineState): RoomTable {
+    const seed = new DataView(state.seed.buffer, state.seed.byteOffset, state.seed.byteLength);
+    this.keyHash0 = seed.getInt32(8, true);
+    this.keyHash1 = seed.getInt32(12, true);
+    return new RoomTable(seed.getInt32(0, true), seed.getInt32(4, true));
+  }
+
+  /** Number of the room with this name, or -1. */
+  find(name: RoomName): number {
+    const tenant = utf8From(name.tenant);
+    const room = utf8From(name.room);
+    if (tenant.length > 255 || room.length > 255) return -1;
+    const bytes = new Uint8Array(tenant.length + room.length);
+    bytes.set(tenant);
+    bytes.set(room, tenant.length);
+    return this.rooms.find(bytes, 0, tenant.length, tenant.length, room.length);
+  }
+
+  /** Marks a room as watched (1) or not (0). */
+  setWatched(room: number, watched: 0 | 1): void {
+    this.rooms.page(room).watched[this.rooms.at(room)] = watched;
+  }
+
+  /** An entry was added to a room since the last freeze. */
+  markDirty(room: number): void {
+    this.dirty.add(room);
+  }
+
+  /** The rooms marked since the last call. */
+  takeDirty(): DirtyRooms {
+    const { dirty } = this;
+    this.dirty = new DirtyRooms();
+    return dirty;
+  }
+
+  /** Takes rows of rooms as replica/machine/delta.ts wrote them. */
+  restoreRooms(block: Uint8Array): void {
+    const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+    for (let at = 0; at < block.length; ) {
+      const name = at + roomRowFixedBytes;
+      const tenantBytes = block[name] ?? 0;
+      const roomBytes = block[name + 1] ?? 0;
+      const creatorBytes = block[name + 2] ?? 0;
+      const room = this.rooms.add(block, name + 4, tenantBytes, roomBytes, creatorBytes);
+      assert(room === view.getUint32(at, true), "MCH-11: rooms come back in order");
+      const page = this.rooms.page(room);
+      page.epoch[this.rooms.at(room)] = view.getUint32(at + 4, true);
+      page.floor[this.rooms.at(room)] = readU64(view, at + 8);
+      page.createdUs[this.rooms.at(room)] = readU64(view, at + 16);
+      at = name + 4 + tenantBytes + roomBytes + creatorBytes;
+    }
+  }
+
+  /** Moves a room's head to the end of a run that is on disk. */
+  restoreRun(room: number, seqFirst: number, count: number): void {
+    const page = this.rooms.page(room);
+    const head = page.head[this.rooms.at(room)] ?? 0;
+    assert(seqFirst === head + 1, "MCH-04: runs of a room are dense");
+    page.head[this.rooms.at(room)] = head + count;
+  }
+
+  /** Takes rows of remembered keys; those of forgotten generations are left out. */
+  restoreKeys(block: Uint8Array): void {
+    const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+    const floorMs = this.keys.generationFloor * generationMs;
+    for (let at = 0; at + keyRowBytes <= block.length; at += keyRowBytes) {
+      const keyMs = keyRowMs(view, at);
+      if (keyMs < floorMs) continue;
+      this.hash[0] = view.getUint32(at + 16, true);
+      this.hash[1] = view.getUint32(at + 20, true);
+      this.keys.add(keyMs, view.getUint32(at + 12, true), keyRowSeq(view, at), this.hash);
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import { assert } from "#replica/base/assert.ts";
+import { readEntriesMax } from "#replica/base/limits.ts";
+import type { ReadRange } from "#replica/wire/client-message.ts";
+import { entryPrefixBytes } from "#replica/wire/entry.ts";
+import { HistoryBlockReader } from "#replica/wire/history-block.ts";
+import type { EntryStore } from "./entry-store.ts";
+import type { BlockAddress, HistorySegment, LoadedBlock } from "./port.ts";
+
+/** Bytes of entries in one answer or fact at most, unless one entry alone is larger. */
+export const answerBytesMax = 192 * 1024;
+/** Blocks that one step of a read asks for at most. */
+const addressesMax = 32;
+
+/** An encoded entry where it lies. */
+export interface EntryPlace {
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly length: number;
+}
+
+/** The block that holds an entry on disk, or null when no segment has it. */
+export function locateOnDisk(
+  history: readonly HistorySegment[],
+  room: number,
+  seq: number,
+): BlockAddress | null {
+  // Newest first: what has just left memory is asked for most.
+  for (let i = history.length - 1; i >= 0; i -= 1) {
+    const segment = history[i];
+    const block = segment?.locate(room, seq) ?? -1;
+    if (segment !== undefined && block >= 0) return { segment: segment.id, block };
+  }
+  return null;
+}
+
+/** The entry in a block of history, or null when the block does not hold it. */
+export function findInBlock(block: Uint8Array, room: number, seq: number): EntryPlace | null {
+  const reader = new HistoryBlockReader(block);
+  while (reader.next()) {
+    if (reader.room !== room || seq < reader.seqFirst) continue;
+    if (seq >= reader.seqFirst + reader.count) continue;
+    let at = reader.start;
+    for (let here = reader.seqFirst; here < seq; here += 1) {
+      at += entryPrefixBytes + reader.view.getUint32(at, true);
+    }
+    const length = reader.view.getUint32(at, true);
+    assert(at + entryPrefixBytes + length <= reader.end, "MCH-10: entry within its run");
+    return { bytes: block, at: at + entryPrefixBytes, length };
+  }
+  return null;
+}
+
+/** First and last seq that a range names in a room with this floor and head; empty: first > last. */
+export function rangeOf(
+  range: ReadRange,
+  floor: number,
+  head: number,
+): { readonly first: number; readonly last: number } {
+  const limit = Math.max(1, Math.min(range.limit, readEntriesMax));
+  if (range.kind === "after") {
+    const first = Math.max(range.seq + 1, floor);
+    return { first, last: Math.min(head, first + limit - 1) };
+  }
+  const last = Math.min(range.seq - 1, head);
+  return { first: Math.max(floor, last - limit + 1), last };
+}
+
+/** Where a read looks. */
+export interface ReadSource {
+  readonly store: EntryStore;
+  readonly history: readonly HistorySegment[];
+  readonly loaded: readonly LoadedBlock[];
+}
+
+/** Finds entries [first, last] of a room: places in ascending order, or blocks to load first. */
+export function gather(
+  source: ReadSource,
+  room: number,
+  newest: number,
+  first: number,
+  last: number,
+): readonly EntryPlace[] | { readonly missing: readonly BlockAddress[] } {
+  const { store } = source;
+  const places: EntryPlace[] = [];
+  let seq = last;
+  let at = last < first ? -1 : store.find(newest, last);
+  for (; seq >= first && at >= store.floor; seq -= 1) {
+    places.push({ bytes: store.bytesOf(at), at: store.offsetOf(at), length: store.lengthOf(at) });
+    at = store.previousOf(at);
+  }
+  const missing: BlockAddress[] = [];
+  for (; seq >= first && missing.length < addressesMax; seq -= 1) {
+    const address = locateOnDisk(source.history, room, seq);
+    assert(address !== null, "MCH-10: a committed entry is in memory or in a segment");
+    const block = source.loaded.find(
+      ({ address: { segment, block } }) => segment === address.segment && block === address.block,
+    );
+    if (block === undefined) {
+      const known = missing.some((m) => m.segment === address.segment && m.block === address.block);
+      if (!known) missing.push(address);
+      continue;
+    }
+    const place = findInBlock(block.bytes, room, seq);
+    assert(place !== null, "MCH-10: a located entry is in its block");
+    places.push(place);
+  }
+  return missing.length > 0 ? { missing } : places.reverse();
+}
+
+/**
+ * Entries behind their lengths, in one buffer, cut to {@link answerBytesMax}: of the end for an
+ * ascending read, of the beginning for a descending one.
+ */
+export function joinPlaces(places: readonly EntryPlace[], keep: "first" | "last"): Uint8Array {
+  let bytes = 0;
+  let count = 0;
+  for (let i = 0; i < places.length; i += 1) {
+    const place = keep === "first" ? places[i] : places[places.length - 1 - i];
+    const more = entryPrefixBytes + (place?.length ?? 0);
+    if (count > 0 && bytes + more > answerBytesMax) break;
+    bytes += more;
+    count += 1;
+  }
+  const joined = new Uint8Array(bytes);
+  const view = new DataView(joined.buffer);
+  let offset = 0;
+  const chosen = keep === "first" ? places.slice(0, count) : places.slice(places.length - count);
+  for (const place of chosen) {
+    view.setUint32(offset, place.length, true);
+    joined.set(place.bytes.subarray(place.at, place.at + place.length), offset + entryPrefixBytes);
+    offset += entryPrefixBytes + place.length;
+  }
+  return joined;
+}

@@ -1,0 +1,115 @@
+import { checksumZero, incarnationFrom, opFrom, replicaFrom } from "#replica/base/brands.ts";
+import { timestampFrom, viewFrom } from "#replica/base/brands.ts";
+import { utf8From } from "#replica/base/text.ts";
+import type { CreateRoomFields, PostFields } from "#replica/wire/operation.ts";
+import { appendCreateRoom, appendPost, createRoomBytes, postBytes } from "#replica/wire/operation.ts";
+import type { Prepare, PrepareKind, Request } from "#replica/wire/prepare.ts";
+import { encodeRequests } from "#replica/wire/request.ts";
+
+/** An operation as tests write it. */
+export type Operation =
+  | ({ readonly kind: "post" } & PostFields)
+  | ({ readonly kind: "create_room" } & CreateRoomFields);
+
+/** Bytes of a UUIDv7 with this time; `tail` fills the rest. */
+export function uuidv7(ms: number, tail: number): Uint8Array {
+  const key = new Uint8Array(16);
+  const view = new DataView(key.buffer);
+  view.setUint16(0, Math.floor(ms / 2 ** 32));
+  view.setUint32(2, ms % 2 ** 32);
+  view.setUint16(6, 0x7000 | (tail & 0xfff));
+  view.setUint8(8, 0x80);
+  view.setUint32(10, tail);
+  return key;
+}
+
+/** A post with sensible defaults. */
+export function post(
+  fields: { room: string; sender: string; key: Uint8Array; body: string } & Partial<
+    Pick<PostFields, "type" | "parent" | "salt">
+  > & { tenant?: string },
+): Operation {
+  return {
+    kind: "post",
+    tenant: utf8From(fields.tenant ?? "t"),
+    room: utf8From(fields.room),
+    sender: utf8From(fields.sender),
+    key: fields.key,
+    salt: fields.salt ?? new Uint8Array(16).fill(7),
+    type: fields.type ?? "message",
+    parent: fields.parent ?? 0,
+    body: utf8From(fields.body),
+  };
+}
+
+/** A room's creation. */
+export function createRoom(room: string, tenant = "t"): Operation {
+  return {
+    kind: "create_room",
+    tenant: utf8From(tenant),
+    room: utf8From(room),
+    creator: utf8From("creator"),
+  };
+}
+
+/** A request's body. */
+export function encodeOperations(operations: readonly Operation[]): Uint8Array {
+  let bytes = 0;
+  for (const operation of operations) {
+    bytes += operation.kind === "post" ? postBytes(operation) : createRoomBytes(operation);
+  }
+  const body = new Uint8Array(bytes);
+  const view = new DataView(body.buffer);
+  let offset = 0;
+  for (const operation of operations) {
+    if (operation.kind === "post") offset = appendPost(view, body, offset, operation);
+    else offset = appendCreateRoom(view, body, offset, operation);
+  }
+  return body;
+}
+
+/** A request of these operations. */
+export function requestOf(operations: readonly Operation[]): Request {
+  return requestOfBody(encodeOperations(operations), operations.length);
+}
+
+/** A request with this body. */
+export function requestOfBody(body: Uint8Array, operationsCount: number): Request {
+  const header = {
+    session: opFrom(1),
+    requestNumber: 1,
+    requestChecksum: checksumZero,
+    clientId: "0".repeat(32),
+    operationsCount,
+  };
+  return { header, body };
+}
+
+/** A committed prepare for the machine; signatures and checksums are not looked at there. */
+export function prepareOf(
+  op: number,
+  timeUs: number,
+  requests: readonly Request[],
+  kind: PrepareKind = "requests",
+): Prepare {
+  const body = encodeRequests(requests);
+  const header = {
+    kind,
+    op: opFrom(op),
+    view: viewFrom(0),
+    author: replicaFrom(0),
+    incarnation: incarnationFrom("0".repeat(32)),
+    parent: checksumZero,
+    timestampUs: timestampFrom(timeUs),
+    commitMax: opFrom(0),
+    quorumCheckpointOp: opFrom(0),
+    checkpointId: checksumZero,
+    machineVersion: 1,
+    requestsCount: requests.length,
+    bodyBytes: body.length,
+    bodyChecksum: checksumZero,
+    checksum: checksumZero,
+    signature: new Uint8Array(64),
+  };
+  return { header, body };
+}
