@@ -1,18 +1,12 @@
 import type { ClientId, Op, ReplicaIndex, View } from "#replica/base/brands.ts";
 import type { ReadRange, RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
+import type { TlsMaterial } from "./tls-options.ts";
 
 /** Where one replica's client port is dialled. */
 export interface ShardAddress {
   /** Name or address; names are resolved at every dial. */
   readonly host: string;
   readonly port: number;
-}
-
-/** PEM texts of a TLS identity. `ca`: the trust bundle, one or more certificates. */
-export interface TlsMaterial {
-  readonly key: string;
-  readonly cert: string;
-  readonly ca: string;
 }
 
 /** What became of a submitted batch. */

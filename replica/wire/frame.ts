@@ -53,7 +53,7 @@ export const frameBytesMax = 256 * 1024;
 /** Bytes of a signature. */
 export const frameSignatureBytes = 64;
 
-/** Numbers of the commands; never reused. `hello` opens a connection between replicas. */
+/** Numbers of the commands; never reused. `hello` and `alive` are the transport's own. */
 export const frameCommands = {
   prepare: 1,
   prepare_ok: 2,
@@ -70,6 +70,7 @@ export const frameCommands = {
   ping: 13,
   pong: 14,
   hello: 32,
+  alive: 33,
 } as const;
 
 /** Name of a frame's command. */

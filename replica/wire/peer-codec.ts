@@ -342,7 +342,7 @@ export function readPeerMessage(
   relay: PeerEnvelope,
 ): Result<PeerMessage, PeerRefusal> {
   const command = frameCommandOf(frame);
-  if (command === "hello") return fail("command");
+  if (command === "hello" || command === "alive") return fail("command");
   if (command === "prepare") {
     const header = readPrepareHeader(frame);
     if (!header.ok) return header;

@@ -1,0 +1,75 @@
+import type { Incarnation, ReplicaIndex } from "#replica/base/brands.ts";
+import type { publicKeyFrom } from "#replica/crypto/ed25519.ts";
+import type { FrameScope } from "#replica/wire/frame.ts";
+
+/** An Ed25519 key of either kind; the type comes by way of replica/crypto, the door to it. */
+export type Key = NonNullable<ReturnType<typeof publicKeyFrom>>;
+
+/** Facts of a log line. */
+export type LogFacts = Readonly<Record<string, unknown>>;
+
+/** What happened on the link to one peer since the process started; for metrics. */
+export interface PeerCounts {
+  framesSent: number;
+  bytesSent: number;
+  framesReceived: number;
+  bytesReceived: number;
+  /** Connections that became usable. */
+  connects: number;
+  /** Not sent: no connection. */
+  droppedDown: number;
+  /** Not sent: the queue was full. Consensus sends again. */
+  droppedFull: number;
+  /** Refused certificates: not a member, another shard, another key. */
+  refusedIdentity: number;
+  /** Dropped: a signature that is not the sender's or the author's. */
+  refusedSignature: number;
+  /** Dropped: counter not above the last one of this connection. */
+  refusedReplay: number;
+  /** Dropped: of an incarnation that is no member (any more). */
+  refusedStale: number;
+  /** Dropped: malformed, wrong checksum, of another cluster or shard. */
+  refusedFrame: number;
+  /** Passed on unverified: relayed prepares of an author that has been replaced since. */
+  authorsGone: number;
+}
+
+/** Counts that start at zero. */
+export function noPeerCounts(): PeerCounts {
+  return {
+    framesSent: 0,
+    bytesSent: 0,
+    framesReceived: 0,
+    bytesReceived: 0,
+    connects: 0,
+    droppedDown: 0,
+    droppedFull: 0,
+    refusedIdentity: 0,
+    refusedSignature: 0,
+    refusedReplay: 0,
+    refusedStale: 0,
+    refusedFrame: 0,
+    authorsGone: 0,
+  };
+}
+
+/** A member with its key ready for verification. */
+export interface PeerMember {
+  readonly replica: ReplicaIndex;
+  readonly incarnation: Incarnation;
+  readonly publicKey: string;
+  readonly key: Key;
+}
+
+/** What all connections of one replica to its peers share. */
+export interface PeerScope {
+  readonly self: { readonly replica: ReplicaIndex; readonly incarnation: Incarnation };
+  readonly cluster: string;
+  readonly shard: string;
+  readonly frames: FrameScope;
+  /** Signs frames; the key of the volume. */
+  readonly privateKey: Key;
+  /** The current member at an index, or null while it is not known. */
+  member(replica: ReplicaIndex): PeerMember | null;
+  log(what: string, facts: LogFacts): void;
+}
