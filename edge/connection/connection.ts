@@ -1,0 +1,443 @@
+import type { ClientFrame } from "#edge/api/client-frames.ts";
+import { decodeClientFrame } from "#edge/api/decode-frame.ts";
+import type { DecodedFrame } from "#edge/api/decode-frame.ts";
+import { errorRow } from "#edge/api/errors.ts";
+import type { ErrorName } from "#edge/api/errors.ts";
+import {
+  helloDeadlineMs, pageEntriesMax, pingIntervalMs, pongDeadlineMs, postsPendingMax,
+  readsPendingMax, roomsPerConnectionMax, tokenGraceMs,
+} from "#edge/api/limits.ts";
+import type { Scope, Session } from "#edge/auth/session.ts";
+import { bytesFromBase64 } from "#edge/fanout/base64.ts";
+import { socketEncoding, socketTextFrame } from "#edge/fanout/frame-encoding.ts";
+import { Outbox } from "#edge/fanout/outbox.ts";
+import type { EdgeLimits } from "#edge/limit/edge-limits.ts";
+import { TokenBucket } from "#edge/limit/token-bucket.ts";
+import { bytesFromHex } from "#replica/base/bytes.ts";
+import { seqFrom } from "#replica/base/brands.ts";
+import { utf8From } from "#replica/base/text.ts";
+import type { ReadRange } from "#replica/wire/client-message.ts";
+import { serverHello } from "./server-hello.ts";
+import type {
+  ConnectionEffect, PostOutcome, ReadOutcome, Refusal, VerifyOutcome,
+} from "./intents.ts";
+
+type Frame<Op extends ClientFrame["op"]> = Extract<ClientFrame, { readonly op: Op }>;
+
+/** What a connection is made with. */
+export interface ConnectionOptions {
+  /** Id for logs, told in hello. */
+  readonly conn: string;
+  readonly limits: EdgeLimits;
+  /** Monotonic milliseconds. */
+  readonly nowMs: number;
+  /** Chance in [0, 1): spreads the pings of many connections. */
+  readonly fraction: number;
+}
+
+interface Room {
+  session: Session;
+}
+
+/**
+ * One client's WebSocket as a state machine: opened → greeted (hello) → closed; per room attaching →
+ * attached → detached. Pure: frames, answers and time in; frames into the outbox, effects out.
+ */
+export class Connection {
+  readonly outbox: Outbox;
+  state: "opened" | "greeted" | "closed" = "opened";
+  /** Set by the first valid token: connections are counted per user by it. */
+  user: string | null = null;
+  private readonly options: ConnectionOptions;
+  private readonly frames: TokenBucket;
+  private readonly posts: TokenBucket;
+  private effects: ConnectionEffect[] = [];
+  private readonly rooms = new Map<string, Room>();
+  private readonly tickets = new Map<number, Frame<"attach" | "refresh" | "post" | "read">>();
+  private ticketNext = 1;
+  private postsPending = 0;
+  private readsPending = 0;
+  private abuse = 0;
+  private everAttached = false;
+  private lastFailure: ErrorName = "HELLO_TIMEOUT";
+  private phaseMs: number;
+  private heardMs: number;
+  private pingDueMs: number;
+  private pingSentMs: number | null = null;
+
+  /** A connection whose WebSocket has just been opened. */
+  constructor(options: ConnectionOptions) {
+    const { nowMs, limits, fraction } = options;
+    this.options = options;
+    this.outbox = new Outbox(socketEncoding, nowMs);
+    this.frames = new TokenBucket(limits.frames, nowMs);
+    this.posts = new TokenBucket(limits.posts, nowMs);
+    this.phaseMs = nowMs;
+    this.heardMs = nowMs;
+    this.pingDueMs = nowMs + pingIntervalMs * (0.9 + 0.2 * fraction);
+  }
+
+  /** Effects since the last drain, in order. */
+  drain(): readonly ConnectionEffect[] {
+    const drained = this.effects;
+    this.effects = [];
+    return drained;
+  }
+
+  /** A text message came. `wallUs`: microseconds since 1970, for hello. */
+  text(text: string, nowMs: number, wallUs: number): void {
+    if (this.state === "closed") return;
+    this.heardMs = nowMs;
+    const decoded = decodeClientFrame(text);
+    const waitMs = this.frames.take(1, nowMs);
+    if (waitMs > 0) {
+      this.limited(decoded, waitMs);
+      return;
+    }
+    this.abuse = 0;
+    if (!decoded.ok) {
+      this.error(decoded.id, { error: decoded.name, detail: decoded.detail });
+      if (decoded.name === "BAD_FRAME") this.close("BAD_FRAME");
+      return;
+    }
+    this.frame(decoded.frame, nowMs, wallUs);
+  }
+
+  /** A binary message came: this subprotocol has none. */
+  binary(): void {
+    this.error("", { error: "BAD_FRAME", detail: "Binary messages are not used." });
+    this.close("BAD_FRAME");
+  }
+
+  /** A `verify` effect is answered. */
+  verified(ticket: number, outcome: VerifyOutcome, nowMs: number): void {
+    const frame = this.settleTicket(ticket);
+    if (frame === null || (frame.op !== "attach" && frame.op !== "refresh")) return;
+    this.readsPending -= 1;
+    if (!outcome.ok) {
+      this.failAttach(frame.id, outcome.refusal);
+      return;
+    }
+    const { session } = outcome;
+    if (session.room !== frame.room) {
+      this.failAttach(frame.id, { error: "DENIED", detail: "The token is for another room." });
+    } else if (frame.op === "attach") this.attach(frame, session);
+    else this.refresh(frame, session, nowMs);
+  }
+
+  /** The fan-out follows the room now; it has put `attached` into the outbox. */
+  attached(room: string): void {
+    if (this.rooms.has(room)) this.everAttached = true;
+  }
+
+  /** The fan-out refused the attach with this id, or detached the room (empty id). */
+  refused(id: string, room: string, error: ErrorName): void {
+    this.rooms.delete(room);
+    if (id !== "") this.failAttach(id, { error, retryMs: 500 });
+    else this.error("", { error }, room);
+  }
+
+  /** A `post` effect is answered. */
+  posted(ticket: number, outcome: PostOutcome): void {
+    const frame = this.settleTicket(ticket);
+    if (frame === null) return;
+    this.postsPending -= 1;
+    if (!outcome.ok) {
+      this.error(frame.id, outcome.refusal);
+      return;
+    }
+    const { epoch, seq, timeUs, dup } = outcome;
+    const tail = dup ? ',"dup":true' : "";
+    this.send(`{"op":"ok","id":${JSON.stringify(frame.id)},"result":{"epoch":${epoch},"seq":${
+      seq
+    },"t":${timeUs}${tail}}}`);
+  }
+
+  /** A `read` effect is answered. */
+  pageRead(ticket: number, outcome: ReadOutcome): void {
+    const frame = this.settleTicket(ticket);
+    if (frame === null) return;
+    this.readsPending -= 1;
+    if (!outcome.ok) {
+      this.error(frame.id, outcome.refusal);
+      return;
+    }
+    const { epoch, head, floor, events } = outcome;
+    this.send(`{"op":"ok","id":${JSON.stringify(frame.id)},"result":{"epoch":${epoch},"head":${
+      head
+    },"floor":${floor},"events":[${events.join(",")}]}}`);
+  }
+
+  /** Deadlines, pings, expiry. To be called about once a second. `nowS`: seconds since 1970. */
+  tick(nowMs: number, nowS: number): void {
+    if (this.state === "closed") return;
+    if (this.outbox.overdue(nowMs)) {
+      this.state = "closed";
+      this.effects.push({ kind: "terminate", reason: "slow consumer" });
+      return;
+    }
+    if (!this.everAttached && nowMs - this.phaseMs >= helloDeadlineMs) {
+      this.error("", { error: this.lastFailure });
+      this.close(this.lastFailure);
+      return;
+    }
+    this.expire(nowS);
+    this.ping(nowMs);
+  }
+
+  /** This edge goes away: asks the client to leave within the window. */
+  announceDrain(windowMs: number, reason: string): void {
+    if (this.state !== "greeted") return;
+    this.send(JSON.stringify({ op: "drain", window_ms: windowMs, reason }));
+  }
+
+  /** Ends the connection with the close code of that error. */
+  close(error: ErrorName): void {
+    if (this.state === "closed") return;
+    this.state = "closed";
+    const { close, name } = errorRow(error);
+    this.effects.push({ kind: "close", code: close ?? 4500, reason: name });
+  }
+
+  /** The socket is gone. */
+  gone(): void {
+    this.state = "closed";
+  }
+
+  /** Rooms attached or being attached. */
+  get roomsCount(): number {
+    return this.rooms.size;
+  }
+
+  private frame(frame: ClientFrame, nowMs: number, wallUs: number): void {
+    if (frame.op === "pong") return;
+    if (frame.op === "hello") {
+      this.hello(nowMs, wallUs);
+      return;
+    }
+    if (this.state !== "greeted") {
+      const id = "id" in frame ? frame.id : "";
+      this.error(id, { error: "BAD_FRAME", detail: "hello comes first." });
+      this.close("BAD_FRAME");
+      return;
+    }
+    switch (frame.op) {
+      case "attach":
+        this.askAttach(frame);
+        break;
+      case "refresh":
+        this.verify(frame);
+        break;
+      case "detach":
+        this.detach(frame);
+        break;
+      case "post":
+        this.post(frame, nowMs);
+        break;
+      case "read":
+        this.read(frame);
+        break;
+      case "signal":
+        this.signal(frame);
+        break;
+      default:
+        frame satisfies never;
+    }
+  }
+
+  private hello(nowMs: number, wallUs: number): void {
+    if (this.state === "greeted") {
+      this.error("", { error: "BAD_FRAME", detail: "hello comes once." });
+      this.close("BAD_FRAME");
+      return;
+    }
+    this.state = "greeted";
+    this.phaseMs = nowMs;
+    this.send(JSON.stringify(serverHello(this.options.conn, this.options.limits, wallUs)));
+  }
+
+  private askAttach(frame: Frame<"attach">): void {
+    if (frame.thread !== undefined) {
+      this.failAttach(frame.id, { error: "DENIED", detail: "Threads are not offered yet." });
+    } else if (!this.rooms.has(frame.room) && this.rooms.size >= roomsPerConnectionMax) {
+      this.failAttach(frame.id, { error: "DENIED", detail: "Too many rooms on a connection." });
+    } else this.verify(frame);
+  }
+
+  private verify(frame: Frame<"attach"> | Frame<"refresh">): void {
+    if (this.readsPending >= readsPendingMax) {
+      this.error(frame.id, { error: "RATE_LIMITED", retryMs: 200 });
+      return;
+    }
+    this.readsPending += 1;
+    this.effects.push({ kind: "verify", ticket: this.ticket(frame), token: frame.token });
+  }
+
+  private attach(frame: Frame<"attach">, session: Session): void {
+    if (!session.scopes.includes("read")) {
+      this.failAttach(frame.id, { error: "DENIED", detail: "The token lacks scope read." });
+      return;
+    }
+    const before = this.rooms.get(frame.room);
+    if (before !== undefined) this.unsubscribe(before.session);
+    else if (this.rooms.size >= roomsPerConnectionMax) {
+      this.failAttach(frame.id, { error: "DENIED", detail: "Too many rooms on a connection." });
+      return;
+    }
+    this.rooms.set(frame.room, { session });
+    this.user ??= session.user;
+    const name = { tenant: session.tenant, room: session.room };
+    const { id, since = null, tail = 0 } = frame;
+    this.effects.push({ kind: "subscribe", id, name, since, tail });
+  }
+
+  private refresh(frame: Frame<"refresh">, session: Session, nowMs: number): void {
+    const room = this.rooms.get(frame.room);
+    const same = room?.session.user === session.user && room.session.tenant === session.tenant;
+    if (room === undefined || !same || !session.scopes.includes("read")) {
+      const detail = "The room is not attached by this user, or the token lacks scope read.";
+      this.error(frame.id, { error: "DENIED", detail });
+      return;
+    }
+    room.session = session;
+    this.heardMs = nowMs;
+    const result = { expires: session.expiresS };
+    this.send(JSON.stringify({ op: "ok", id: frame.id, result }));
+  }
+
+  private detach(frame: Frame<"detach">): void {
+    const room = this.rooms.get(frame.room);
+    if (room !== undefined) this.unsubscribe(room.session);
+    this.rooms.delete(frame.room);
+    this.send(JSON.stringify({ op: "ok", id: frame.id, result: {} }));
+  }
+
+  private unsubscribe({ tenant, room }: Session): void {
+    this.effects.push({ kind: "unsubscribe", name: { tenant, room } });
+  }
+
+  private post(frame: Frame<"post">, nowMs: number): void {
+    const session = this.allowed(frame.id, frame.room, "post");
+    if (session === null) return;
+    if (frame.type !== undefined && frame.type !== "msg") {
+      const detail = `Entries of type ${frame.type} are not offered yet.`;
+      this.error(frame.id, { error: "DENIED", detail });
+      return;
+    }
+    const waitMs = this.postsPending >= postsPendingMax ? 100 : this.posts.take(1, nowMs);
+    if (waitMs > 0) {
+      this.error(frame.id, { error: "RATE_LIMITED", retryMs: waitMs });
+      return;
+    }
+    this.postsPending += 1;
+    const { body, body_b64: base64 = "", key, parent = 0 } = frame;
+    const post = {
+      name: { tenant: session.tenant, room: session.room },
+      sender: session.user,
+      key: bytesFromHex(key.replaceAll("-", "")),
+      type: "message" as const,
+      parent,
+      body: body === undefined ? bytesFromBase64(base64) : utf8From(body),
+    };
+    this.effects.push({ kind: "post", ticket: this.ticket(frame), post });
+  }
+
+  private read(frame: Frame<"read">): void {
+    const session = this.allowed(frame.id, frame.room, "read");
+    if (session === null) return;
+    if (this.readsPending >= readsPendingMax) {
+      this.error(frame.id, { error: "RATE_LIMITED", retryMs: 200 });
+      return;
+    }
+    this.readsPending += 1;
+    const limit = Math.min(frame.limit ?? 50, pageEntriesMax);
+    const { after, before } = frame;
+    const range: ReadRange = before === undefined
+      ? { kind: "after", seq: seqFrom(after ?? 0), limit }
+      : { kind: "before", seq: seqFrom(before), limit };
+    const name = { tenant: session.tenant, room: session.room };
+    this.effects.push({ kind: "read", ticket: this.ticket(frame), name, range });
+  }
+
+  private signal(frame: Frame<"signal">): void {
+    const session = this.rooms.get(frame.room)?.session;
+    if (session === undefined || !session.scopes.includes("signal")) return;
+    const name = { tenant: session.tenant, room: session.room };
+    this.effects.push({ kind: "signal", name, signal: frame.kind, from: session.user });
+  }
+
+  private allowed(id: string, room: string, scope: Scope): Session | null {
+    const session = this.rooms.get(room)?.session;
+    if (session === undefined) {
+      this.error(id, { error: "DENIED", detail: "Attach the room first." });
+      return null;
+    }
+    if (session.scopes.includes(scope)) return session;
+    this.error(id, { error: "DENIED", detail: `The token lacks scope ${scope}.` });
+    return null;
+  }
+
+  private failAttach(id: string, refusal: Refusal): void {
+    const { close } = errorRow(refusal.error);
+    if (close === 4401 || close === 4403) this.lastFailure = refusal.error;
+    this.error(id, refusal);
+  }
+
+  private limited(decoded: DecodedFrame<ClientFrame>, waitMs: number): void {
+    this.abuse += 1;
+    const id = decoded.ok ? ("id" in decoded.frame ? decoded.frame.id : "") : decoded.id;
+    if (this.abuse > this.options.limits.abuseFramesMax) {
+      this.error(id, { error: "RATE_LIMITED", retryMs: waitMs });
+      this.close("RATE_LIMITED");
+    } else if (id !== "") this.error(id, { error: "RATE_LIMITED", retryMs: waitMs });
+  }
+
+  private expire(nowS: number): void {
+    for (const [room, { session }] of this.rooms) {
+      if (nowS < session.expiresS + tokenGraceMs / 1000) continue;
+      this.rooms.delete(room);
+      this.unsubscribe(session);
+      this.error("", { error: "TOKEN_EXPIRED" }, room);
+    }
+  }
+
+  private ping(nowMs: number): void {
+    const { pingSentMs } = this;
+    if (pingSentMs !== null && this.heardMs > pingSentMs) this.pingSentMs = null;
+    else if (pingSentMs !== null && nowMs - pingSentMs >= pongDeadlineMs) {
+      this.state = "closed";
+      this.effects.push({ kind: "terminate", reason: "no pong" });
+      return;
+    }
+    if (nowMs < this.pingDueMs || this.state !== "greeted") return;
+    this.send('{"op":"ping"}');
+    this.pingSentMs = nowMs;
+    this.pingDueMs = nowMs + pingIntervalMs * (0.9 + 0.2 * this.options.fraction);
+  }
+
+  private ticket(frame: Frame<"attach" | "refresh" | "post" | "read">): number {
+    const ticket = this.ticketNext;
+    this.ticketNext += 1;
+    this.tickets.set(ticket, frame);
+    return ticket;
+  }
+
+  private settleTicket(ticket: number): Frame<"attach" | "refresh" | "post" | "read"> | null {
+    const frame = this.tickets.get(ticket) ?? null;
+    this.tickets.delete(ticket);
+    return this.state === "closed" ? null : frame;
+  }
+
+  private error(id: string, refusal: Refusal, room?: string): void {
+    const { code, name, meaning, retryable } = errorRow(refusal.error);
+    const { retryMs, detail } = refusal;
+    const wait = retryable && retryMs !== undefined ? { retry_ms: retryMs } : {};
+    const where = room === undefined ? {} : { room };
+    const message = detail ?? meaning;
+    this.send(JSON.stringify({ op: "err", id, code, name, message, retryable, ...wait, ...where }));
+  }
+
+  private send(text: string): void {
+    this.outbox.push(socketTextFrame(text));
+  }
+}
