@@ -32,7 +32,7 @@ export function MessageList({
   readonly onOlder: () => void;
   readonly onRetry: (key: string) => void;
 }) {
-  const list = useRef<HTMLOListElement>(null);
+  const list = useRef<HTMLDivElement>(null);
   const following = useRef(true);
   useLayoutEffect(() => {
     const element = list.current;
@@ -45,33 +45,35 @@ export function MessageList({
     following.current = below < followWithinPx;
   };
   return (
-    <ol class="log" ref={list} onScroll={watch} role="log" aria-live="polite">
-      {hasOlder ? (
-        <li>
-          <button type="button" class="older" onClick={onOlder}>
-            Earlier messages
-          </button>
-        </li>
-      ) : null}
-      {messages.length === 0 ? <li class="empty">No messages yet. Say something.</li> : null}
-      {messages.flatMap((message, index) => {
-        const before = messages[index - 1];
-        const row = (
-          <MessageRow
-            key={message.key}
-            message={message}
-            first={startsRun(message, before)}
-            onRetry={() => onRetry(message.key)}
-          />
-        );
-        if (before !== undefined && dayOf(before) === dayOf(message)) return [row];
-        return [
-          <li key={`day-${message.key}`} class="day">
-            {dayOf(message)}
-          </li>,
-          row,
-        ];
-      })}
-    </ol>
+    <div class="log" ref={list} onScroll={watch} role="log" aria-live="polite">
+      <ol>
+        {hasOlder ? (
+          <li>
+            <button type="button" class="older" onClick={onOlder}>
+              Earlier messages
+            </button>
+          </li>
+        ) : null}
+        {messages.length === 0 ? <li class="empty">No messages yet. Say something.</li> : null}
+        {messages.flatMap((message, index) => {
+          const before = messages[index - 1];
+          const row = (
+            <MessageRow
+              key={message.key}
+              message={message}
+              first={startsRun(message, before)}
+              onRetry={() => onRetry(message.key)}
+            />
+          );
+          if (before !== undefined && dayOf(before) === dayOf(message)) return [row];
+          return [
+            <li key={`day-${message.key}`} class="day">
+              {dayOf(message)}
+            </li>,
+            row,
+          ];
+        })}
+      </ol>
+    </div>
   );
 }

@@ -17,21 +17,16 @@ function Face({ name }: { readonly name: string }) {
 }
 
 function Note({ message, onRetry }: { readonly message: Message; readonly onRetry: () => void }) {
-  switch (message.state) {
-    case "sent":
-      return <span class="seq">{message.seq}</span>;
-    case "pending":
-      return <span class="note">sending</span>;
-    case "failed":
-      return (
-        <span class="note">
-          not sent,{" "}
-          <button type="button" onClick={onRetry}>
-            try again
-          </button>
-        </span>
-      );
-  }
+  if (message.state === "sent") return <span class="seq">{message.seq}</span>;
+  if (message.state === "pending") return <span class="note">sending</span>;
+  return (
+    <span class="note">
+      not sent,{" "}
+      <button type="button" onClick={onRetry}>
+        try again
+      </button>
+    </span>
+  );
 }
 
 /** One message; `first` shows face, name and time, as the first of a run by one person does. */
