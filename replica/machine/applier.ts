@@ -43,7 +43,7 @@ const noAddresses: readonly BlockAddress[] = [];
 export class Applier {
   private readonly tables: MachineTables;
   private readonly reader = new OperationReader();
-  private readonly hash = new Uint32Array(2);
+  private readonly hash = new Int32Array(2);
   private readonly cursor: Cursor = { slot: -1, seq: 0 };
   /** By op: what {@link needs} found on disk; only ops with such keys, until they are applied. */
   private readonly plans = new Map<number, Plan>();
@@ -278,7 +278,7 @@ export class Applier {
 
   /** Appends the entry and answers with its seq. */
   private commitPost(room: number, seq: number): void {
-    const { tables, reader, bytes } = this;
+    const { tables, reader, bytes, view: source } = this;
     const { rooms, store, state } = tables;
     const page = rooms.page(room);
     const at = rooms.at(room);
@@ -297,12 +297,13 @@ export class Applier {
     writeU64(view, entry + 8, seq);
     writeU64(view, entry + 16, state.timeUs);
     writeU64(view, entry + 24, reader.parent);
-    copy(target, entry + 32, bytes, reader.keyAt, 16);
+    copy(target, view, entry + 32, bytes, source, reader.keyAt, 16);
     const senderAt = entry + entryFixedBytes;
-    copy(target, senderAt, bytes, reader.senderAt, reader.senderBytes);
+    copy(target, view, senderAt, bytes, source, reader.senderAt, reader.senderBytes);
     const saltAt = senderAt + reader.senderBytes;
-    copy(target, saltAt, bytes, reader.saltAt, entrySaltBytes);
-    copy(target, saltAt + entrySaltBytes, bytes, reader.bodyAt, reader.bodyBytes);
+    copy(target, view, saltAt, bytes, source, reader.saltAt, entrySaltBytes);
+    const bodyAt = saltAt + entrySaltBytes;
+    copy(target, view, bodyAt, bytes, source, reader.bodyAt, reader.bodyBytes);
     page.newest[at] = address;
     page.head[at] = seq;
     state.entriesCount += 1;
@@ -317,14 +318,23 @@ function same(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, length: nu
   return true;
 }
 
-/** Copies a range; short ones byte by byte, which is faster than a view and a call of `set`. */
+/** Copies a range: words, then bytes; faster than a view and a call of `set` for short ones. */
 function copy(
   target: Uint8Array,
+  targetView: DataView,
   at: number,
   source: Uint8Array,
+  sourceView: DataView,
   sourceAt: number,
   length: number,
 ): void {
-  if (length > 64) target.set(source.subarray(sourceAt, sourceAt + length), at);
-  else for (let i = 0; i < length; i += 1) target[at + i] = source[sourceAt + i] ?? 0;
+  if (length > 512) {
+    target.set(source.subarray(sourceAt, sourceAt + length), at);
+    return;
+  }
+  let i = 0;
+  for (; i + 4 <= length; i += 4) {
+    targetView.setInt32(at + i, sourceView.getInt32(sourceAt + i, true), true);
+  }
+  for (; i < length; i += 1) target[at + i] = source[sourceAt + i] ?? 0;
 }

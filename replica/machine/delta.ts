@@ -12,7 +12,7 @@ import type { RoomTable } from "./room-table.ts";
 /** Addresses collected at a time: bounds the work of one step in a room with many entries. */
 const batchMax = 64;
 /** Bytes of a room's row before its name record. */
-export const roomRowFixedBytes = 24;
+export const roomRowFixedBytes = 28;
 
 /** What a delta is cut out of, and where it begins and ends. */
 export interface DeltaParts {
@@ -51,7 +51,7 @@ export class Delta implements FrozenDelta {
   private readonly batch = new Float64Array(batchMax);
   private batchAt = 0;
   private batchEnd = 0;
-  private readonly hash = new Uint32Array(2);
+  private readonly hash = new Int32Array(2);
 
   constructor(parts: DeltaParts) {
     this.parts = parts;
@@ -91,7 +91,7 @@ export class Delta implements FrozenDelta {
     return writer.used;
   }
 
-  /** Row: room u32, epoch u32, floor u64, creation time u64, the name record. */
+  /** Row: its length u32, room u32, epoch u32, floor u64, creation time u64, the name record. */
   private fillRooms(block: Uint8Array): number {
     const { rooms, roomEnd } = this.parts;
     const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
@@ -102,10 +102,11 @@ export class Delta implements FrozenDelta {
       if (used + roomRowFixedBytes + record.length > block.length) break;
       const page = rooms.page(room);
       const at = rooms.at(room);
-      view.setUint32(used, room, true);
-      view.setUint32(used + 4, page.epoch[at] ?? 0, true);
-      writeU64(view, used + 8, page.floor[at] ?? 0);
-      writeU64(view, used + 16, page.createdUs[at] ?? 0);
+      view.setUint32(used, roomRowFixedBytes + record.length, true);
+      view.setUint32(used + 4, room, true);
+      view.setUint32(used + 8, page.epoch[at] ?? 0, true);
+      writeU64(view, used + 12, page.floor[at] ?? 0);
+      writeU64(view, used + 20, page.createdUs[at] ?? 0);
       block.set(record, used + roomRowFixedBytes);
       used += roomRowFixedBytes + record.length;
     }

@@ -15,14 +15,14 @@ export function writeKeyRow(
   keyMs: number,
   room: number,
   seq: number,
-  hash: Uint32Array,
+  hash: Int32Array,
 ): void {
   writeU64(view, offset, keyMs);
   view.setUint16(offset + 6, seq % 2 ** 16, true);
   view.setUint32(offset + 8, Math.floor(seq / 2 ** 16), true);
   view.setUint32(offset + 12, room, true);
-  view.setUint32(offset + 16, hash[0] ?? 0, true);
-  view.setUint32(offset + 20, hash[1] ?? 0, true);
+  view.setInt32(offset + 16, hash[0] ?? 0, true);
+  view.setInt32(offset + 20, hash[1] ?? 0, true);
 }
 
 /** Own time of a row's key, milliseconds. */

@@ -12,7 +12,7 @@ const recordPageSize = 1 << recordPageBits;
 
 /** A page of the index: pairs of fingerprint and locator + 1 (0 = empty). */
 class IndexPage {
-  readonly slots = new Uint32Array(2 * pageSlots);
+  readonly slots = new Int32Array(2 * pageSlots);
   count = 0;
   depth: number;
 
@@ -27,7 +27,7 @@ class RecordPage {
   readonly seqLow = new Uint32Array(recordPageSize);
   readonly seqHigh = new Uint16Array(recordPageSize);
   /** The half of the hash that the index does not hold. */
-  readonly check = new Uint32Array(recordPageSize);
+  readonly check = new Int32Array(recordPageSize);
 }
 
 /**
@@ -178,14 +178,14 @@ export class KeyTable {
   }
 
   /** Moves the cursor to the next candidate for a key; false when there is none (left). */
-  next(keyMs: number, room: number, hash: Uint32Array, cursor: Cursor): boolean {
+  next(keyMs: number, room: number, hash: Int32Array, cursor: Cursor): boolean {
     const generation = this.generations.get(Math.floor(keyMs / generationMs));
     if (generation === undefined) return false;
     return generation.next(room, hash[0] ?? 0, hash[1] ?? 0, cursor);
   }
 
   /** Remembers a key. */
-  add(keyMs: number, room: number, seq: number, hash: Uint32Array): void {
+  add(keyMs: number, room: number, seq: number, hash: Int32Array): void {
     const number = Math.floor(keyMs / generationMs);
     assert(number >= this.floor, "MCH-05: a key to remember is not too old");
     let generation = this.generations.get(number);

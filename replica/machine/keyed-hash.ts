@@ -5,7 +5,7 @@
  * Writes the two halves to `out`. Strings are at most 255 bytes. Aumasson & Bernstein 2012.
  */
 export function keyedHash(
-  out: Uint32Array,
+  out: Int32Array,
   key0: number,
   key1: number,
   word: number,

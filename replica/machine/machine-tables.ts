@@ -27,7 +27,7 @@ export class MachineTables {
   keyHash0 = 0;
   keyHash1 = 0;
   private dirty = new DirtyRooms();
-  private readonly hash = new Uint32Array(2);
+  private readonly hash = new Int32Array(2);
 
   constructor(state: MachineState) {
     this.state = state;
@@ -92,11 +92,11 @@ export class MachineTables {
       const roomBytes = block[name + 1] ?? 0;
       const creatorBytes = block[name + 2] ?? 0;
       const room = this.rooms.add(block, name + 4, tenantBytes, roomBytes, creatorBytes);
-      assert(room === view.getUint32(at, true), "MCH-11: rooms come back in order");
+      assert(room === view.getUint32(at + 4, true), "MCH-11: rooms come back in order");
       const page = this.rooms.page(room);
-      page.epoch[this.rooms.at(room)] = view.getUint32(at + 4, true);
-      page.floor[this.rooms.at(room)] = readU64(view, at + 8);
-      page.createdUs[this.rooms.at(room)] = readU64(view, at + 16);
+      page.epoch[this.rooms.at(room)] = view.getUint32(at + 8, true);
+      page.floor[this.rooms.at(room)] = readU64(view, at + 12);
+      page.createdUs[this.rooms.at(room)] = readU64(view, at + 20);
       at = name + 4 + tenantBytes + roomBytes + creatorBytes;
     }
   }
@@ -116,8 +116,8 @@ export class MachineTables {
     for (let at = 0; at + keyRowBytes <= block.length; at += keyRowBytes) {
       const keyMs = keyRowMs(view, at);
       if (keyMs < floorMs) continue;
-      this.hash[0] = view.getUint32(at + 16, true);
-      this.hash[1] = view.getUint32(at + 20, true);
+      this.hash[0] = view.getInt32(at + 16, true);
+      this.hash[1] = view.getInt32(at + 20, true);
       this.keys.add(keyMs, view.getUint32(at + 12, true), keyRowSeq(view, at), this.hash);
     }
   }

@@ -22,7 +22,7 @@ class RoomPage {
   readonly newest = new Float64Array(pageRooms).fill(-1);
   readonly createdUs = new Float64Array(pageRooms);
   readonly nameAt = new Uint32Array(pageRooms);
-  readonly nameHash = new Uint32Array(pageRooms);
+  readonly nameHash = new Int32Array(pageRooms);
   readonly epoch = new Uint32Array(pageRooms);
   readonly slot = new Uint16Array(pageRooms);
   /** 1 = somebody watches it here (not state). */
@@ -38,7 +38,7 @@ export class RoomTable {
   private readonly names = new NameStore();
   private readonly key0: number;
   private readonly key1: number;
-  private readonly hash = new Uint32Array(2);
+  private readonly hash = new Int32Array(2);
   /** Open addressing; room number + 1, 0 = empty. */
   private index: Uint32Array = new Uint32Array(1024);
   /** The index before it grew, until all of it was moved. */

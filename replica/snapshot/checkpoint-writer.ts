@@ -1,7 +1,17 @@
+import { assert } from "#replica/base/assert.ts";
+import { opFrom } from "#replica/base/brands.ts";
 import type { Checksum, Op } from "#replica/base/brands.ts";
+import { entryBytesMax, entryPrefixBytes } from "#replica/wire/entry.ts";
+import { runHeaderBytes } from "#replica/wire/history-block.ts";
+import { nextManifest } from "./compaction.ts";
 import type { Manifest } from "./manifest.ts";
+import { encodeManifest, manifestRoot, manifestSegmentId } from "./manifest.ts";
+import { Merge } from "./merge.ts";
 import type { BlockAddress, FrozenDelta, Hash, SegmentWrite } from "./port.ts";
+import type { BuiltSegment } from "./segment-builder.ts";
+import { SegmentBuilder } from "./segment-builder.ts";
 import type { SegmentIndex } from "./segment-index.ts";
+import { blockBytesMax } from "./segment-index.ts";
 
 /** What {@link CheckpointWriter.step} wants next. */
 export type WriterStep =
@@ -31,12 +41,46 @@ export type WriterStep =
 export interface Installed {
   /** For `machine.release(op, history)`. */
   readonly history: readonly SegmentIndex[];
-  /** Segments that nothing refers to any more: `storage.removeSegments(garbage)`. */
+  /**
+   * Segments that the last two checkpoints do not refer to: `storage.removeSegments(garbage)`.
+   * After a restart remove whatever `liveSegmentIds` of the restored manifest does not name.
+   */
   readonly garbage: readonly string[];
 }
 
+interface Active {
+  readonly delta: FrozenDelta;
+  readonly sessions: Uint8Array;
+  readonly builder: SegmentBuilder;
+  readonly built: BuiltSegment[];
+  section: number;
+  sessionsAt: number;
+}
+
+const deltaSections = ["history", "rooms", "keys"] as const;
+/** Segments handed out and not yet written at which merges pause. */
+const unwrittenMax = 4;
+
 /** Turns frozen deltas into immutable segments, merges them, keeps the manifest. Pure. */
-export declare class CheckpointWriter {
+export class CheckpointWriter {
+  private readonly hash: Hash;
+  private readonly blockBytes: number;
+  private readonly segmentBytes: number;
+  private manifest: Manifest;
+  private readonly indexes = new Map<string, SegmentIndex>();
+  private readonly queue: { delta: FrozenDelta; sessions: Uint8Array }[] = [];
+  private active: Active | null = null;
+  private readonly merges: Merge[] = [];
+  /** Segments built and not yet handed out. */
+  private readonly outbox: SegmentWrite[] = [];
+  private readonly unwritten = new Set<string>();
+  /** The merge whose blocks are being loaded. */
+  private reading: Merge | null = null;
+  /** Manifests that are ready and not yet installed, oldest first. */
+  private readonly ready: Manifest[] = [];
+  private installedManifest: Manifest;
+  private garbageNext: readonly string[] = [];
+
   /** Starts from the state on disk: the Restorer gives both (genesis: decoded manifest, []). */
   constructor(options: {
     readonly hash: Hash;
@@ -46,21 +90,185 @@ export declare class CheckpointWriter {
     readonly blockBytes?: number;
     /** Bytes of one segment at most; default 16 MiB. Equal on all replicas. */
     readonly segmentBytes?: number;
-  });
+  }) {
+    this.hash = options.hash;
+    this.blockBytes = options.blockBytes ?? 32 * 1024;
+    this.segmentBytes = options.segmentBytes ?? 16 * 1024 * 1024;
+    assert(this.blockBytes <= blockBytesMax, "SNP-04: block size");
+    const least = runHeaderBytes + entryPrefixBytes + entryBytesMax;
+    assert(this.blockBytes >= least, "SNP-04: a block holds the largest entry");
+    this.manifest = options.manifest;
+    this.installedManifest = options.manifest;
+    for (const segment of options.segments) this.indexes.set(segment.id, segment);
+    this.startMerges();
+  }
 
   /** True while a checkpoint is being written: step at once. False: only merges, step at leisure. */
-  readonly urgent: boolean;
+  get urgent(): boolean {
+    return this.active !== null || this.queue.length > 0;
+  }
 
   /** Begins the checkpoint of this delta (effect write_checkpoint); queued behind one under way. */
-  begin(delta: FrozenDelta, sessions: Uint8Array): void;
+  begin(delta: FrozenDelta, sessions: Uint8Array): void {
+    const before = this.queue.at(-1)?.delta ?? this.active?.delta;
+    assert(delta.op > (before?.op ?? this.manifest.op), "SNP-01: checkpoints in order");
+    this.queue.push({ delta, sessions });
+  }
+
   /** Does at most about `bytesMax` bytes of work (64 KiB ≈ 0.3 ms) and says what is wanted. */
-  step(bytesMax: number): WriterStep;
+  step(bytesMax: number): WriterStep {
+    const write = this.outbox.shift();
+    if (write !== undefined) return { kind: "write", segment: write };
+    this.active ??= this.nextActive();
+    const { active } = this;
+    if (active !== null && active.section <= deltaSections.length) {
+      this.build(active, bytesMax);
+      return { kind: "more" };
+    }
+    const due = active === null ? undefined : this.mergeDue();
+    if (active !== null && due === undefined) {
+      return this.unwritten.size > 0 ? { kind: "waiting" } : this.finish(active);
+    }
+    const merge = due ?? this.merges.find((candidate) => !candidate.done);
+    if (merge === undefined) return { kind: "idle" };
+    return this.stepMerge(merge, bytesMax);
+  }
+
+  private nextActive(): Active | null {
+    const next = this.queue.shift();
+    if (next === undefined) return null;
+    const group = { level: 0, opFirst: this.manifest.op + 1, opLast: next.delta.op };
+    const builder = new SegmentBuilder(this.hash, group, this.segmentBytes);
+    return { ...next, builder, built: [], section: 0, sessionsAt: 0 };
+  }
+
+  /** A merge that the checkpoint under way must have and that is not done. */
+  private mergeDue(): Merge | undefined {
+    const sequence = this.manifest.sequence + 1;
+    return this.merges.find((merge) => merge.record.due === sequence && !merge.done);
+  }
+
+  private build(active: Active, bytesMax: number): void {
+    for (let done = 0; done < bytesMax; ) {
+      const section = deltaSections[active.section];
+      const bytes =
+        section === undefined ? this.buildSessions(active) : this.buildSection(active, section);
+      if (bytes === 0) {
+        active.section += 1;
+        if (active.section > deltaSections.length) {
+          this.take(active.builder.finish(), active.built);
+          return;
+        }
+      }
+      done += bytes;
+    }
+  }
+
+  private buildSection(active: Active, section: "history" | "rooms" | "keys"): number {
+    const buffer = new Uint8Array(this.blockBytes);
+    const used = active.delta.fill(section, buffer);
+    if (used === 0) return 0;
+    const block = used * 4 >= this.blockBytes * 3 ? buffer.subarray(0, used) : buffer.slice(0, used);
+    this.take(active.builder.add(section, block), active.built);
+    return used;
+  }
+
+  private buildSessions(active: Active): number {
+    const { sessions, sessionsAt } = active;
+    const block = sessions.subarray(sessionsAt, sessionsAt + this.blockBytes);
+    if (block.length === 0) return 0;
+    this.take(active.builder.add("sessions", block), active.built);
+    active.sessionsAt += block.length;
+    return block.length;
+  }
+
+  private take(built: BuiltSegment | null, list: BuiltSegment[]): void {
+    if (built === null) return;
+    list.push(built);
+    this.handOut(built);
+  }
+
+  private handOut(built: BuiltSegment): void {
+    this.indexes.set(built.entry.id, built.index);
+    this.unwritten.add(built.entry.id);
+    this.outbox.push(built.write);
+  }
+
+  private stepMerge(merge: Merge, bytesMax: number): WriterStep {
+    if (this.reading !== null || this.unwritten.size >= unwrittenMax) return { kind: "waiting" };
+    const before = merge.built.length;
+    const addresses = merge.step(bytesMax);
+    for (const built of merge.built.slice(before)) this.handOut(built);
+    if (addresses.length === 0) return { kind: "more" };
+    this.reading = merge;
+    return { kind: "read", addresses };
+  }
+
+  private finish(active: Active): WriterStep {
+    const entries = active.built.map((built) => built.entry);
+    const { delta } = active;
+    const { state, keyFloorMs } = delta;
+    const op = opFrom(delta.op);
+    const due = this.merges.filter((merge) => merge.record.due === this.manifest.sequence + 1);
+    const results = due.map((merge) => {
+      return { record: merge.record, segments: merge.built.map((built) => built.entry) };
+    });
+    this.manifest = nextManifest(this.manifest, { op, state, keyFloorMs, entries, results });
+    for (const merge of due) this.merges.splice(this.merges.indexOf(merge), 1);
+    this.ready.push(this.manifest);
+    this.active = null;
+    this.startMerges();
+    const manifest = encodeManifest(this.manifest);
+    return { kind: "ready", op, root: manifestRoot(manifest, this.hash), manifest };
+  }
+
+  private startMerges(): void {
+    for (const record of this.manifest.merges) {
+      if (this.merges.some((merge) => merge.record.level === record.level)) continue;
+      const inputs = this.manifest.segments
+        .filter(({ level, opLast }) => level === record.level && opLast <= record.opLast)
+        .map((segment) => this.indexOf(segment.id));
+      const { hash, blockBytes, segmentBytes } = this;
+      this.merges.push(new Merge({ hash, record, inputs, blockBytes, segmentBytes }));
+    }
+    this.merges.sort((a, b) => a.record.due - b.record.due || a.record.level - b.record.level);
+  }
+
+  private indexOf(id: string): SegmentIndex {
+    const index = this.indexes.get(id);
+    assert(index !== undefined, "SNP-03: a live segment has its index in memory");
+    return index;
+  }
+
   /** The segment of a `write` step is durable. */
-  written(id: string): void;
+  written(id: string): void {
+    assert(this.unwritten.delete(id), "SNP-02: a write completes once");
+  }
+
   /** Blocks of a `read` step, in its order, all present (repair a damaged one first). */
-  loaded(blocks: readonly Uint8Array[]): void;
+  loaded(blocks: readonly Uint8Array[]): void {
+    assert(this.reading !== null, "SNP-06: blocks as asked for");
+    this.reading.loaded(blocks);
+    this.reading = null;
+  }
+
   /** Effect checkpoint_installed of this op. */
-  installed(op: Op): Installed;
-  /** Digest that a block of a live segment must have; null when the segment is not known. */
-  blockDigest(address: BlockAddress): Checksum | null;
+  installed(op: Op): Installed {
+    const manifest = this.ready.shift();
+    assert(manifest !== undefined && manifest.op === op, "SNP-02: installed as made ready");
+    const history = manifest.segments.map((segment) => this.indexOf(segment.id));
+    const live = new Set(manifest.segments.map((segment) => segment.id));
+    const garbage = this.garbageNext;
+    const dropped = this.installedManifest.segments.filter((segment) => !live.has(segment.id));
+    const ids = dropped.map((segment) => segment.id);
+    this.garbageNext = [manifestSegmentId(this.installedManifest.op), ...ids];
+    this.installedManifest = manifest;
+    for (const id of garbage) this.indexes.delete(id);
+    return { history, garbage };
+  }
+
+  /** Digest that a block of a known segment must have; null when the segment is not known. */
+  blockDigest(address: BlockAddress): Checksum | null {
+    return this.indexes.get(address.segment)?.blockDigest(address.block) ?? null;
+  }
 }

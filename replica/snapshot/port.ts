@@ -53,3 +53,21 @@ export interface SegmentWrite {
   readonly id: string;
   readonly blocks: readonly Uint8Array[];
 }
+
+/*
+ * What this room must know of the machine's rows. A row of a room begins with its own length, u32. A
+ * row of a key has 24 bytes and begins with the key's own time in milliseconds, u48.
+ */
+
+/** Bytes of a row of a remembered key. */
+export const keyRowBytes = 24;
+
+/** Own time of the key of a row, milliseconds. */
+export function keyRowMs(view: DataView, offset: number): number {
+  return view.getUint16(offset + 4, true) * 2 ** 32 + view.getUint32(offset, true);
+}
+
+/** Bytes of the row of a room. */
+export function roomRowBytes(view: DataView, offset: number): number {
+  return view.getUint32(offset, true);
+}

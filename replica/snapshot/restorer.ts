@@ -1,36 +1,190 @@
+import { assert } from "#replica/base/assert.ts";
 import type { Checksum } from "#replica/base/brands.ts";
-import type { Manifest } from "./manifest.ts";
+import { bytesConcat } from "#replica/base/bytes.ts";
+import type { Manifest, ManifestSegment } from "./manifest.ts";
 import type { BlockAddress, Hash, RestoreSink } from "./port.ts";
-import type { SegmentIndex } from "./segment-index.ts";
+import { SegmentHead, SegmentIndex } from "./segment-index.ts";
+import type { SegmentSection } from "./segment-index.ts";
 
 /** What {@link Restorer.next} wants. */
 export type RestoreStep =
   /** Load these blocks, then call `give` with them in this order (null = unreadable). */
   | { readonly kind: "load"; readonly addresses: readonly BlockAddress[] }
+  /** Work is left; call `next` again, after other events had their turn. */
+  | { readonly kind: "more" }
   | {
       readonly kind: "done";
       readonly manifest: Manifest;
+      /** For CheckpointWriter. */
       readonly segments: readonly SegmentIndex[];
       /** Encoded session table: ReplicaOptions.sessions, or event sync_done. */
       readonly sessions: Uint8Array;
     };
 
-/** Why a restore cannot go on with a block: fetch it from a peer, repair it, give it again. */
+/** A block without which a restore cannot go on: fetch it from a peer, repair it, give it again. */
 export interface Damage {
   readonly address: BlockAddress;
   readonly digest: Checksum;
 }
 
+interface Wanted {
+  readonly address: BlockAddress;
+  readonly digest: Checksum;
+  readonly take: (block: Uint8Array) => void;
+}
+
+/** Blocks asked for at a time. */
+const wantedMax = 32;
+/** Runs taken in one call: some milliseconds. */
+const runsMax = 20_000;
+
+const phases = ["heads", "indexes", "rooms", "runs", "keys", "sessions", "end"] as const;
+
 /** Rebuilds a machine from a manifest and the blocks on disk, a few blocks at a time. Pure. */
-export declare class Restorer {
-  /** `manifest`: bytes whose digest equals the checkpoint's root (asserted by the caller). */
+export class Restorer {
+  private readonly hash: Hash;
+  private readonly manifest: Manifest;
+  private readonly sink: RestoreSink;
+  private phase = 0;
+  /** Blocks of the phase that were not asked for yet, in order. */
+  private pending: Wanted[] = [];
+  private pendingAt = 0;
+  private asked: readonly Wanted[] = [];
+  private readonly heads: SegmentHead[] = [];
+  private readonly indexBlocks: Uint8Array[][] = [];
+  private segments: SegmentIndex[] = [];
+  private readonly sessions: Uint8Array[] = [];
+  private runSegment = 0;
+  private runRow = 0;
+
+  /** `manifest`: decoded from bytes whose digest is the checkpoint's root. */
   constructor(options: {
     readonly hash: Hash;
     readonly manifest: Manifest;
     readonly sink: RestoreSink;
-  });
+  }) {
+    this.hash = options.hash;
+    this.manifest = options.manifest;
+    this.sink = options.sink;
+    this.sink.restoreBegin(this.manifest.op, this.manifest.state);
+    this.pending = this.manifest.segments.map((segment) => this.wantHead(segment));
+  }
+
   /** What is wanted now; at most 32 blocks. The same answer until `give`. */
-  next(): RestoreStep;
+  next(): RestoreStep {
+    if (this.asked.length > 0) return this.load();
+    const phase = phases[this.phase];
+    if (phase === "end") {
+      const { manifest, segments } = this;
+      return { kind: "done", manifest, segments, sessions: bytesConcat(this.sessions) };
+    }
+    if (phase === "runs") {
+      this.takeRuns();
+      return { kind: "more" };
+    }
+    if (this.pendingAt === this.pending.length) {
+      this.enter(this.phase + 1);
+      return { kind: "more" };
+    }
+    this.asked = this.pending.slice(this.pendingAt, this.pendingAt + wantedMax);
+    this.pendingAt += this.asked.length;
+    return this.load();
+  }
+
+  private load(): RestoreStep {
+    return { kind: "load", addresses: this.asked.map((wanted) => wanted.address) };
+  }
+
   /** Takes the blocks; returns those that are missing or damaged (then nothing was consumed). */
-  give(blocks: readonly (Uint8Array | null)[]): readonly Damage[];
+  give(blocks: readonly (Uint8Array | null)[]): readonly Damage[] {
+    assert(blocks.length === this.asked.length, "SNP-08: blocks as asked for");
+    const damages: Damage[] = [];
+    blocks.forEach((block, i) => {
+      const wanted = this.asked[i];
+      assert(wanted !== undefined, "SNP-08: blocks as asked for");
+      if (block !== null && this.hash(block) === wanted.digest) return;
+      damages.push({ address: wanted.address, digest: wanted.digest });
+    });
+    if (damages.length > 0) return damages;
+    const { asked } = this;
+    this.asked = [];
+    blocks.forEach((block, i) => {
+      if (block !== null) asked[i]?.take(block);
+    });
+    return [];
+  }
+
+  private enter(phase: number): void {
+    this.phase = phase;
+    this.pending = [];
+    this.pendingAt = 0;
+    const name = phases[phase];
+    if (name === "indexes") {
+      this.want("index", (segment, block) => this.indexBlocks[segment]?.push(block));
+    } else if (name === "rooms") {
+      this.segments = this.manifest.segments.map((entry, i) => {
+        const head = this.heads[i];
+        assert(head !== undefined, "SNP-08: every head was read");
+        return new SegmentIndex(entry, head, this.indexBlocks[i] ?? []);
+      });
+      this.want("rooms", (_, block) => this.sink.restoreRooms(block));
+    } else if (name === "keys") {
+      this.want("keys", (_, block) => this.sink.restoreKeys(block));
+    } else if (name === "sessions") {
+      this.want("sessions", (_, block) => this.sessions.push(block), this.manifest.op);
+    } else if (name === "end") {
+      this.sink.restoreEnd(this.segments);
+    }
+  }
+
+  private wantHead(segment: ManifestSegment): Wanted {
+    return {
+      address: { segment: segment.id, block: segment.blocksCount - 1 },
+      digest: segment.digest,
+      take: (block) => {
+        this.heads.push(new SegmentHead(block));
+        this.indexBlocks.push([]);
+      },
+    };
+  }
+
+  /** Queues all blocks of a kind; with `opLast` only those of one checkpoint's segments. */
+  private want(
+    section: SegmentSection,
+    take: (segment: number, block: Uint8Array) => void,
+    opLast?: number,
+  ): void {
+    this.manifest.segments.forEach((entry, number) => {
+      const head = this.heads[number];
+      assert(head !== undefined, "SNP-08: every head was read");
+      if (opLast !== undefined && (entry.opLast !== opLast || entry.level !== 0)) return;
+      const { first, end } = head.range(section);
+      for (let block = first; block < end; block += 1) {
+        this.pending.push({
+          address: { segment: entry.id, block },
+          digest: head.digest(block),
+          take: (bytes) => take(number, bytes),
+        });
+      }
+    });
+  }
+
+  private takeRuns(): void {
+    for (let taken = 0; taken < runsMax; ) {
+      const segment = this.segments[this.runSegment];
+      if (segment === undefined) {
+        this.enter(this.phase + 1);
+        return;
+      }
+      const end = Math.min(segment.rowsCount, this.runRow + runsMax - taken);
+      taken += end - this.runRow + 1;
+      for (; this.runRow < end; this.runRow += 1) {
+        const row = this.runRow;
+        this.sink.restoreRun(segment.rowRoom(row), segment.rowSeq(row), segment.rowCount(row));
+      }
+      if (this.runRow < segment.rowsCount) return;
+      this.runSegment += 1;
+      this.runRow = 0;
+    }
+  }
 }
