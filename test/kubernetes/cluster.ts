@@ -13,6 +13,8 @@ import type { ControlPlane } from "./control-plane.ts";
 import { startControlPlane, watching } from "./control-plane.ts";
 import type { ImageArchive } from "./images.ts";
 import { buildProgramImage } from "./images.ts";
+import type { Kubectl } from "./kubectl.ts";
+import { createKubectl } from "./kubectl.ts";
 import { corednsImage, corednsObjects } from "./nodes/coredns.ts";
 import { createNetwork } from "./nodes/network.ts";
 import type { NodeProcesses } from "./nodes/node.ts";
@@ -42,6 +44,7 @@ export interface Cluster {
   readonly binaries: Binaries;
   readonly controlPlane: ControlPlane;
   readonly kubeconfigFile: string;
+  readonly kubectl: Kubectl;
   readonly nodes: readonly NodePlan[];
   /** Puts images onto all three nodes, where pods find them with imagePullPolicy Never. */
   importImages(archives: readonly ImageArchive[]): Promise<void>;
@@ -162,6 +165,7 @@ async function assemble(
     binaries,
     controlPlane,
     kubeconfigFile: controlPlane.kubeconfigFile,
+    kubectl: createKubectl(binaries.kubectl, controlPlane.kubeconfigFile),
     nodes: nodePlans,
     async importImages(archives) {
       for (const { file } of archives) {

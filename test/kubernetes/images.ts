@@ -67,6 +67,7 @@ export function ensureBaseImage(report: Report): Promise<string> {
       return name;
     }
     report("Building the base image ...");
+    await removeBaseImages();
     const context = await mkdtemp(join(tmpdir(), "tigerchat-base-"));
     try {
       await fillRoot(join(context, "root"), node);
@@ -78,6 +79,13 @@ export function ensureBaseImage(report: Report): Promise<string> {
     }
     return name;
   });
+}
+
+async function removeBaseImages(): Promise<void> {
+  const list = ["images", "--noheading", "--format", "{{.Name}}:{{.Tag}}"];
+  const names = (await runCommand("buildah", [...storage(), ...list])).split("\n");
+  const ours = names.filter((name) => name.startsWith("localhost/tigerchat/base:"));
+  if (ours.length > 0) await tryCommand("buildah", [...storage(), "rmi", "--force", ...ours]);
 }
 
 /**

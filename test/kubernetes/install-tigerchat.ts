@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { bundle } from "#deploy/images/bundle.ts";
 import type { Report } from "./build/binaries.ts";
@@ -69,8 +69,7 @@ export async function helmInstall(cluster: Cluster): Promise<void> {
 /** Applies deploy/examples/roomshard.yaml, the manifest that `npm start` reads too. */
 export async function applyExample(cluster: Cluster): Promise<void> {
   const manifest = join(repositoryDir, "deploy", "examples", "roomshard.yaml");
-  if (!existsSync(manifest)) throw new Error(`There is no ${manifest}.`);
-  await kubectl(cluster, "apply", "-n", release.namespace, "-f", manifest);
+  await cluster.kubectl.apply(await readFile(manifest, "utf8"), release.namespace);
 }
 
 /** Waits until every RoomShard of the release's namespace is Ready. */
@@ -80,7 +79,7 @@ export async function waitForShards(cluster: Cluster): Promise<void> {
     "the RoomShard to be Ready",
     servingTimeoutMs,
     async () => {
-      const said = await kubectl(cluster, "get", "rsh", "-n", release.namespace, "-o", path);
+      const said = await cluster.kubectl.run("get", "rsh", "-n", release.namespace, "-o", path);
       const states = said.split(" ").filter((state) => state !== "");
       if (states.length > 0 && states.every((state) => state === "True")) return true;
       throw new Error(await describePods(cluster));
@@ -90,13 +89,9 @@ export async function waitForShards(cluster: Cluster): Promise<void> {
 }
 
 async function describePods(cluster: Cluster): Promise<string> {
-  const pods = await kubectl(cluster, "get", "pods,rsh", "-n", release.namespace, "-o", "wide");
-  const events = await kubectl(cluster, "get", "events", "-n", release.namespace);
+  const pods = await cluster.kubectl.run("get", "pods,rsh", "-n", release.namespace, "-o", "wide");
+  const events = await cluster.kubectl.run("get", "events", "-n", release.namespace);
   return `${pods}\n${events.split("\n").slice(-12).join("\n")}`;
-}
-
-function kubectl(cluster: Cluster, ...args: readonly string[]): Promise<string> {
-  return runCommand(cluster.binaries.kubectl, ["--kubeconfig", cluster.kubeconfigFile, ...args]);
 }
 
 function messageOf(error: unknown): string {

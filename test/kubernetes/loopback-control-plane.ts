@@ -7,6 +7,8 @@ import { ensureBinaries } from "./build/binaries.ts";
 import { controlPlanePrograms } from "./build/versions.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import { startControlPlane } from "./control-plane.ts";
+import type { Kubectl } from "./kubectl.ts";
+import { createKubectl } from "./kubectl.ts";
 import type { Daemon } from "./process/daemon.ts";
 import { isRunning, startTicksOf, stopDaemon } from "./process/daemon.ts";
 import { freePorts } from "./process/free-port.ts";
@@ -16,8 +18,9 @@ import { freePorts } from "./process/free-port.ts";
  * kubelets.
  */
 export interface LoopbackControlPlane extends ControlPlane {
-  /** Path of the kubectl that belongs to it. */
-  readonly kubectl: string;
+  readonly kubectl: Kubectl;
+  /** Path of the kubectl program that belongs to it. */
+  readonly kubectlFile: string;
   /** Holds its logs under `log/`; gone after stop. */
   readonly dir: string;
   /** Ends its processes and removes its files. May be called again. */
@@ -70,7 +73,9 @@ export async function startLoopbackControlPlane(report: Report): Promise<Loopbac
       controlPlane.api.close();
       await stop();
     };
-    return { ...controlPlane, kubectl: binaries.kubectl, dir, stop: stopOnce };
+    const kubectlFile = binaries.kubectl;
+    const kubectl = createKubectl(kubectlFile, controlPlane.kubeconfigFile);
+    return { ...controlPlane, kubectl, kubectlFile, dir, stop: stopOnce };
   } catch (error) {
     await stop();
     throw error;

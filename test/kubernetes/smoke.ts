@@ -9,8 +9,9 @@ import { findRemains, isClean } from "./cleanup.ts";
 import type { Cluster } from "./cluster.ts";
 import { startCluster } from "./cluster.ts";
 import { buildImage, ensureBaseImage } from "./images.ts";
+import type { Kubectl } from "./kubectl.ts";
+import { setNodeLink } from "./nodes/network.ts";
 import { nodePlans } from "./nodes/topology.ts";
-import { runCommand, tryCommand } from "./process/command.ts";
 import { waitFor } from "./process/wait.ts";
 import { smokeDockerfile, smokeObjects, smokeProgram } from "./smoke-workload.ts";
 
@@ -22,8 +23,6 @@ const started = performance.now();
 const report = (line: string): void => {
   console.log(`${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${line}`);
 };
-
-type Kubectl = (...args: readonly string[]) => Promise<string>;
 
 async function main(): Promise<void> {
   const archive = await buildSmokeImage();
@@ -59,16 +58,9 @@ async function buildSmokeImage(): Promise<{ name: string; file: string }> {
 }
 
 async function exercise(cluster: Cluster): Promise<void> {
-  const kubectl: Kubectl = (...args) =>
-    runCommand(cluster.binaries.kubectl, ["--kubeconfig", cluster.kubeconfigFile, ...args]);
-  const manifest = smokeObjects(image, replicas)
-    .map((object) => stringify(object))
-    .join("---\n");
-  await runCommand(
-    cluster.binaries.kubectl,
-    ["--kubeconfig", cluster.kubeconfigFile, "apply", "-f", "-"],
-    { input: manifest },
-  );
+  const { kubectl } = cluster;
+  const manifests = smokeObjects(image, replicas).map((object) => stringify(object));
+  await kubectl.apply(manifests.join("---\n"));
   await waitReady(kubectl);
   report("three pods Ready");
   await checkSpread(kubectl);
@@ -76,28 +68,35 @@ async function exercise(cluster: Cluster): Promise<void> {
   report("pod, ClusterIP, NodePort, DNS, exec, logs answer");
   await checkRestart(kubectl);
   report("a deleted pod came back with its data");
-  await checkEviction(cluster, kubectl);
+  await checkEviction(kubectl);
   report("second eviction answered 429, first pod came back");
+  await checkCut(kubectl);
+  report("a node was cut off and joined again");
 }
 
 async function waitReady(kubectl: Kubectl): Promise<void> {
+  // A pod that is being deleted still counts in the StatefulSet's own status.
+  const path =
+    "jsonpath={range .items[*]}{.metadata.deletionTimestamp}" +
+    '{.status.conditions[?(@.type=="Ready")].status}{" "}{end}';
+  const wanted = Array.from({ length: replicas }, () => "True").join(" ");
   await waitFor(`${replicas} ready pods`, readyTimeoutMs, async () => {
-    const ready = await kubectl("get", "sts", "smoke", "-o", "jsonpath={.status.readyReplicas}");
-    if (ready === String(replicas)) return true;
-    throw new Error(await kubectl("get", "pods", "-o", "wide"));
+    const states = await kubectl.run("get", "pods", "-l", "app=smoke", "-o", path);
+    if (states.trim() === wanted) return true;
+    throw new Error(await kubectl.run("get", "pods", "-o", "wide"));
   });
 }
 
 async function checkSpread(kubectl: Kubectl): Promise<void> {
   const path = "jsonpath={.items[*].spec.nodeName}";
-  const nodes = (await kubectl("get", "pods", "-l", "app=smoke", "-o", path)).split(" ").sort();
+  const nodes = (await kubectl.run("get", "pods", "-l", "app=smoke", "-o", path)).split(" ").sort();
   expect("one pod per node", nodes.join(), nodePlans.map((node) => node.name).join());
 }
 
 async function checkPaths(kubectl: Kubectl): Promise<void> {
-  const podIp = await kubectl("get", "pod", "smoke-0", "-o", "jsonpath={.status.podIP}");
+  const podIp = await kubectl.run("get", "pod", "smoke-0", "-o", "jsonpath={.status.podIP}");
   expect("pod by address", await fetchText(`http://${podIp}:8080/name`), "smoke-0");
-  const clusterIp = await kubectl("get", "svc", "smoke", "-o", "jsonpath={.spec.clusterIP}");
+  const clusterIp = await kubectl.run("get", "svc", "smoke", "-o", "jsonpath={.spec.clusterIP}");
   expect(
     "ClusterIP from the host",
     (await fetchText(`http://${clusterIp}/name`)).slice(0, 6),
@@ -114,46 +113,45 @@ async function checkPaths(kubectl: Kubectl): Promise<void> {
   const viaService = await fetchText(`http://${podIp}:8080/fetch?url=${service}`);
   expect("service by name", viaService.slice(0, 6), "smoke-");
   const user = ["exec", "smoke-2", "--", "/usr/local/bin/node", "-p", "process.getuid()"];
-  expect("exec", (await kubectl(...user)).trim(), "65532");
-  expect("logs", (await kubectl("logs", "smoke-1")).includes("listening"), true);
+  expect("exec", (await kubectl.run(...user)).trim(), "65532");
+  expect("logs", (await kubectl.run("logs", "smoke-1")).includes("listening"), true);
 }
 
 async function checkRestart(kubectl: Kubectl): Promise<void> {
   const script = "require('fs').readFileSync('/data/boots','utf8')";
   const boots = (): Promise<string> =>
-    kubectl("exec", "smoke-0", "--", "/usr/local/bin/node", "-p", script);
+    kubectl.run("exec", "smoke-0", "--", "/usr/local/bin/node", "-p", script);
   const before = (await boots()).trim().length;
-  await kubectl("delete", "pod", "smoke-0", "--wait=true");
+  await kubectl.run("delete", "pod", "smoke-0", "--wait=true");
   await waitReady(kubectl);
   expect("boots on the same volume", (await boots()).trim().length, before + 1);
 }
 
-async function checkEviction(cluster: Cluster, kubectl: Kubectl): Promise<void> {
-  expect("first eviction", (await evict(cluster, "smoke-1")).code, 0);
-  const second = await evict(cluster, "smoke-2");
-  expect("second eviction refused", second.stderr.includes("disruption budget"), true);
+async function checkEviction(kubectl: Kubectl): Promise<void> {
+  expect("first eviction", await kubectl.evict("smoke-1"), "evicted");
+  expect("second eviction", await kubectl.evict("smoke-2"), "refused");
   await waitReady(kubectl);
   await waitFor("the eviction to be allowed again", readyTimeoutMs, async () => {
-    return (await evict(cluster, "smoke-2")).code === 0;
+    return (await kubectl.evict("smoke-2")) === "evicted";
   });
   await waitReady(kubectl);
 }
 
-async function evict(cluster: Cluster, pod: string): Promise<{ code: number; stderr: string }> {
-  const { kubeconfigFile, binaries } = cluster;
-  const body = JSON.stringify({
-    apiVersion: "policy/v1",
-    kind: "Eviction",
-    metadata: { name: pod },
-  });
-  const path = `/api/v1/namespaces/default/pods/${pod}/eviction`;
-  return tryCommand(
-    binaries.kubectl,
-    ["--kubeconfig", kubeconfigFile, "create", "--raw", path, "-f", "-"],
-    {
-      input: body,
-    },
+async function checkCut(kubectl: Kubectl): Promise<void> {
+  const [node] = nodePlans;
+  if (node === undefined) return;
+  const field = `--field-selector=spec.nodeName=${node.name}`;
+  const path = "jsonpath={.items[0].status.podIP}";
+  const podIp = await kubectl.run("get", "pods", "-l", "app=smoke", field, "-o", path);
+  await setNodeLink(node, "down");
+  const cut = fetch(`http://${podIp}:8080/name`, { signal: AbortSignal.timeout(1_500) });
+  expect(
+    "answers from a node that is cut off",
+    (await Promise.allSettled([cut]))[0].status,
+    "rejected",
   );
+  await setNodeLink(node, "up");
+  await fetchText(`http://${podIp}:8080/name`);
 }
 
 async function fetchText(url: string): Promise<string> {
