@@ -22,11 +22,11 @@ const banner = [
   "const require = bundleCreateRequire(import.meta.url);",
 ].join("\n");
 
-/** Bundles one process; returns the bytes of its file. */
-export async function bundle(name: string): Promise<number> {
+/** Bundles one process into `directory`; returns the bytes of its file. */
+export async function bundle(name: string, directory = join(root, "dist")): Promise<number> {
   const entry = entries[name];
   if (entry === undefined) throw new Error(`There is no process named ${name}.`);
-  const outfile = join(root, "dist", `${name}.js`);
+  const outfile = join(directory, `${name}.js`);
   mkdirSync(dirname(outfile), { recursive: true });
   await build({
     absWorkingDir: root,
@@ -52,7 +52,9 @@ export async function bundle(name: string): Promise<number> {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const given = process.argv.slice(2);
-  const present = Object.keys(entries).filter((name) => existsSync(join(root, entries[name] ?? "")));
+  const present = Object.keys(entries).filter((name) =>
+    existsSync(join(root, entries[name] ?? "")),
+  );
   for (const name of given.length > 0 ? given : present) {
     const bytes = await bundle(name);
     console.log(`dist/${name}.js ${Math.ceil(bytes / 1024)} KiB`);

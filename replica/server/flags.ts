@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Checked } from "#replica/admin/checked.ts";
 import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
 
@@ -8,13 +9,13 @@ export interface Flags {
   readonly replica: ReplicaIndex;
   /** Data directory: the volume. */
   readonly data: string;
-  /** Directory that is not on the volume, for `poisoned`; the data's parent when absent. */
+  /** Directory that is not on the volume, for `poisoned`; or null. */
   readonly state: string | null;
-  /** File that receives the last sentence of a process that gives up, or null. */
+  /** File for the last sentence of a process that gives up; `termination-log` in `state`, or null. */
   readonly terminationLog: string | null;
 }
 
-/** What `--help` prints. */
+/** What a wrong command line is answered with. */
 export const usage =
   "Usage: replica --config FILE --replica 0|1|2 --data DIR [--state DIR] [--termination-log FILE]";
 
@@ -41,7 +42,8 @@ export function parseFlags(argv: readonly string[]): Checked<Flags> {
   if (data === undefined) return refused("--data is missing.");
   if (!/^[012]$/.test(replica)) return refused("--replica must be 0, 1 or 2.");
   const state = given.get("state") ?? null;
-  const terminationLog = given.get("termination-log") ?? null;
+  const beside = state === null ? null : join(state, "termination-log");
+  const terminationLog = given.get("termination-log") ?? beside;
   const index = replicaFrom(Number(replica));
   return { ok: true, value: { config, replica: index, data, state, terminationLog } };
 }

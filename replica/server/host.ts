@@ -27,6 +27,8 @@ export interface HostPorts {
   readonly send: (to: ReplicaIndex, message: PeerMessage) => void;
   /** To a client's connection; may silently fail. */
   readonly toClient: (connection: number, message: ServerMessage) => void;
+  /** Calls `run` once, after this call, when other events had their turn. */
+  readonly later: (run: () => void) => void;
   /** `deadlineMs` or `workWanted` may have changed. */
   readonly wake: () => void;
   /** Status, view or primary may have changed. */
@@ -76,6 +78,8 @@ export class Host {
   readonly replica: Replica;
   readonly clients: ClientDesk;
   readonly blocks: BlockStore;
+  /** Wall clock of the last commit here, ms since the Unix epoch; 0 = none. */
+  lastCommitWallMs = 0;
   private readonly options: HostOptions;
   private readonly ports: HostPorts;
   private readonly source: ChunkSource;
@@ -288,6 +292,7 @@ export class Host {
 
   private committed(op: Op): void {
     this.counts.prepares += 1;
+    this.lastCommitWallMs = this.ports.wallUs() / 1000;
     const startMs = this.writeStartMs.get(op);
     if (startMs !== undefined) {
       this.ports.observe("commit", this.ports.nowMs() - startMs);
@@ -414,8 +419,8 @@ export class Host {
   }
 
   private restoreOptions() {
-    const { storage, hash, genesisManifest, machine } = this.options;
-    return { storage, hash, genesisManifest, sink: machine };
+    const { storage, hash, genesisManifest, machine, ports } = this.options;
+    return { storage, hash, genesisManifest, sink: machine, later: ports.later };
   }
 }
 
@@ -426,7 +431,8 @@ export function openHost(
 ): void {
   const { storage, hash, genesisManifest, machine, recovered } = options;
   const { checkpoint } = recovered.superblock;
-  const restore = { storage, hash, genesisManifest, checkpoint, sink: machine };
+  const { later } = options.ports;
+  const restore = { storage, hash, genesisManifest, checkpoint, sink: machine, later };
   restoreMachine(restore, (restored) => {
     if (restored.ok) done({ ok: true, host: new Host(options, restored) });
     else done(restored);

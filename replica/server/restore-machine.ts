@@ -20,6 +20,8 @@ export interface RestoreOptions {
   /** Manifest of op 0, which no disk holds: it follows from genesis. */
   readonly genesisManifest: Uint8Array;
   readonly sink: RestoreSink;
+  /** Calls `run` once, after this call, when other events had their turn. */
+  readonly later: (run: () => void) => void;
 }
 
 /** A machine that stands at its checkpoint, or why it does not. */
@@ -70,6 +72,10 @@ function restoreFrom(
     const step = restorer.next();
     if (step.kind === "done") {
       done({ ok: true, manifest, segments: step.segments, sessions: step.sessions });
+      return;
+    }
+    if (step.kind === "more") {
+      options.later(turn);
       return;
     }
     readAll(storage, step.addresses, (blocks) => {

@@ -13,6 +13,7 @@ export class Volume {
   readonly data: string;
   private readonly keyPath: string;
   private readonly certificatePath: string;
+  private readonly genesisPath: string;
 
   /** Makes the directory and `keys/` in it, readable by the owner only. */
   constructor(data: string) {
@@ -20,6 +21,7 @@ export class Volume {
     mkdirSync(join(data, "keys"), { recursive: true, mode: 0o700 });
     this.keyPath = join(data, "keys", "replica.key");
     this.certificatePath = join(data, "keys", "replica.crt");
+    this.genesisPath = join(data, "keys", "genesis.json");
   }
 
   /** True when genesis or a replacement has been here. */
@@ -58,5 +60,15 @@ export class Volume {
   /** Installs a PEM chain, durably. */
   saveCertificate(pem: string): void {
     replaceFile(this.certificatePath, pem, 0o600);
+  }
+
+  /** What genesis was asked for here, as JSON text, or null. */
+  loadGenesis(): string | null {
+    return readText(this.genesisPath);
+  }
+
+  /** Records what genesis is asked for, before anything is formatted. */
+  saveGenesis(json: string): void {
+    replaceFile(this.genesisPath, json, 0o600);
   }
 }

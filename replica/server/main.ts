@@ -1,0 +1,201 @@
+// The replica process. Usage: replica --config FILE --replica N --data DIR [--state DIR]
+import { mkdirSync, readFileSync, writeSync } from "node:fs";
+import type { Server } from "node:net";
+import { parseReplicaConfig, type ReplicaConfig } from "#replica/admin/replica-config.ts";
+import { InvariantError } from "#replica/base/assert.ts";
+import { makeVolumeKey, selfSignedPem } from "#replica/crypto/volume-key.ts";
+import { FileDisk } from "#replica/storage/file-disk.ts";
+import { identityUri } from "#replica/transport/tls-identity.ts";
+import { adminTlsOptions, makeAdminServer } from "./admin-server.ts";
+import { type Flags, parseFlags } from "./flags.ts";
+import { Gauges } from "./gauges.ts";
+import { makeHealthServer } from "./health-server.ts";
+import { leaveLastWords } from "./last-words.ts";
+import { Log } from "./log.ts";
+import { Meters } from "./meters.ts";
+import { Poison } from "./poison.ts";
+import { ReplicaProcess } from "./replica-process.ts";
+import { readyReason } from "./status.ts";
+import { version } from "./version.ts";
+import { Volume } from "./volume.ts";
+
+/** Exit codes: wrong command line or environment; gave up with a sentence; a bug. */
+const exitCodes = { refused: 1, gaveUp: 2, bug: 70 } as const;
+/** Between two looks at the trust bundle's file, ms. */
+const trustPollMs = 2_000;
+/** Threads of libuv: each WAL write is one job, and DNS must not delay it. */
+const threadsMin = 16;
+
+function refuse(sentence: string): never {
+  writeSync(2, `${sentence}\n`);
+  process.exit(exitCodes.refused);
+}
+
+/** libuv reads the size of its pool at the first job: too late for us, so start over with it. */
+function ensureThreads(): void {
+  const given = Number(process.env["UV_THREADPOOL_SIZE"] ?? 0);
+  if (given >= threadsMin || process.execve === undefined) return;
+  const env = { ...process.env, UV_THREADPOOL_SIZE: String(threadsMin) };
+  const quiet = "--disable-warning=ExperimentalWarning";
+  const argv = [process.execPath, ...process.execArgv, quiet, ...process.argv.slice(1)];
+  process.execve(process.execPath, argv, env);
+}
+
+function readConfig(path: string): ReplicaConfig {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    return refuse(`Cannot read the configuration ${path}: ${messageOf(error)}.`);
+  }
+  const config = parseReplicaConfig(text);
+  return config.ok ? config.value : refuse(`${path}: ${config.sentence}`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function openDisk(directory: string): FileDisk {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    return refuse(`Cannot make the data directory ${directory}: ${messageOf(error)}.`);
+  }
+  const disk = FileDisk.open({ directory });
+  return disk instanceof FileDisk ? disk : refuse(disk.message);
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const inUse = error.code === "EADDRINUSE";
+      const what = inUse ? "is in use; stop what listens there" : `cannot be used: ${error.code}`;
+      refuse(`Port ${port} of ${host} ${what}.`);
+    });
+    server.listen(port, host, resolve);
+  });
+}
+
+/** The process: everything that {@link main} made. */
+interface Parts {
+  readonly flags: Flags;
+  readonly config: ReplicaConfig;
+  readonly log: Log;
+  readonly replica: ReplicaProcess;
+}
+
+/** Serves the admin port; until the first identity call under a key of this process only. */
+async function serveAdmin(parts: Parts, onIdentity: (renew: () => void) => void): Promise<void> {
+  const { config, flags, log, replica } = parts;
+  const passing = makeVolumeKey();
+  const tlsNow = () => {
+    const key = replica.key ?? passing;
+    const cert = replica.chain ?? selfSignedPem(key, replica.uri, Date.now());
+    return { key: key.privatePem, cert, ca: replica.trust };
+  };
+  const operator = identityUri({ role: "operator", cluster: config.cluster });
+  const server = makeAdminServer(replica, tlsNow(), operator, log);
+  onIdentity(() => server.setSecureContext(adminTlsOptions(tlsNow())));
+  const port = config.peers[flags.replica]?.adminPort ?? 0;
+  await listen(server, config.listen.host, port);
+}
+
+function followTrust(parts: Parts): void {
+  const { config, log, replica } = parts;
+  const look = (): void => {
+    let pem: string;
+    try {
+      pem = readFileSync(config.files.trust, "utf8");
+    } catch (error) {
+      log.warn("trust bundle unreadable", { error: messageOf(error) });
+      return;
+    }
+    if (pem === replica.trust) return;
+    log.info("trust bundle changed");
+    replica.setTrust(pem);
+  };
+  setInterval(look, trustPollMs).unref();
+}
+
+function followSignals(parts: Parts, gaveUp: () => boolean): void {
+  const { log, replica } = parts;
+  let stopping = false;
+  const stop = (signal: string): void => {
+    if (stopping) return;
+    stopping = true;
+    log.info("stopping", { signal });
+    replica
+      .close()
+      .then(() => {
+        if (gaveUp()) return;
+        log.info("stopped");
+        process.exit(0);
+      })
+      .catch((error: unknown) => {
+        log.error("stop failed", { error: messageOf(error) });
+        process.exit(exitCodes.bug);
+      });
+  };
+  process.on("SIGTERM", () => stop("SIGTERM"));
+  process.on("SIGINT", () => stop("SIGINT"));
+}
+
+async function main(): Promise<void> {
+  const parsed = parseFlags(process.argv.slice(2));
+  if (!parsed.ok) refuse(parsed.sentence);
+  const flags = parsed.value;
+  ensureThreads();
+  const config = readConfig(flags.config);
+  const base = { shard: config.shard, replica: flags.replica };
+  const log = new Log(config.log.level, base, (line) => writeSync(1, line));
+  let ended = false;
+  const end = (code: number, what: string, sentence: string, facts = {}): void => {
+    if (ended) return;
+    ended = true;
+    log.error(what, { sentence, ...facts });
+    leaveLastWords(flags.terminationLog, sentence);
+    process.exit(code);
+  };
+  process.on("uncaughtException", (error) => {
+    const bug = error instanceof InvariantError ? "invariant broken" : "unexpected error";
+    end(exitCodes.bug, bug, messageOf(error), { stack: error.stack });
+  });
+  const poison = new Poison(flags.state, flags.data);
+  const disk = openDisk(flags.data);
+  const meters = new Meters();
+  let renew = (): void => undefined;
+  const replica = new ReplicaProcess({
+    flags,
+    config,
+    disk,
+    log,
+    meters,
+    volume: new Volume(flags.data),
+    poisoned: poison.reason,
+    poison: (why) => {
+      poison.set(why);
+      end(exitCodes.gaveUp, "poisoned", `The disk failed: ${why}`);
+    },
+    giveUp: (sentence) => end(exitCodes.gaveUp, "gave up", sentence),
+    identityChanged: () => renew(),
+  });
+  const parts = { flags, config, log, replica };
+  log.info("starting", { version, node: process.version, data: flags.data });
+  followSignals(parts, () => ended);
+  followTrust(parts);
+  const gauges = new Gauges(meters, replica);
+  const health = makeHealthServer({
+    ready: () => replica.running?.caughtUp ?? false,
+    reason: () => readyReason(replica),
+    metrics: () => gauges.text(),
+  });
+  const metricsPort = config.peers[flags.replica]?.metricsPort ?? 0;
+  await listen(health, config.listen.host, metricsPort);
+  await serveAdmin(parts, (call) => {
+    renew = call;
+  });
+  await replica.advance();
+}
+
+await main();

@@ -1,0 +1,328 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type {
+  CertificateRequest,
+  DoneAnswer,
+  GenesisRequest,
+  IdentityAnswer,
+  IdentityRequest,
+  TransferRequest,
+} from "#replica/admin/admin-calls.ts";
+import { identityProofText } from "#replica/admin/admin-calls.ts";
+import type { AdminErrorCode } from "#replica/admin/admin-error.ts";
+import type { AdminStatus } from "#replica/admin/admin-status.ts";
+import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
+import { replicaFrom } from "#replica/base/brands.ts";
+import { bytesFromHex } from "#replica/base/bytes.ts";
+import { crc32, sha256 } from "#replica/crypto/hash.ts";
+import { NodeVault } from "#replica/crypto/node-vault.ts";
+import {
+  bootstrapProof,
+  certificateFacts,
+  certificateRequestPem,
+  type VolumeKey,
+} from "#replica/crypto/volume-key.ts";
+import type { FileDisk } from "#replica/storage/file-disk.ts";
+import { formatStorage } from "#replica/storage/format-storage.ts";
+import { type Opened, openStorage } from "#replica/storage/open-storage.ts";
+import type { StorageTools } from "#replica/storage/storage-tools.ts";
+import { identityUri } from "#replica/transport/tls-identity.ts";
+import { type FrameScope, frameScopeFrom } from "#replica/wire/frame.ts";
+import { decodePrepareHeader, encodePrepareHeader } from "#replica/wire/prepare-codec.ts";
+import type { AdminHandler, AdminOutcome } from "./admin-server.ts";
+import type { Flags } from "./flags.ts";
+import { formatOptionsOf } from "./formation.ts";
+import type { Log } from "./log.ts";
+import type { Meters } from "./meters.ts";
+import { RunningReplica } from "./running-replica.ts";
+import { statusOf } from "./status.ts";
+import type { Volume } from "./volume.ts";
+
+/** What a replica process is made of. */
+export interface ReplicaProcessOptions {
+  readonly flags: Flags;
+  readonly config: ReplicaConfig;
+  readonly disk: FileDisk;
+  readonly volume: Volume;
+  readonly log: Log;
+  readonly meters: Meters;
+  /** Why the volume is poisoned, or null. Then only the admin port opens. */
+  readonly poisoned: string | null;
+  /** A write failed: remember it outside the volume, then end. */
+  readonly poison: (why: string) => void;
+  /** The process must end with that sentence. */
+  readonly giveUp: (sentence: string) => void;
+  /** Key or certificate changed: the admin port must use it. */
+  readonly identityChanged: () => void;
+}
+
+/** Milliseconds that SIGTERM spends on giving the primary away at most. */
+const handOverMs = 20_000;
+const done: AdminOutcome<DoneAnswer> = { ok: true, value: { done: true } };
+
+function refuse(code: AdminErrorCode, detail: string) {
+  return { ok: false, code, detail } as const;
+}
+
+/**
+ * A replica process from its empty disk on: unformatted → genesis → certified → running. Every
+ * step is a command from outside; a replica never formats itself (vsr.md A11).
+ */
+export class ReplicaProcess implements AdminHandler {
+  /** The volume's key, or null before the first identity call. */
+  key: VolumeKey | null;
+  /** The installed PEM chain, or null. */
+  chain: string | null;
+  /** PEM of the trust bundle, re-read when its file changes. */
+  trust: string;
+  /** At work, or null. */
+  running: RunningReplica | null = null;
+  /** Why the state is what it is; for people. */
+  message = "";
+  readonly options: ReplicaProcessOptions;
+  private readonly scope: FrameScope;
+  private vault: NodeVault | null = null;
+  private formatting: Promise<AdminOutcome<DoneAnswer>> | null = null;
+  private opening = false;
+  private closing = false;
+  /** Storage found a format that was cut off: genesis may run again. */
+  private halfFormatted = false;
+
+  /** Reads the small files of the volume; {@link advance} does the rest. */
+  constructor(options: ReplicaProcessOptions) {
+    const { config, volume, poisoned } = options;
+    this.options = options;
+    const { cluster, shard } = config;
+    this.scope = frameScopeFrom({ cluster, shard, hash: sha256 });
+    this.key = volume.loadKey();
+    this.chain = volume.loadCertificate();
+    this.trust = readFileSync(config.files.trust, "utf8");
+    if (poisoned !== null) this.message = `The volume is poisoned: ${poisoned.trim()}`;
+  }
+
+  /** The URI that certificates of this replica name. */
+  get uri(): string {
+    const { config, flags } = this.options;
+    const { cluster, shard } = config;
+    return identityUri({ role: "replica", cluster, shard, replica: flags.replica });
+  }
+
+  /** True once genesis is complete. */
+  get formatted(): boolean {
+    return this.options.volume.formatted && this.formatting === null && !this.halfFormatted;
+  }
+
+  /** Starts the replica when nothing is missing any more. */
+  async advance(): Promise<void> {
+    if (this.opening || this.running !== null || this.closing) return;
+    if (this.options.poisoned !== null || !this.formatted) return;
+    if (this.key === null || this.chain === null) return;
+    this.opening = true;
+    try {
+      await this.open(this.key, this.chain);
+    } finally {
+      this.opening = false;
+    }
+  }
+
+  /** Gives the primary away, then ends turns and closes sockets and files. */
+  async close(): Promise<void> {
+    this.closing = true;
+    const { running } = this;
+    if (running !== null) {
+      await running.handOver(handOverMs);
+      running.close();
+    }
+    await new Promise<void>((resolve) => this.options.disk.close(resolve));
+    this.vault?.close();
+  }
+
+  /** A new trust bundle: every later connection uses it. */
+  setTrust(pem: string): void {
+    this.trust = pem;
+    this.useIdentity();
+  }
+
+  status(): AdminStatus {
+    return statusOf(this);
+  }
+
+  identity(request: IdentityRequest): AdminOutcome<IdentityAnswer> {
+    const { config, flags, volume, poisoned } = this.options;
+    if (poisoned !== null) return refuse("poisoned", this.message);
+    if (this.key === null) {
+      this.key = volume.makeKey();
+      this.options.log.info("key made", { publicKey: this.key.publicKey });
+      this.options.identityChanged();
+    }
+    const { publicKey, incarnation } = this.key;
+    const { cluster, shard } = config;
+    const { nonce } = request;
+    const text = identityProofText({ nonce, cluster, shard, replica: flags.replica, publicKey });
+    const secret = bytesFromHex(readFileSync(config.files.bootstrap, "utf8").trim());
+    const proof = bootstrapProof(secret, text);
+    const csr = certificateRequestPem(this.key, this.uri);
+    return { ok: true, value: { replica: flags.replica, incarnation, publicKey, csr, proof } };
+  }
+
+  certificate(request: CertificateRequest): AdminOutcome<DoneAnswer> {
+    const pem = request.certificate;
+    if (this.key === null) return refuse("no_identity", "Call /v1/identity first.");
+    const facts = certificateFacts(pem);
+    if (facts === null) return refuse("wrong_certificate", "The PEM holds no certificate.");
+    if (facts.publicKey !== this.key.publicKey) {
+      return refuse("wrong_certificate", `Certify the key ${this.key.publicKey}.`);
+    }
+    if (!facts.uris.includes(this.uri)) {
+      return refuse("wrong_certificate", `The certificate must name ${this.uri}.`);
+    }
+    this.options.volume.saveCertificate(pem);
+    this.chain = pem;
+    this.useIdentity();
+    this.start();
+    return done;
+  }
+
+  async genesis(request: GenesisRequest): Promise<AdminOutcome<DoneAnswer>> {
+    const { flags, volume, poisoned } = this.options;
+    if (poisoned !== null) return refuse("poisoned", this.message);
+    if (this.key === null) return refuse("no_identity", "Call /v1/identity first.");
+    const own = request.members[flags.replica];
+    const { incarnation, publicKey } = this.key;
+    if (own?.incarnation !== incarnation || own.publicKey !== publicKey) {
+      return refuse(
+        "wrong_member",
+        `Member ${flags.replica} must be ${incarnation}, ${publicKey}.`,
+      );
+    }
+    const asked = JSON.stringify(request);
+    const before = volume.loadGenesis();
+    if (before !== null && before !== asked) {
+      return refuse("already_formatted", "Genesis was begun here with other facts.");
+    }
+    if (volume.formatted && before === null) {
+      return refuse("already_formatted", "The volume was not formatted by a genesis.");
+    }
+    if (this.formatting === null && this.formatted) return done;
+    this.formatting ??= this.format(request, asked);
+    const outcome = await this.formatting;
+    this.formatting = null;
+    this.start();
+    return outcome;
+  }
+
+  transfer(request: TransferRequest): AdminOutcome<DoneAnswer> {
+    const { running } = this;
+    if (running === null) return refuse("not_ready", "The replica is not running.");
+    const { view } = running.host.replica;
+    if (request.view !== view) return refuse("view_moved", `The view is ${view}.`);
+    if (!running.leads) return refuse("not_primary", "Ask the primary.");
+    const target = replicaFrom(request.target);
+    if (target === this.options.flags.replica) return done;
+    if (!running.sockets.peerConnected(target)) {
+      return refuse("not_ready", `Replica ${target} is not connected.`);
+    }
+    running.host.transfer(target);
+    return done;
+  }
+
+  private start(): void {
+    this.advance().catch((error: unknown) => this.options.giveUp(String(error)));
+  }
+
+  private useIdentity(): void {
+    this.options.identityChanged();
+    if (this.key === null || this.chain === null) return;
+    const tls = { key: this.key.privatePem, cert: this.chain, ca: this.trust };
+    this.running?.sockets.setTls(tls);
+  }
+
+  /** Opens the data keys once; false when the process gives up. */
+  private openVault(): NodeVault | null {
+    if (this.vault !== null) return this.vault;
+    const { config, volume } = this.options;
+    const kek = readFileSync(config.files.kek, "utf8");
+    const vault = NodeVault.open({ file: join(volume.data, "keys", "data-keys"), kek });
+    if (vault.ok) this.vault = vault.value;
+    else this.options.giveUp(vault.reason);
+    return this.vault;
+  }
+
+  private toolsOf(vault: NodeVault): StorageTools {
+    const { scope } = this;
+    return {
+      disk: this.options.disk,
+      vault,
+      hash: sha256,
+      crc32,
+      encodeHeader: (header, into, offset) => encodePrepareHeader(scope, header, into, offset),
+      decodeHeader: (bytes) => {
+        const header = decodePrepareHeader(scope, bytes);
+        return header.ok ? header.value : null;
+      },
+      later: (run) => setTimeout(run, 1),
+      poisoned: this.options.poison,
+    };
+  }
+
+  private async format(request: GenesisRequest, json: string): Promise<AdminOutcome<DoneAnswer>> {
+    const { config, flags, volume, log } = this.options;
+    const vault = this.openVault();
+    if (vault === null) return refuse("disk", "The data keys cannot be opened.");
+    volume.saveGenesis(json);
+    const tools = this.toolsOf(vault);
+    const options = formatOptionsOf(request, config, flags.replica, this.scope, tools);
+    const startMs = performance.now();
+    const result = await new Promise<Parameters<Parameters<typeof formatStorage>[1]>[0]>(
+      (resolve) => formatStorage(options, resolve),
+    );
+    const tookMs = Math.round(performance.now() - startMs);
+    if (!result.ok) return refuse("disk", result.message);
+    this.halfFormatted = false;
+    this.message = "";
+    log.info("formatted", { formationId: request.formationId, tookMs });
+    return done;
+  }
+
+  private async open(key: VolumeKey, certificate: string): Promise<void> {
+    const { config, flags, log, meters, giveUp } = this.options;
+    const vault = this.openVault();
+    if (vault === null) return;
+    const { cluster, shard } = config;
+    const { replica } = flags;
+    const tools = this.toolsOf(vault);
+    const opened = await new Promise<Parameters<Parameters<typeof openStorage>[1]>[0]>((resolve) =>
+      openStorage({ ...tools, cluster, shard, replica }, resolve),
+    );
+    if (!opened.ok && (opened.code === "unformatted" || opened.code === "half_formatted")) {
+      this.halfFormatted = true;
+      this.message = opened.message;
+      return;
+    }
+    if (!opened.ok) {
+      giveUp(opened.message);
+      return;
+    }
+    const problem = this.identityProblem(opened, key);
+    if (problem !== null) {
+      giveUp(problem);
+      return;
+    }
+    const tls = { key: key.privatePem, cert: certificate, ca: this.trust };
+    const { scope } = this;
+    const open = { replica, config, key, tls, scope, opened, log, meters, giveUp };
+    const running = await RunningReplica.open(open);
+    if (typeof running === "string") {
+      giveUp(running);
+      return;
+    }
+    this.running = running;
+    log.info("running", { view: running.host.replica.view, head: running.host.replica.head });
+  }
+
+  private identityProblem(opened: Opened, key: VolumeKey): string | null {
+    const { identity } = opened.recovered.superblock;
+    if (identity.incarnation === key.incarnation) return null;
+    return "The key of the volume is not that of its superblock; this is the wrong volume.";
+  }
+}

@@ -1,0 +1,173 @@
+import type { AdminState } from "#replica/admin/admin-status.ts";
+import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
+import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
+import { random, sha256 } from "#replica/crypto/hash.ts";
+import { nodeSealer } from "#replica/crypto/node-sealer.ts";
+import type { VolumeKey } from "#replica/crypto/volume-key.ts";
+import { ChatMachine } from "#replica/machine/chat-machine.ts";
+import { genesisManifest } from "#replica/snapshot/manifest.ts";
+import type { Opened } from "#replica/storage/open-storage.ts";
+import type { TlsMaterial } from "#replica/transport/tls-options.ts";
+import type { FrameScope } from "#replica/wire/frame.ts";
+import { prepareChecksummedBytes } from "#replica/wire/prepare-codec.ts";
+import { EventLoop } from "./event-loop.ts";
+import { machineGenesisOf } from "./formation.ts";
+import { type Host, openHost } from "./host.ts";
+import type { Log } from "./log.ts";
+import type { Meters } from "./meters.ts";
+import { Sockets } from "./sockets.ts";
+
+/** What a running replica is made of. */
+export interface RunningOptions {
+  readonly replica: ReplicaIndex;
+  readonly config: ReplicaConfig;
+  readonly key: VolumeKey;
+  readonly tls: TlsMaterial;
+  readonly scope: FrameScope;
+  readonly opened: Opened;
+  readonly log: Log;
+  readonly meters: Meters;
+  /** The process must end with that sentence. */
+  readonly giveUp: (sentence: string) => void;
+}
+
+/** Least time between two batches while one is in flight, ms (performance.md 6.1). */
+const lingerMs = 1;
+/** Ops behind the known commit up to which a replica counts as caught up. */
+const caughtUpOpsMax = 64;
+
+/** An open, formatted, certified volume at work: host, sockets and event loop. */
+export class RunningReplica {
+  readonly host: Host;
+  readonly sockets: Sockets;
+  private readonly options: RunningOptions;
+  private readonly loop: EventLoop;
+
+  private constructor(options: RunningOptions, host: Host, sockets: Sockets, loop: EventLoop) {
+    this.options = options;
+    this.host = host;
+    this.sockets = sockets;
+    this.loop = loop;
+  }
+
+  /** Restores the machine, opens the ports, starts. The result is a sentence when it cannot. */
+  static open(options: RunningOptions): Promise<RunningReplica | string> {
+    const loop = new EventLoop();
+    const sockets = new Sockets(options);
+    let host: Host | null = null;
+    let said = "";
+    const status = (): void => {
+      if (host === null) return;
+      const { replica } = host;
+      const facts = { status: replica.status, view: replica.view, primary: replica.primary };
+      if (said === JSON.stringify(facts)) return;
+      said = JSON.stringify(facts);
+      options.log.info("status", { ...facts, head: replica.head, commitMin: replica.commitMin });
+    };
+    return new Promise((resolve) => {
+      openHost(hostOptionsOf(options, loop, sockets, status), (opened) => {
+        if (!opened.ok) {
+          resolve(opened.message);
+          return;
+        }
+        host = opened.host;
+        const running = new RunningReplica(options, opened.host, sockets, loop);
+        sockets.open(opened.host).then(
+          () => {
+            loop.start(opened.host);
+            resolve(running);
+          },
+          (error: unknown) => resolve(String(error)),
+        );
+      });
+    });
+  }
+
+  /** The superblock as it was opened: identity, members, slots. */
+  get superblock(): Opened["recovered"]["superblock"] {
+    return this.options.opened.recovered.superblock;
+  }
+
+  /** State for the admin port. */
+  get state(): AdminState {
+    if (this.host.syncing) return "syncing";
+    return this.host.replica.status;
+  }
+
+  /** Votes, is normal in the current view, and follows the commits. */
+  get caughtUp(): boolean {
+    const { replica, syncing } = this.host;
+    const lag = replica.commitMax - replica.commitMin;
+    return replica.voting && replica.status === "normal" && !syncing && lag <= caughtUpOpsMax;
+  }
+
+  /** True while this replica is the primary in normal status. */
+  get leads(): boolean {
+    const { replica } = this.host;
+    return replica.status === "normal" && replica.primary === this.options.replica;
+  }
+
+  /** Gives the primary away (A8) and waits, at most `limitMs`, until another leads. */
+  async handOver(limitMs: number): Promise<void> {
+    const untilMs = performance.now() + limitMs;
+    const { replica } = this.options;
+    for (let turn = 0; this.leads && performance.now() < untilMs; turn += 1) {
+      const target = replicaFrom((replica + 1 + (turn % 2)) % 3);
+      const connected = this.sockets.peerConnected(target);
+      if (connected) this.host.transfer(target);
+      const waitMs = connected ? 200 : 5;
+      for (let left = waitMs; this.leads && left > 0; left -= 5) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    }
+  }
+
+  /** Ends turns and closes sockets; the caller closes the disk. */
+  close(): void {
+    this.loop.stop();
+    this.sockets.close();
+  }
+}
+
+function hostOptionsOf(
+  options: RunningOptions,
+  loop: EventLoop,
+  sockets: Sockets,
+  status: () => void,
+) {
+  const { config, opened, scope, log, meters, key } = options;
+  const { superblock } = opened.recovered;
+  const { slots, identity } = superblock;
+  const genesis = machineGenesisOf(identity.formationId, slots, config.keys);
+  const sealer = nodeSealer({
+    privateKey: key.privateKey,
+    checksummedBytes: (header) => prepareChecksummedBytes(scope, header),
+  });
+  return {
+    replica: options.replica,
+    recovered: opened.recovered,
+    storage: opened.storage,
+    machine: new ChatMachine(genesis),
+    genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),
+    hash: sha256,
+    sealer,
+    seed: new DataView(random(4).buffer).getUint32(0),
+    timing: config.timing,
+    quorum: config.quorum,
+    batch: { lingerMs },
+    ports: {
+      nowMs: () => performance.now(),
+      wallUs: () => Math.round((performance.timeOrigin + performance.now()) * 1000),
+      send: sockets.send,
+      toClient: sockets.toClient,
+      later: (run: () => void) => setImmediate(run),
+      wake: loop.wake,
+      status,
+      alarm: (what: string) => log.error("alarm", { alarm: what }),
+      stop: (why: string) => options.giveUp(why),
+      observe: (what: "wal_write" | "commit", ms: number) => {
+        meters.observe(what === "commit" ? "replicaCommit" : "replicaWalWrite", ms / 1000);
+      },
+    },
+  };
+}

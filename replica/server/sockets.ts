@@ -1,0 +1,183 @@
+import type { AdminPeer } from "#replica/admin/admin-status.ts";
+import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
+import { assert } from "#replica/base/assert.ts";
+import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
+import type { VolumeKey } from "#replica/crypto/volume-key.ts";
+import type { Opened } from "#replica/storage/open-storage.ts";
+import { type ClientConnection, ClientListener } from "#replica/transport/client-listener.ts";
+import { PeerNetwork } from "#replica/transport/peer-network.ts";
+import type { TlsMaterial } from "#replica/transport/tls-options.ts";
+import type { ClientMessage, ServerMessage } from "#replica/wire/client-message.ts";
+import type { PeerMessage } from "#replica/wire/peer-message.ts";
+import type { Host } from "./host.ts";
+import type { Log } from "./log.ts";
+import type { Meters } from "./meters.ts";
+
+/** What a replica's sockets need. */
+export interface SocketsOptions {
+  readonly replica: ReplicaIndex;
+  readonly config: ReplicaConfig;
+  readonly key: VolumeKey;
+  readonly tls: TlsMaterial;
+  readonly opened: Opened;
+  readonly log: Log;
+}
+
+/** The peer port and the client port of a running replica. */
+export class Sockets {
+  private readonly options: SocketsOptions;
+  private peersNetwork: PeerNetwork | null = null;
+  private clients: ClientListener | null = null;
+  /** Last known applied op of each peer, from its own frames. */
+  private readonly peerCommits = new Map<ReplicaIndex, number>();
+  private host: Host | null = null;
+  private readonly connections = new Map<number, ClientConnection>();
+  private connectionNext = 1;
+
+  /** Nothing is bound or dialled before {@link open}. */
+  constructor(options: SocketsOptions) {
+    this.options = options;
+  }
+
+  /** Binds both ports, dials the peers; from now on the host gets frames. Rejects on a taken port. */
+  async open(host: Host): Promise<void> {
+    const { config, replica, tls, log } = this.options;
+    const own = config.peers[replica];
+    assert(own !== undefined, "SRV-07: three peers");
+    this.host = host;
+    this.clients = new ClientListener({
+      cluster: config.cluster,
+      listen: { host: config.listen.host, port: own.clientPort },
+      tls,
+      onMessage: (connection, message) => this.onClient(host, connection, message),
+      onClosed: (connection) => {
+        const number = this.numberOf(connection);
+        this.connections.delete(number);
+        host.onClientGone(number);
+      },
+      onLog: (what, facts) => log.debug(what, facts),
+    });
+    this.peersNetwork = this.makePeers(host, own.peerPort);
+    await this.clients.listen();
+    await this.peersNetwork.listen();
+  }
+
+  /** Port of the host: a frame to a peer. */
+  readonly send = (to: ReplicaIndex, message: PeerMessage): void => {
+    this.peersNetwork?.send(to, message);
+  };
+
+  /** Port of the host: a frame to a client. */
+  readonly toClient = (connection: number, message: ServerMessage): void => {
+    this.connections.get(connection)?.send(message);
+  };
+
+  /** True while frames to that peer can be sent. */
+  peerConnected(peer: ReplicaIndex): boolean {
+    return this.peersNetwork?.connected(peer) === true;
+  }
+
+  /** How the peers look from here, for the admin port. */
+  peers(): readonly AdminPeer[] {
+    const commitMax = this.host?.replica.commitMax ?? 0;
+    return [0, 1, 2].map(replicaFrom).flatMap((replica) => {
+      if (replica === this.options.replica) return [];
+      const commit = this.peerCommits.get(replica);
+      const lagOps = commit === undefined ? null : Math.max(0, commitMax - commit);
+      return [{ replica, connected: this.peerConnected(replica), lagOps }];
+    });
+  }
+
+  /** A rotated identity or trust bundle, for every later connection. */
+  setTls(tls: TlsMaterial): void {
+    this.peersNetwork?.setTls(tls);
+    this.clients?.setTls(tls);
+  }
+
+  /** Counters of the transport, once a scrape. */
+  setMetrics(meters: Meters): void {
+    let connected = 0;
+    const drops = new Map<string, number>();
+    const add = (reason: string, count: number): void => {
+      drops.set(reason, (drops.get(reason) ?? 0) + count);
+    };
+    for (const { replica } of this.peers()) {
+      const peer = replicaFrom(replica);
+      const counts = this.peersNetwork?.counts(peer);
+      if (this.peerConnected(peer)) connected += 1;
+      if (counts === undefined) continue;
+      add("peer_down", counts.droppedDown);
+      add("peer_queue_full", counts.droppedFull);
+      add("identity", counts.refusedIdentity);
+      add("signature", counts.refusedSignature);
+      add("replay", counts.refusedReplay);
+      add("stale", counts.refusedStale);
+      add("frame", counts.refusedFrame);
+    }
+    for (const [reason, count] of drops) meters.set("replicaDrops", count, { reason });
+    meters.set("replicaConnections", connected, { kind: "peer" });
+  }
+
+  /** Closes everything. */
+  close(): void {
+    this.clients?.close().catch((error: unknown) => {
+      this.options.log.warn("client port did not close", { error: String(error) });
+    });
+    this.peersNetwork?.close().catch((error: unknown) => {
+      this.options.log.warn("peer port did not close", { error: String(error) });
+    });
+  }
+
+  private onClient(host: Host, connection: ClientConnection, message: ClientMessage): void {
+    const number = this.numberOf(connection);
+    if (message.kind === "hello") this.connections.set(number, connection);
+    if (!host.onClientMessage(number, message)) connection.close();
+  }
+
+  /** Connections are numbers to the host, which knows no sockets. */
+  private numberOf(connection: ClientConnection): number {
+    if (typeof connection.tag === "number") return connection.tag;
+    const number = this.connectionNext;
+    this.connectionNext += 1;
+    connection.tag = number;
+    return number;
+  }
+
+  private makePeers(host: Host, port: number): PeerNetwork {
+    const { config, replica, tls, key, opened, log } = this.options;
+    const { identity, members } = opened.recovered.superblock;
+    const [a, b, c] = config.peers.map((peer) => ({ host: peer.host, port: peer.peerPort }));
+    assert(a !== undefined && b !== undefined && c !== undefined, "SRV-07: three peers");
+    return new PeerNetwork({
+      self: { replica, incarnation: identity.incarnation },
+      cluster: config.cluster,
+      shard: config.shard,
+      addresses: [a, b, c],
+      listen: { host: config.listen.host, port },
+      members,
+      tls,
+      privateKey: key.privateKey,
+      onMessage: (message) => {
+        this.noteCommit(message);
+        host.onPeerMessage(message);
+      },
+      onRefused: (peer) => host.onPeerRefused(peer),
+      onChange: (peer, connected) => log.info("peer", { peer, connected }),
+      onLog: (what, facts) => log.info(what, facts),
+    });
+  }
+
+  private noteCommit(message: PeerMessage): void {
+    switch (message.kind) {
+      case "prepare_ok":
+      case "ping":
+      case "pong":
+        this.peerCommits.set(message.from, message.commitMin);
+        return;
+      case "commit":
+        this.peerCommits.set(message.from, message.commitMax);
+        return;
+      default:
+    }
+  }
+}

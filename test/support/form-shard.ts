@@ -1,0 +1,59 @@
+import type { GenesisMember } from "#replica/admin/admin-calls.ts";
+import { AdminClient, type AdminOutcome } from "#operator/pki/admin-client.ts";
+import type { Authority } from "#operator/pki/authority.ts";
+import { replicaUri } from "#operator/pki/identity.ts";
+import { proofHolds, randomHex } from "#operator/pki/proof.ts";
+
+/** What forming a shard takes: what the operator knows when it does the same. */
+export interface FormOptions {
+  readonly authority: Authority;
+  readonly cluster: string;
+  readonly shard: string;
+  /** 64 hex digits. */
+  readonly bootstrap: string;
+  readonly admins: readonly AdminClient[];
+  readonly slots: { readonly first: number; readonly count: number; readonly epoch: number };
+}
+
+/** Milliseconds until a replica's admin port must answer. */
+const answerMs = 15_000;
+
+function valueOf<T>(outcome: AdminOutcome<T>): T {
+  if (outcome.kind === "ok") return outcome.value;
+  throw new Error(outcome.kind === "refused" ? outcome.detail : outcome.why);
+}
+
+async function patiently<T>(call: () => Promise<AdminOutcome<T>>): Promise<T> {
+  const untilMs = performance.now() + answerMs;
+  for (;;) {
+    const outcome = await call();
+    if (outcome.kind !== "unreachable" || performance.now() > untilMs) return valueOf(outcome);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+}
+
+async function certify(options: FormOptions, replica: number): Promise<GenesisMember> {
+  const { authority, bootstrap, cluster, shard } = options;
+  const admin = options.admins[replica];
+  if (admin === undefined) throw new Error(`no admin client for replica ${replica}`);
+  const nonce = randomHex(32);
+  const answer = await patiently(() => admin.identity({ nonce }));
+  if (!proofHolds(answer, { bootstrap, nonce, cluster, shard, replica })) {
+    throw new Error(`replica ${replica} did not prove that it holds the bootstrap secret`);
+  }
+  const uri = replicaUri(cluster, shard, replica);
+  const chain = await authority.certify(answer.csr, answer.publicKey, uri, Date.now());
+  if (!chain.ok) throw new Error(`replica ${replica}: ${chain.reason}`);
+  valueOf(await admin.certify({ certificate: chain.value }));
+  return { replica, incarnation: answer.incarnation, publicKey: answer.publicKey };
+}
+
+/** Certifies three unformatted replicas and gives them genesis, as the operator does. */
+export async function formShard(options: FormOptions): Promise<string> {
+  const members = await Promise.all([0, 1, 2].map((replica) => certify(options, replica)));
+  const formationId = randomHex(32);
+  const genesis = { formationId, members, slots: options.slots };
+  const admins = options.admins;
+  await Promise.all(admins.map((admin) => patiently(() => admin.genesis(genesis))));
+  return formationId;
+}
