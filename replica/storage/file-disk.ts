@@ -1,5 +1,33 @@
+import {
+  close,
+  closeSync,
+  constants,
+  existsSync,
+  fsync,
+  fsyncSync,
+  mkdirSync,
+  open,
+  openSync,
+  read,
+  readdir,
+  readdirSync,
+  unlink,
+  write,
+} from "node:fs";
+import { join } from "node:path";
+import { assert } from "#replica/base/assert.ts";
+import { diskUnitBytes } from "#replica/base/limits.ts";
 import type { Disk, Zone } from "#replica/wire/storage-port.ts";
-import type { Refusal } from "./storage-tools.ts";
+import { DirectoryLock } from "./directory-lock.ts";
+import { zoneName } from "./volume.ts";
+
+const { O_CREAT, O_DSYNC, O_RDONLY, O_RDWR, O_TRUNC } = constants;
+const zones = ["superblock", "prepares", "identifiers"] as const;
+const segmentsName = "segments";
+/** Open segment files at most. */
+const segmentFilesMax = 64;
+/** Zeros of one write of a new file: large enough that the device, not the call, sets the pace. */
+const zeros = new Uint8Array(1024 * 1024);
 
 /** Where a replica's files are. */
 export interface FileDiskOptions {
@@ -9,35 +37,271 @@ export interface FileDiskOptions {
   readonly readOnly?: boolean;
 }
 
+/** Why a directory is not opened; `message` is one sentence for a person. */
+export interface FileDiskRefusal {
+  readonly ok: false;
+  readonly code: "locked" | "io";
+  readonly message: string;
+}
+
+interface OpenFile {
+  readonly fd: number;
+  /** Calls that use the descriptor now: it is closed only at 0. */
+  uses: number;
+  /** True once the file was removed, replaced or evicted. */
+  gone: boolean;
+}
+
 /** Files of a data directory: O_DSYNC positional writes, one libuv job each, under a lock. */
 export class FileDisk implements Disk {
-  /** Locks the directory, opens and syncs what is there. Code `locked`: another process has it. */
-  static open(_options: FileDiskOptions): FileDisk | (Omit<Refusal, "code"> & { readonly code: "locked" | "io" }) {
-    throw new Error("not built yet");
+  readonly directory: string;
+  private readonly lock: DirectoryLock | null;
+  /** By path; segment files leave when there are too many, in order of their last use. */
+  private readonly files = new Map<string, OpenFile>();
+  private calls = 0;
+  private whenIdle: (() => void) | null = null;
+
+  private constructor(directory: string, lock: DirectoryLock | null) {
+    this.directory = directory;
+    this.lock = lock;
   }
 
-  write(_zone: Zone, _offset: number, _bytes: Uint8Array, _done: (r: "ok" | "error") => void): void {
-    throw new Error("not built yet");
+  /** Locks the directory; syncs every file before anything is read from it. */
+  static open(options: FileDiskOptions): FileDisk | FileDiskRefusal {
+    const { directory } = options;
+    if (options.readOnly === true) return new FileDisk(directory, null);
+    try {
+      mkdirSync(join(directory, segmentsName), { recursive: true, mode: 0o700 });
+      const lock = DirectoryLock.take(directory);
+      if (typeof lock === "string") return { ok: false, code: "locked", message: lock };
+      syncAll(directory);
+      return new FileDisk(directory, lock);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      const message = `${directory} cannot be used: ${why}. Look at the disk and its permissions.`;
+      return { ok: false, code: "io", message };
+    }
   }
 
-  read(_zone: Zone, _offset: number, _length: number, _done: (b: Uint8Array | null) => void): void {
-    throw new Error("not built yet");
+  write(zone: Zone, offset: number, bytes: Uint8Array, done: (r: "ok" | "error") => void): void {
+    assert(bytes.length > 0, "STO-09: a write has bytes");
+    if (zone.kind !== "segment") {
+      assert(offset % diskUnitBytes === 0, "STO-09: whole units");
+      assert(bytes.length % diskUnitBytes === 0, "STO-09: whole units");
+    }
+    const finish = this.begin(done);
+    this.withFile(zone, (file) => {
+      if (file === null || this.lock === null) finish("error");
+      else writeAll(file, bytes, 0, offset, finish);
+    });
   }
 
-  create(_zone: Zone, _bytes: number, _done: (r: "ok" | "error") => void): void {
-    throw new Error("not built yet");
+  read(zone: Zone, offset: number, length: number, done: (b: Uint8Array | null) => void): void {
+    const finish = this.begin(done);
+    const bytes = new Uint8Array(length);
+    if (!existsSync(this.path(zone))) {
+      setImmediate(finish, bytes);
+      return;
+    }
+    this.withFile(zone, (file) => {
+      if (file === null) finish(null);
+      else readAll(file, bytes, 0, offset, (sound) => finish(sound ? bytes : null));
+    });
   }
 
-  remove(_zone: Zone, _done: (r: "ok" | "error") => void): void {
-    throw new Error("not built yet");
+  create(zone: Zone, bytes: number, done: (r: "ok" | "error") => void): void {
+    assert(bytes % diskUnitBytes === 0, "STO-09: whole units");
+    const finish = this.begin(done);
+    const path = this.path(zone);
+    this.forget(path);
+    open(path, O_CREAT | O_TRUNC | O_RDWR, 0o600, (error, fd) => {
+      if (error !== null || this.lock === null) {
+        finish("error");
+        return;
+      }
+      fillZeros(fd, 0, bytes, (sound) => {
+        close(fd, () => {
+          if (sound) this.syncParent(zone, finish);
+          else finish("error");
+        });
+      });
+    });
   }
 
-  listSegments(_done: (ids: readonly string[] | null) => void): void {
-    throw new Error("not built yet");
+  remove(zone: Zone, done: (r: "ok" | "error") => void): void {
+    assert(zone.kind === "segment", "STO-09: only segments are removed");
+    const finish = this.begin(done);
+    const path = this.path(zone);
+    this.forget(path);
+    unlink(path, (error) => {
+      if (error !== null && error.code !== "ENOENT") finish("error");
+      else this.syncParent(zone, finish);
+    });
   }
 
-  /** Waits for writes in flight, closes the files, frees the lock. */
-  close(_done: () => void): void {
-    throw new Error("not built yet");
+  listSegments(done: (ids: readonly string[] | null) => void): void {
+    const finish = this.begin(done);
+    readdir(join(this.directory, segmentsName), (error, names) => {
+      if (error !== null) finish(error.code === "ENOENT" ? [] : null);
+      else finish(names.filter((name) => /^[a-z0-9-]{1,40}$/.test(name)).sort());
+    });
   }
+
+  /** Waits for calls in flight, closes the files, frees the lock. */
+  close(done: () => void): void {
+    const finish = (): void => {
+      for (const file of this.files.values()) closeSync(file.fd);
+      this.files.clear();
+      this.lock?.release();
+      done();
+    };
+    if (this.calls === 0) setImmediate(finish);
+    else this.whenIdle = finish;
+  }
+
+  private begin<T>(done: (result: T) => void): (result: T) => void {
+    this.calls += 1;
+    return (result) => {
+      this.calls -= 1;
+      done(result);
+      if (this.calls > 0 || this.whenIdle === null) return;
+      const idle = this.whenIdle;
+      this.whenIdle = null;
+      idle();
+    };
+  }
+
+  private path(zone: Zone): string {
+    if (zone.kind !== "segment") return join(this.directory, zone.kind);
+    assert(/^[a-z0-9-]{1,40}$/.test(zone.id), "STO-09: id of a segment");
+    return join(this.directory, zoneName(zone));
+  }
+
+  private withFile(zone: Zone, use: (file: OpenFile | null) => void): void {
+    const path = this.path(zone);
+    const known = this.files.get(path);
+    if (known !== undefined) {
+      if (zone.kind === "segment") {
+        this.files.delete(path);
+        this.files.set(path, known);
+      }
+      use(known);
+      return;
+    }
+    const flags = this.lock === null ? O_RDONLY : O_RDWR | O_DSYNC;
+    open(path, flags, (error, fd) => {
+      if (error !== null) {
+        use(null);
+        return;
+      }
+      const raced = this.files.get(path);
+      if (raced !== undefined) {
+        close(fd);
+        use(raced);
+        return;
+      }
+      const file = { fd, uses: 0, gone: false };
+      this.files.set(path, file);
+      this.evict();
+      use(file);
+    });
+  }
+
+  private evict(): void {
+    if (this.files.size <= segmentFilesMax + zones.length) return;
+    for (const [path, file] of this.files) {
+      if (file.uses > 0 || !path.includes(`/${segmentsName}/`)) continue;
+      this.forget(path);
+      return;
+    }
+  }
+
+  private forget(path: string): void {
+    const file = this.files.get(path);
+    if (file === undefined) return;
+    this.files.delete(path);
+    file.gone = true;
+    if (file.uses === 0) closeSync(file.fd);
+  }
+
+  private syncParent(zone: Zone, done: (r: "ok" | "error") => void): void {
+    const parent = zone.kind === "segment" ? join(this.directory, segmentsName) : this.directory;
+    open(parent, O_RDONLY, (error, fd) => {
+      if (error !== null) {
+        done("error");
+        return;
+      }
+      fsync(fd, (failed) => close(fd, () => done(failed === null ? "ok" : "error")));
+    });
+  }
+}
+
+function syncAll(directory: string): void {
+  const paths: string[] = [...zones.map((zone) => join(directory, zone))];
+  const segments = join(directory, segmentsName);
+  for (const name of readdirSync(segments)) paths.push(join(segments, name));
+  paths.push(segments, directory);
+  for (const path of paths) {
+    if (!existsSync(path)) continue;
+    const fd = openSync(path, O_RDONLY);
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+function release(file: OpenFile): void {
+  file.uses -= 1;
+  if (file.gone && file.uses === 0) closeSync(file.fd);
+}
+
+function writeAll(
+  file: OpenFile,
+  bytes: Uint8Array,
+  start: number,
+  offset: number,
+  done: (r: "ok" | "error") => void,
+): void {
+  file.uses += 1;
+  write(file.fd, bytes, start, bytes.length - start, offset + start, (error, written) => {
+    release(file);
+    if (error !== null || written === 0) done("error");
+    else if (start + written === bytes.length) done("ok");
+    else writeAll(file, bytes, start + written, offset, done);
+  });
+}
+
+function readAll(
+  file: OpenFile,
+  bytes: Uint8Array,
+  start: number,
+  offset: number,
+  done: (sound: boolean) => void,
+): void {
+  file.uses += 1;
+  read(file.fd, bytes, start, bytes.length - start, offset + start, (error, count) => {
+    release(file);
+    if (error !== null) done(false);
+    else if (count === 0 || start + count === bytes.length) done(true);
+    else readAll(file, bytes, start + count, offset, done);
+  });
+}
+
+function fillZeros(
+  fd: number,
+  offset: number,
+  bytes: number,
+  done: (sound: boolean) => void,
+): void {
+  if (offset >= bytes) {
+    fsync(fd, (error) => done(error === null));
+    return;
+  }
+  const length = Math.min(zeros.length, bytes - offset);
+  write(fd, zeros, 0, length, offset, (error, written) => {
+    if (error !== null || written === 0) done(false);
+    else fillZeros(fd, offset + written, bytes, done);
+  });
 }

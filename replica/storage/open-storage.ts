@@ -1,7 +1,24 @@
+import { assert } from "#replica/base/assert.ts";
 import type { ReplicaIndex } from "#replica/base/brands.ts";
+import { diskUnitBytes } from "#replica/base/limits.ts";
+import { identifiersPerSector, slotOffset } from "#replica/journal/geometry.ts";
+import type { Identifier, StoredIdentifier } from "#replica/journal/identifier-sector.ts";
+import {
+  type RecoveredWal,
+  recoverWal,
+  type SlotFacts,
+  type SlotVerdict,
+} from "#replica/journal/recover-wal.ts";
 import type { RecoveredState } from "#replica/wire/storage-port.ts";
-import type { ReplicaStorage } from "./replica-storage.ts";
+import type { SlotState } from "./prepare-writer.ts";
+import { loadSuperblock, type LoadedSuperblock } from "./load-superblock.ts";
+import { refuseBeyond, refuseIo, refuseKeys } from "./refusals.ts";
+import { type DurableState, ReplicaStorage } from "./replica-storage.ts";
+import { type LogScan, scanLog, slotFacts } from "./scan-log.ts";
 import type { Refusal, StorageTools } from "./storage-tools.ts";
+import { Volume } from "./volume.ts";
+
+const zone = { kind: "prepares" } as const;
 
 /** What must be found on the volume: anything else is the wrong volume. */
 export interface OpenOptions extends StorageTools {
@@ -15,12 +32,137 @@ export interface Opened {
   readonly ok: true;
   readonly storage: ReplicaStorage;
   readonly recovered: RecoveredState;
+  /** One a slot that is not as it should be, or that recovery decided: for logs and coverage. */
+  readonly verdicts: readonly SlotVerdict[];
 }
 
 /**
  * Opens a formatted volume: superblock, scan of both rings, decision table, live slots rewritten
  * byte-identically. Changes nothing when it refuses. `done` is called once, later.
  */
-export function openStorage(_options: OpenOptions, _done: (r: Opened | Refusal) => void): void {
-  throw new Error("not built yet");
+export function openStorage(options: OpenOptions, done: (r: Opened | Refusal) => void): void {
+  loadSuperblock(options, options, (loaded) => {
+    if (!loaded.ok) {
+      done(loaded);
+      return;
+    }
+    const { state, slotBytes } = loaded.content;
+    const geometry = { slotsCount: state.identity.walSlotsCount, slotBytes };
+    const volume = new Volume(options, state.identity, geometry);
+    scanLog(volume, (scan) => judge(volume, loaded, scan, done));
+  });
+}
+
+function judge(
+  volume: Volume,
+  loaded: LoadedSuperblock,
+  scan: LogScan,
+  done: (r: Opened | Refusal) => void,
+): void {
+  const { geometry } = volume;
+  const superblock = loaded.content.state;
+  const whole = scan.scans.filter((facts) => facts.kind === "whole").length;
+  if (whole === 0 && scan.unopened > 0) {
+    done(refuseKeys(scan.unopened));
+    return;
+  }
+  const { scans, identifiers } = scan;
+  const wal = recoverWal({ geometry, superblock, scans, identifiers });
+  if (wal.beyond !== null) {
+    done(refuseBeyond(wal.beyond, superblock.checkpoint.op + geometry.slotsCount));
+    return;
+  }
+  // From here on the volume is changed, so it is known to be ours, whole and not from another day.
+  loaded.heal((healed) => {
+    if (healed === "error") done(refuseIo("superblock", 0, "a write"));
+    else rewriteLive(volume, loaded, scan, wal, done);
+  });
+}
+
+/** Live clean slots are written again as they are: the kernel may hold what the disk never got. */
+function rewriteLive(
+  volume: Volume,
+  loaded: LoadedSuperblock,
+  scan: LogScan,
+  wal: RecoveredWal,
+  done: (r: Opened | Refusal) => void,
+): void {
+  const checkpointOp = loaded.content.state.checkpoint.op;
+  const live = wal.verdicts.filter((v) => v.state === "clean" && v.op > checkpointOp);
+  const next = (index: number): void => {
+    const verdict = live[index];
+    if (verdict === undefined) {
+      finish(volume, loaded, scan, wal, live, done);
+      return;
+    }
+    rewriteSlot(volume, verdict, scan.scans[verdict.slot], (result) => {
+      if (result === "ok") next(index + 1);
+      else done(refuseIo("prepares", slotOffset(verdict.slot, volume.geometry), "a rewrite"));
+    });
+  };
+  next(0);
+}
+
+function rewriteSlot(
+  volume: Volume,
+  verdict: SlotVerdict,
+  facts: SlotFacts | undefined,
+  done: (result: "ok" | "error") => void,
+): void {
+  assert(facts?.kind === "whole", "STO-07: a clean slot was whole");
+  const { disk } = volume.tools;
+  const offset = slotOffset(verdict.slot, volume.geometry);
+  disk.read(zone, offset, facts.units * diskUnitBytes, (bytes) => {
+    const again = slotFacts(volume, verdict.slot, bytes);
+    const same =
+      again.kind === "whole" &&
+      again.id.keyId === facts.id.keyId &&
+      again.id.counter === facts.id.counter;
+    if (bytes === null || !same) done("error");
+    else disk.write(zone, offset, bytes, done);
+  });
+}
+
+function sameEntry(is: Identifier, wanted: StoredIdentifier): boolean {
+  if (is.state !== wanted.state) return false;
+  if (is.state === "absent" || wanted.state === "absent") return true;
+  return is.op === wanted.op && is.header?.checksum === wanted.header?.checksum;
+}
+
+function slotStateOf(verdict: SlotVerdict, facts: SlotFacts | undefined): SlotState {
+  const id = facts?.kind === "whole" ? facts.id.keyId : 0;
+  const units = facts?.kind === "whole" ? facts.units : 0;
+  const { state, header } = verdict;
+  return { state, header, keyId: id, units, writes: 0 };
+}
+
+function finish(
+  volume: Volume,
+  loaded: LoadedSuperblock,
+  scan: LogScan,
+  wal: RecoveredWal,
+  live: readonly SlotVerdict[],
+  done: (r: Opened | Refusal) => void,
+): void {
+  const changed: { slot: number; entry: StoredIdentifier }[] = [];
+  const sectors = new Set<number>(scan.sectorsDamaged);
+  for (const verdict of wal.verdicts) {
+    const is = scan.identifiers[verdict.slot];
+    assert(is !== undefined, "STO-07: one identifier a slot");
+    const entry = verdict.identifier;
+    if (!sameEntry(is, entry)) changed.push({ slot: verdict.slot, entry });
+  }
+  for (const verdict of live) sectors.add(Math.floor(verdict.slot / identifiersPerSector));
+  const { link, checksum, content } = loaded;
+  const durable: DurableState = {
+    slots: wal.verdicts.map((verdict) => slotStateOf(verdict, scan.scans[verdict.slot])),
+    identifiers: wal.verdicts.map((verdict) => verdict.identifier),
+    sectors: scan.sectors,
+    superblock: { number: link.number, checksum, state: content.state },
+  };
+  const storage = new ReplicaStorage(volume, durable);
+  const recovered = { superblock: content.state, slots: wal.slots };
+  storage.restate(changed, [...sectors], () => {
+    done({ ok: true, storage, recovered, verdicts: wal.verdicts });
+  });
 }

@@ -1,38 +1,101 @@
+import { assert } from "#replica/base/assert.ts";
 import type { Checksum, Op } from "#replica/base/brands.ts";
+import type { SectorPlace } from "./identifier-writer.ts";
+import type { StoredIdentifier } from "#replica/journal/identifier-sector.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
 import type { Storage } from "#replica/wire/storage-port.ts";
 import type { SuperblockState } from "#replica/wire/superblock.ts";
+import { IdentifierWriter } from "./identifier-writer.ts";
+import { PrepareReader } from "./prepare-reader.ts";
+import { PrepareWriter, type SlotState } from "./prepare-writer.ts";
+import { SegmentStore } from "./segment-store.ts";
+import { SuperblockWriter } from "./superblock-writer.ts";
+import type { Volume } from "./volume.ts";
+
+/** What opening a volume found out: everything that is durable now, in memory's form. */
+export interface DurableState {
+  readonly slots: readonly SlotState[];
+  readonly identifiers: readonly StoredIdentifier[];
+  readonly sectors: readonly SectorPlace[];
+  readonly superblock: {
+    readonly number: number;
+    readonly checksum: Checksum;
+    readonly state: SuperblockState | null;
+  };
+}
 
 /**
  * A replica's durable storage over a Disk and a Vault; made by `openStorage` only. The same class
  * runs over files and in the simulator: callbacks, no clock, no chance, nothing of Node.
  */
 export class ReplicaStorage implements Storage {
-  writePrepare(_prepare: Prepare, _done: () => void): void {
-    throw new Error("not built yet");
+  private readonly volume: Volume;
+  private readonly identifiers: IdentifierWriter;
+  private readonly prepares: PrepareWriter;
+  private readonly reader: PrepareReader;
+  private readonly superblock: SuperblockWriter;
+  private readonly segments: SegmentStore;
+
+  constructor(volume: Volume, durable: DurableState) {
+    this.volume = volume;
+    this.identifiers = new IdentifierWriter(volume, durable.identifiers, durable.sectors);
+    this.prepares = new PrepareWriter(volume, this.identifiers, durable.slots);
+    this.reader = new PrepareReader(volume, this.prepares);
+    this.superblock = new SuperblockWriter(volume, durable.superblock, (done) =>
+      this.identifiers.barrier(done),
+    );
+    this.segments = new SegmentStore(volume);
   }
 
-  readPrepare(_op: Op, _checksum: Checksum, _done: (prepare: Prepare | null) => void): void {
-    throw new Error("not built yet");
+  /** True once a write failed: nothing completes any more. */
+  get poisoned(): boolean {
+    return this.volume.poisoned;
   }
 
-  writeSuperblock(_state: SuperblockState, _done: () => void): void {
-    throw new Error("not built yet");
+  writePrepare(prepare: Prepare, done: () => void): void {
+    this.prepares.write(prepare, done);
   }
 
-  writeSegment(_id: string, _blocks: readonly Uint8Array[], _done: () => void): void {
-    throw new Error("not built yet");
+  readPrepare(op: Op, checksum: Checksum, done: (prepare: Prepare | null) => void): void {
+    this.reader.read(op, checksum, done);
   }
 
-  readBlock(_id: string, _block: number, _done: (bytes: Uint8Array | null) => void): void {
-    throw new Error("not built yet");
+  writeSuperblock(state: SuperblockState, done: () => void): void {
+    const { identity, geometry } = this.volume;
+    assert(state.identity.replica === identity.replica, "STO-05: same replica");
+    assert(state.identity.walSlotsCount === geometry.slotsCount, "STO-05: same ring");
+    this.superblock.write(state, done);
   }
 
-  repairBlock(_id: string, _block: number, _bytes: Uint8Array, _done: () => void): void {
-    throw new Error("not built yet");
+  writeSegment(id: string, blocks: readonly Uint8Array[], done: () => void): void {
+    this.segments.write(id, blocks, done);
   }
 
-  removeSegments(_ids: readonly string[], _done: () => void): void {
-    throw new Error("not built yet");
+  readBlock(id: string, block: number, done: (bytes: Uint8Array | null) => void): void {
+    this.segments.read(id, block, done);
+  }
+
+  repairBlock(id: string, block: number, bytes: Uint8Array, done: () => void): void {
+    this.segments.repair(id, block, bytes, done);
+  }
+
+  removeSegments(ids: readonly string[], done: () => void): void {
+    this.segments.remove(ids, done);
+  }
+
+  /** Has every identifier written that still lags; `done` later. For a clean stop and for tests. */
+  settle(done: () => void): void {
+    this.volume.tools.later(() => this.identifiers.barrier(done));
+  }
+
+  /** Internal to opening: writes identifiers that recovery changed or that must be rewritten. */
+  restate(
+    changed: readonly { readonly slot: number; readonly entry: StoredIdentifier }[],
+    sectors: readonly number[],
+    done: () => void,
+  ): void {
+    for (const { slot, entry } of changed) this.identifiers.set(slot, entry);
+    for (const sector of sectors) this.identifiers.touch(sector);
+    this.identifiers.barrier(done);
   }
 }

@@ -17,8 +17,7 @@ export interface StorageTools extends JournalTools {
 /** Why a volume is not opened. `message` is one sentence for a person, remedy included. */
 export interface Refusal {
   readonly ok: false;
-  readonly code:
-    /** Nothing was ever formatted here: serve the admin port and wait for genesis. */
+  readonly code: /** Nothing was ever formatted here: serve the admin port and wait for genesis. */
     | "unformatted"
     /** A format that did not finish: it may be run again. */
     | "half_formatted"

@@ -1,0 +1,216 @@
+import { assert } from "#replica/base/assert.ts";
+import { diskUnitBytes } from "#replica/base/limits.ts";
+import type { Zone } from "#replica/wire/storage-port.ts";
+import { BufferPool } from "./buffer-pool.ts";
+import {
+  blockBytesMax,
+  blockHeaderBytes,
+  blockLengthOf,
+  decodeBlock,
+  decodeSegmentTable,
+  encodeBlock,
+  encodeSegmentTable,
+  type SegmentTable,
+  segmentBlocksMax,
+  segmentTableFrom,
+  segmentTablesBytes,
+} from "./segment-layout.ts";
+import type { Volume } from "./volume.ts";
+
+/** Blocks that one disk write carries: about 1 MiB, so that no other write waits long. */
+const pieceBlocks = 16;
+const pieceBytes = pieceBlocks * (blockHeaderBytes + blockBytesMax);
+/** Segments written and blocks repaired at once at most. */
+const writesMax = 8;
+/** Tables kept in memory. */
+const tablesMax = 256;
+
+function zoneOf(id: string): Zone {
+  assert(/^[a-z0-9-]{1,40}$/.test(id), "STO-06: id of a segment");
+  return { kind: "segment", id };
+}
+
+/** Segment files: immutable blocks, each encrypted on its own, found through a small table. */
+export class SegmentStore {
+  private readonly volume: Volume;
+  private readonly pool = new BufferPool(pieceBytes, writesMax);
+  private readonly tables = new Map<string, SegmentTable>();
+
+  constructor(volume: Volume) {
+    this.volume = volume;
+  }
+
+  /** Durable, directory included, when done. An existing segment of that id is replaced. */
+  write(id: string, blocks: readonly Uint8Array[], done: () => void): void {
+    const zone = zoneOf(id);
+    const lengths = blocks.map((block) => block.length);
+    const table = segmentTableFrom(lengths);
+    this.tables.delete(id);
+    this.volume.tools.disk.create(zone, 0, (result) => {
+      this.volume.settle(
+        result,
+        () => this.writeTable(zone, id, blocks, table, done),
+        () => `creation of segments/${id} failed`,
+      );
+    });
+  }
+
+  private writeTable(
+    zone: Zone,
+    id: string,
+    blocks: readonly Uint8Array[],
+    table: SegmentTable,
+    done: () => void,
+  ): void {
+    const bytes = encodeSegmentTable(this.volume.tools, table.lengths);
+    this.volume.write(zone, 0, bytes, () => {
+      this.writePiece(zone, id, blocks, table, 0, done);
+    });
+  }
+
+  /** Encrypts and writes the next blocks; the event loop turns between two pieces. */
+  private writePiece(
+    zone: Zone,
+    id: string,
+    blocks: readonly Uint8Array[],
+    table: SegmentTable,
+    first: number,
+    done: () => void,
+  ): void {
+    const offset = table.offsets[first];
+    if (offset === undefined) {
+      this.remember(id, table);
+      done();
+      return;
+    }
+    const buffer = this.pool.take();
+    const last = Math.min(first + pieceBlocks, blocks.length);
+    let filled = 0;
+    for (let block = first; block < last; block += 1) {
+      const plain = blocks[block];
+      assert(plain !== undefined, "STO-06: a block of the segment");
+      const sealed = this.volume.sealBlock(id, block, plain);
+      filled += encodeBlock(this.volume.tools, block, sealed, buffer, filled);
+    }
+    this.volume.write(zone, offset, buffer.subarray(0, filled), () => {
+      this.pool.give(buffer);
+      this.writePiece(zone, id, blocks, table, last, done);
+    });
+  }
+
+  /** One plaintext block; null: absent or damaged. */
+  read(id: string, block: number, done: (bytes: Uint8Array | null) => void): void {
+    const zone = zoneOf(id);
+    this.table(id, (table) => {
+      const offset = table?.offsets[block];
+      const length = table?.lengths[block];
+      if (offset === undefined || length === undefined) {
+        this.volume.tools.later(() => done(null));
+        return;
+      }
+      this.volume.tools.disk.read(zone, offset, blockHeaderBytes + length, (bytes) => {
+        const sealed = bytes === null ? null : decodeBlock(this.volume.tools, block, bytes);
+        done(sealed === null ? null : this.volume.openBlock(id, block, sealed));
+      });
+    });
+  }
+
+  /** Rewrites one damaged block in place, under a new nonce. */
+  repair(id: string, block: number, bytes: Uint8Array, done: () => void): void {
+    const zone = zoneOf(id);
+    this.table(id, (table) => {
+      const offset = table?.offsets[block];
+      const fits = table?.lengths[block] === bytes.length;
+      if (offset === undefined || !fits) {
+        // A block without a place: the segment is gone or another one, which a read will say.
+        this.volume.tools.later(done);
+        return;
+      }
+      const stored = new Uint8Array(blockHeaderBytes + bytes.length);
+      const sealed = this.volume.sealBlock(id, block, bytes);
+      encodeBlock(this.volume.tools, block, sealed, stored, 0);
+      this.volume.write(zone, offset, stored, done);
+    });
+  }
+
+  /** Unlinks segments; those that are absent count as removed. */
+  remove(ids: readonly string[], done: () => void): void {
+    let left = ids.length;
+    if (left === 0) this.volume.tools.later(done);
+    for (const id of ids) {
+      const zone = zoneOf(id);
+      this.tables.delete(id);
+      this.volume.tools.disk.remove(zone, (result) => {
+        this.volume.settle(
+          result,
+          () => {
+            left -= 1;
+            if (left === 0) done();
+          },
+          () => `removal of segments/${id} failed`,
+        );
+      });
+    }
+  }
+
+  /** The table of a segment, from memory, else from either copy on disk; null: both damaged. */
+  private table(id: string, done: (table: SegmentTable | null) => void): void {
+    const known = this.tables.get(id);
+    if (known !== undefined) {
+      done(known);
+      return;
+    }
+    const zone = zoneOf(id);
+    this.volume.tools.disk.read(zone, 0, segmentTablesBytes, (bytes) => {
+      const found = bytes === null ? null : this.decodeTables(zone, bytes);
+      if (found === null) {
+        this.rebuildTable(zone, [], segmentTablesBytes, done);
+        return;
+      }
+      this.remember(id, found);
+      done(found);
+    });
+  }
+
+  /** Both copies are gone: walks the blocks' own headers, each of which says its length. */
+  private rebuildTable(
+    zone: Zone,
+    lengths: readonly number[],
+    offset: number,
+    done: (table: SegmentTable | null) => void,
+  ): void {
+    this.volume.tools.disk.read(zone, offset, blockHeaderBytes, (bytes) => {
+      const length = bytes === null ? null : blockLengthOf(bytes, lengths.length);
+      if (length !== null && lengths.length < segmentBlocksMax) {
+        const next = offset + blockHeaderBytes + length;
+        this.rebuildTable(zone, [...lengths, length], next, done);
+      } else if (lengths.length === 0) {
+        done(null);
+      } else {
+        const table = encodeSegmentTable(this.volume.tools, lengths);
+        this.volume.write(zone, 0, table, () => done(segmentTableFrom(lengths)));
+      }
+    });
+  }
+
+  private decodeTables(zone: Zone, bytes: Uint8Array): SegmentTable | null {
+    const { tools } = this.volume;
+    const first = bytes.subarray(0, diskUnitBytes);
+    const second = bytes.subarray(diskUnitBytes);
+    const a = decodeSegmentTable(tools, first, 0);
+    const b = decodeSegmentTable(tools, second, 1);
+    const table = a ?? b;
+    if (table !== null && (a === null || b === null)) {
+      this.volume.write(zone, 0, encodeSegmentTable(tools, table.lengths), () => undefined);
+    }
+    return table;
+  }
+
+  private remember(id: string, table: SegmentTable): void {
+    if (this.tables.size >= tablesMax) {
+      const oldest = this.tables.keys().next().value;
+      if (oldest !== undefined) this.tables.delete(oldest);
+    }
+    this.tables.set(id, table);
+  }
+}

@@ -1,0 +1,90 @@
+import { assert } from "#replica/base/assert.ts";
+import type { Checksum } from "#replica/base/brands.ts";
+import {
+  encodeSuperblock,
+  superblockCopies,
+  superblockCopyBytes,
+} from "#replica/journal/superblock-copies.ts";
+import type { SuperblockState } from "#replica/wire/superblock.ts";
+import type { Volume } from "./volume.ts";
+
+const zone = { kind: "superblock" } as const;
+const pairBytes = 2 * superblockCopyBytes;
+
+/** Writes the superblock: four copies, two and two, the newest of queued states wins. */
+export class SuperblockWriter {
+  private readonly volume: Volume;
+  /** Runs its argument once every identifier of a prepare durable by now is durable too. */
+  private readonly barrier: (done: () => void) => void;
+  private readonly buffer = new Uint8Array(superblockCopies * superblockCopyBytes);
+  private number: number;
+  private parent: Checksum;
+  private last: SuperblockState | null;
+  private queued: { readonly state: SuperblockState; readonly dones: (() => void)[] } | null = null;
+  private busy = false;
+
+  /** `number` and `checksum` of the superblock that is durable now; 0 and zeros before the first. */
+  constructor(
+    volume: Volume,
+    durable: {
+      readonly number: number;
+      readonly checksum: Checksum;
+      readonly state: SuperblockState | null;
+    },
+    barrier: (done: () => void) => void,
+  ) {
+    this.volume = volume;
+    this.number = durable.number;
+    this.parent = durable.checksum;
+    this.last = durable.state;
+    this.barrier = barrier;
+  }
+
+  /** Queues a state; replaces a queued one, whose caller is told when this newer one is durable. */
+  write(state: SuperblockState, done: () => void): void {
+    const before = this.queued?.state ?? this.last;
+    if (before !== null) this.checkForward(before, state);
+    const dones = this.queued?.dones ?? [];
+    dones.push(done);
+    this.queued = { state, dones };
+    this.pump();
+  }
+
+  /** Views and knowledge that this volume promised never go back. */
+  private checkForward(before: SuperblockState, state: SuperblockState): void {
+    assert(state.sequence > before.sequence, "STO-05: sequence grows");
+    assert(state.view >= before.view, "STO-05: view never goes back");
+    assert(state.logView >= before.logView, "STO-05: log_view never goes back");
+    assert(state.logView <= state.view, "STO-05: log_view is at most view");
+    assert(state.checkpoint.op >= before.checkpoint.op, "STO-05: checkpoint never goes back");
+    assert(state.identity.incarnation === before.identity.incarnation, "STO-05: same volume");
+  }
+
+  private pump(): void {
+    if (this.busy || this.queued === null) return;
+    this.busy = true;
+    this.barrier(() => {
+      const next = this.queued;
+      assert(next !== null, "STO-05: a state is queued");
+      this.queued = null;
+      this.writePairs(next.state, next.dones);
+    });
+  }
+
+  private writePairs(state: SuperblockState, dones: readonly (() => void)[]): void {
+    const { slotBytes } = this.volume.geometry;
+    const link = { number: this.number + 1, parent: this.parent };
+    const checksum = encodeSuperblock(this.volume.tools, { state, slotBytes }, link, this.buffer);
+    const { buffer } = this;
+    this.volume.write(zone, 0, buffer.subarray(0, pairBytes), () => {
+      this.volume.write(zone, pairBytes, buffer.subarray(pairBytes), () => {
+        this.number = link.number;
+        this.parent = checksum;
+        this.last = state;
+        this.busy = false;
+        for (const done of dones) done();
+        this.pump();
+      });
+    });
+  }
+}
