@@ -1,6 +1,21 @@
-import type { ClientId, Op, ReplicaIndex, View } from "#replica/base/brands.ts";
-import type { ReadRange, RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
+import { assert } from "#replica/base/assert.ts";
+import { replicaFrom } from "#replica/base/brands.ts";
+import type { ClientId, ReplicaIndex, View } from "#replica/base/brands.ts";
+import { type ReaderEffect, type ReadOutcome, RoomReader } from "#replica/client/room-reader.ts";
+import { ShardClient, type SubmitOutcome } from "#replica/client/shard-client.ts";
+import { sha256 } from "#replica/crypto/hash.ts";
+import type {
+  ReadRange,
+  RoomAnswer,
+  RoomName,
+  ServerMessage,
+} from "#replica/wire/client-message.ts";
+import { ReplicaConnection } from "./replica-connection.ts";
 import type { TlsMaterial } from "./tls-options.ts";
+
+export type { ReadOutcome } from "#replica/client/room-reader.ts";
+export type { SubmitOutcome, SubmitRejectReason } from "#replica/client/shard-client.ts";
+export type { TlsMaterial } from "./tls-options.ts";
 
 /** Where one replica's client port is dialled. */
 export interface ShardAddress {
@@ -8,24 +23,6 @@ export interface ShardAddress {
   readonly host: string;
   readonly port: number;
 }
-
-/** What became of a submitted batch. */
-export type SubmitOutcome =
-  /** Committed at `op`. `results`: one fixed-size result an operation (operation.ts). */
-  | { readonly kind: "ok"; readonly op: Op; readonly results: Uint8Array }
-  /** May or may not have been executed, or may still be. Retry with the same keys is safe. */
-  | { readonly kind: "unknown" }
-  /** Not executed and never will be by this attempt. */
-  | { readonly kind: "rejected"; readonly reason: SubmitRejectReason; readonly retryMs: number };
-
-/** Why a batch was definitely not executed. `busy`: local queue or shard is full. */
-export type SubmitRejectReason = "busy" | "request_mismatch" | "closed" | "too_large";
-
-/** A read's answer. `entries`: encoded entries (entry.ts), ascending, each behind its u32 length. */
-export type ReadOutcome =
-  | { readonly kind: "ok"; readonly answer: RoomAnswer; readonly entries: Uint8Array }
-  /** No replica answered within the deadline; the caller retries. */
-  | { readonly kind: "unavailable" };
 
 /** What a link knows of its shard. `primary` is null while no replica says that it leads. */
 export interface ShardView {
@@ -107,7 +104,7 @@ export interface ShardLinkPort {
   close(): void;
 }
 
-/** {@link ShardLinkPort} over three mTLS connections. */
+/** {@link ShardLinkPort} over three mTLS connections; all decisions are replica/client's. */
 export class ShardLink implements ShardLinkPort {
   readonly counts: ShardLinkCounts = {
     submitted: 0,
@@ -118,14 +115,49 @@ export class ShardLink implements ShardLinkPort {
     connects: 0,
     refusals: 0,
   };
-  inFlightCount = 0;
-  queuedCount = 0;
-  ready = false;
-  view: ShardView = { view: 0 as View, primary: null, connected: [false, false, false] };
+  private readonly options: ShardLinkOptions;
+  private readonly client: ShardClient;
+  private readonly reader: RoomReader;
+  private readonly connections: readonly ReplicaConnection[];
+  private readonly submits = new Map<number, (outcome: SubmitOutcome) => void>();
+  private readonly reads = new Map<number, (outcome: ReadOutcome) => void>();
+  private readonly watches = new Map<number, (answer: RoomAnswer) => void>();
+  private tls: TlsMaterial;
+  private timer: NodeJS.Timeout | null = null;
+  private timerAtMs = Number.POSITIVE_INFINITY;
+  private viewTold = "";
+  private closed = false;
 
   /** Dials at once. */
   constructor(options: ShardLinkOptions) {
-    options.onView?.(this.view);
+    const deadlineMs = options.deadlineMs ?? 10_000;
+    const resendMs = options.resendMs ?? 1000;
+    const queueMax = options.queueMax ?? 64;
+    const { clientId } = options;
+    this.options = options;
+    this.tls = options.tls;
+    this.client = new ShardClient({ clientId, hash: sha256, deadlineMs, resendMs, queueMax });
+    this.reader = new RoomReader({ deadlineMs, resendMs });
+    this.connections = options.shard.addresses.map((address, index) =>
+      this.connectionTo(replicaFrom(index), address),
+    );
+  }
+
+  get inFlightCount(): number {
+    return this.client.inFlightCount;
+  }
+
+  get queuedCount(): number {
+    return this.client.queuedCount;
+  }
+
+  get ready(): boolean {
+    return this.client.ready;
+  }
+
+  get view(): ShardView {
+    const { view, primary, connected } = this.client.primaries;
+    return { view, primary, connected };
   }
 
   submit(
@@ -133,29 +165,167 @@ export class ShardLink implements ShardLinkPort {
     operationsCount: number,
     done: (outcome: SubmitOutcome) => void,
   ): void {
-    this.counts.submitted += operationsCount + operations.length * 0;
-    setImmediate(done, { kind: "unknown" });
+    this.counts.submitted += 1;
+    const token = this.client.submit(operations, operationsCount, performance.now());
+    this.submits.set(token, done);
+    this.settle(true);
   }
 
-  async read(name: RoomName, range: ReadRange): Promise<ReadOutcome> {
-    this.counts.refusals += (name.room.length + range.limit) * 0;
-    return await Promise.resolve({ kind: "unavailable" });
+  read(name: RoomName, range: ReadRange): Promise<ReadOutcome> {
+    if (this.closed) return Promise.resolve({ kind: "unavailable" });
+    return new Promise((resolve) => {
+      this.reads.set(this.reader.read(name, range, performance.now()), resolve);
+      this.settle(true);
+    });
   }
 
-  async watch(name: RoomName): Promise<RoomAnswer> {
-    this.counts.refusals += name.room.length * 0;
-    return await Promise.resolve({ code: "not_ready" });
+  watch(name: RoomName): Promise<RoomAnswer> {
+    if (this.closed) return Promise.resolve({ code: "not_ready" });
+    return new Promise((resolve) => {
+      this.watches.set(this.reader.watch(name, performance.now()), resolve);
+      this.settle(true);
+    });
   }
 
   unwatch(name: RoomName): void {
-    this.counts.refusals += name.room.length * 0;
+    this.reader.unwatch(name);
+    this.settle(false);
   }
 
   setTls(tls: TlsMaterial): void {
-    this.counts.refusals += tls.key.length * 0;
+    this.tls = tls;
   }
 
   close(): void {
-    this.ready = false;
+    if (this.closed) return;
+    this.closed = true;
+    if (this.timer !== null) clearTimeout(this.timer);
+    for (const connection of this.connections) connection.close();
+    this.client.close();
+    this.settle(true);
+    for (const resolve of this.reads.values()) resolve({ kind: "unavailable" });
+    for (const resolve of this.watches.values()) resolve({ code: "not_ready" });
+    this.reads.clear();
+    this.watches.clear();
+  }
+
+  private connectionTo(replica: ReplicaIndex, address: ShardAddress): ReplicaConnection {
+    const { clientId, shard } = this.options;
+    return new ReplicaConnection({
+      clientId,
+      cluster: shard.cluster,
+      shard: shard.name,
+      replica,
+      host: address.host,
+      port: address.port,
+      tls: () => this.tls,
+      onConnected: () => {
+        this.counts.connects += 1;
+        this.client.onConnected(replica, performance.now());
+        this.moved(null);
+      },
+      onDisconnected: () => {
+        this.client.onDisconnected(replica, performance.now());
+        this.moved(replica);
+      },
+      onMessage: (message) => this.onMessage(replica, message),
+      onRefused: (why) => {
+        this.counts.refusals += 1;
+        this.options.onLog?.("shard_link_refused", { shard: shard.name, replica, why });
+      },
+    });
+  }
+
+  private onMessage(from: ReplicaIndex, message: ServerMessage): void {
+    const nowMs = performance.now();
+    this.client.onMessage(from, message, nowMs);
+    this.reader.onMessage(from, message, nowMs);
+    if (message.kind === "view" || message.kind === "reject") this.moved(null);
+    else this.settle(false);
+  }
+
+  /** Connections or claims changed: reads and watches follow, the owner is told. */
+  private moved(lost: ReplicaIndex | null): void {
+    const { primary, readable } = this.client.primaries;
+    this.reader.onReplicas(primary, readable, lost, performance.now());
+    const view = this.view;
+    const told = `${view.view} ${view.primary} ${view.connected.join(" ")}`;
+    if (told !== this.viewTold) {
+      this.viewTold = told;
+      this.options.onView?.(view);
+    }
+    this.settle(false);
+  }
+
+  /** Carries out what the machines want. `later`: a caller's code is not entered from its call. */
+  private settle(later: boolean): void {
+    for (const effect of this.client.drain()) {
+      if (effect.kind === "send") this.connections[effect.to]?.send(effect.message);
+      else if (later) process.nextTick(() => this.finish(effect.token, effect.outcome));
+      else this.finish(effect.token, effect.outcome);
+    }
+    for (const effect of this.reader.drain()) this.runReader(effect, later);
+    this.counts.resent = this.client.resentCount;
+    this.arm();
+  }
+
+  private runReader(effect: ReaderEffect, later: boolean): void {
+    switch (effect.kind) {
+      case "send":
+        this.connections[effect.to]?.send(effect.message);
+        return;
+      case "entries":
+        this.options.onEntries?.(effect.name, effect.entries);
+        return;
+      case "read":
+      case "watched":
+        if (later) process.nextTick(() => this.answer(effect));
+        else this.answer(effect);
+        return;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  private answer(effect: ReaderEffect & { readonly kind: "read" | "watched" }): void {
+    if (effect.kind === "read") {
+      this.reads.get(effect.id)?.(effect.outcome);
+      this.reads.delete(effect.id);
+      return;
+    }
+    const { id, name, answer } = effect;
+    if (answer.code === "moved") this.options.onMoved?.(name, answer);
+    if (id === null) {
+      this.options.onWatched?.(name, answer);
+      return;
+    }
+    this.watches.get(id)?.(answer);
+    this.watches.delete(id);
+  }
+
+  private finish(token: number, outcome: SubmitOutcome): void {
+    const done = this.submits.get(token);
+    assert(done !== undefined, "TRN-04: every batch is answered exactly once");
+    this.submits.delete(token);
+    if (outcome.kind === "ok") this.counts.completed += 1;
+    else this.counts[outcome.kind] += 1;
+    done(outcome);
+  }
+
+  private arm(): void {
+    const wakeMs = Math.min(this.client.wakeAtMs, this.reader.wakeAtMs);
+    if (this.closed || wakeMs >= this.timerAtMs) return;
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timerAtMs = wakeMs;
+    this.timer = setTimeout(() => this.onTimer(), Math.max(1, wakeMs - performance.now()));
+  }
+
+  private onTimer(): void {
+    this.timerAtMs = Number.POSITIVE_INFINITY;
+    this.timer = null;
+    const nowMs = performance.now();
+    this.client.tick(nowMs);
+    this.reader.tick(nowMs);
+    this.settle(false);
   }
 }
