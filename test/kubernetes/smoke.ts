@@ -1,6 +1,6 @@
 // Brings the three-node cluster up, has it do what the project needs of it, and takes it down
 // again.
-// Run it as: node deploy/node.mjs test/kubernetes/smoke.ts
+// Run it as: npm run cluster:smoke
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
