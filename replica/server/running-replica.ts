@@ -104,7 +104,8 @@ export class RunningReplica {
   /** True while this replica is the primary in normal status. */
   get leads(): boolean {
     const { replica } = this.host;
-    return replica.status === "normal" && replica.primary === this.options.replica;
+    const normal = replica.status === "normal" && replica.voting;
+    return normal && replica.primary === this.options.replica;
   }
 
   /** Gives the primary away (A8) and waits, at most `limitMs`, until another leads. */

@@ -109,7 +109,7 @@ export class TestShard {
     return await this.waitFor("a primary", limitMs, async () => {
       for (const replica of this.replicas) {
         const status = replica.running ? await this.status(replica.index) : null;
-        if (status?.state === "normal" && status.primary === replica.index) return replica.index;
+        if (status?.caughtUp === true && status.primary === replica.index) return replica.index;
       }
       return null;
     });
