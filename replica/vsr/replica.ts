@@ -1,9 +1,43 @@
+import { assert } from "#replica/base/assert.ts";
 import type { Op, ReplicaIndex, View } from "#replica/base/brands.ts";
-import { opFrom, replicaFrom } from "#replica/base/brands.ts";
-import { replicasCount } from "#replica/base/limits.ts";
+import type { PeerMessage } from "#replica/wire/peer-message.ts";
+import { onCheckpointDurable, updateQuorumCheckpoint } from "./checkpoint.ts";
 import type { Effect } from "./effect.ts";
 import type { Event } from "./event.ts";
+import { execute, onBlocksLoaded, onCommitRead } from "./execute.ts";
+import { assertInvariants } from "./invariants.ts";
+import { onSuffixRead, tryLead } from "./leading.ts";
+import {
+  ack,
+  ackOwn,
+  flushBatches,
+  onCommit,
+  onPrepare,
+  onPrepareOk,
+  sendCommit,
+} from "./normal.ts";
+import { considerFormation, open } from "./opening.ts";
 import { checkOptions, type ReplicaOptions } from "./options.ts";
+import { recoverLog } from "./recovery.ts";
+import { onGetHeaders, onGetPrepare, onHeaders, onRepairRead, wantRepair } from "./repair.ts";
+import { onRequest } from "./requests.ts";
+import { send } from "./send.ts";
+import { State } from "./state.ts";
+import { superblockDurable } from "./superblock.ts";
+import { armSuspicion } from "./suspicion.ts";
+import { onSyncDone, onSyncFailed } from "./sync.ts";
+import { fireTimers } from "./timers.ts";
+import { onTransfer } from "./transfer.ts";
+import {
+  joinView,
+  onDoViewChange,
+  onStartView,
+  onStartViewChange,
+  sendStartView,
+  sendVote,
+  suspect,
+} from "./view-change.ts";
+import { flushWrites, onPrepareDurable } from "./writes.ts";
 
 /** What a replica is doing (vsr.md A2); `syncing` is a normal backup that fetches a checkpoint. */
 export type Status = "normal" | "view_change" | "recovering_head" | "syncing" | "learner";
@@ -13,35 +47,62 @@ export type Status = "normal" | "view_change" | "recovering_head" | "syncing" | 
  * (VRR 2012; vsr.md A). The host hands it events with the time and executes its effects in order.
  */
 export class Replica {
-  /** Monotonic time of the next wanted `timeout` event, ms; Infinity = never. Read after a step. */
-  deadlineMs = 0;
-  status: Status = "normal";
-  view: View;
-  /** Applied to the machine up to here. */
-  commitMin: Op;
-  /** Known to be committed up to here; may lie over what this replica holds. */
-  commitMax: Op;
-  head: Op;
-  /** Op of the durable checkpoint. */
-  checkpointOp: Op;
-  /** False until formation, while recovering and below the vote floor (vsr.md A11). */
-  voting = false;
-  private effects: Effect[] = [];
+  private readonly state: State;
+  private wantedMs = 0;
 
   /** The machine stands at the recovered checkpoint. Step a `timeout` at once: it opens the log. */
   constructor(options: ReplicaOptions) {
     checkOptions(options);
-    const { superblock } = options.recovered;
-    this.view = superblock.view;
-    this.commitMin = superblock.checkpoint.op;
-    this.commitMax = superblock.commitMax;
-    this.head = opFrom(0);
-    this.checkpointOp = superblock.checkpoint.op;
+    this.state = new State(options, recoverLog(options.recovered));
+    if (!this.state.log.headCertain) this.state.status = "recovering_head";
+  }
+
+  /** Monotonic time of the next wanted `timeout` event, ms; Infinity = never. Read after a step. */
+  get deadlineMs(): number {
+    return this.wantedMs;
+  }
+
+  /** What this replica is doing. */
+  get status(): Status {
+    const { state } = this;
+    if (state.superblock.durable.recovering) return "learner";
+    if (state.status === "normal" && state.sync !== null) return "syncing";
+    return state.status;
+  }
+
+  /** Current view. */
+  get view(): View {
+    return this.state.view;
   }
 
   /** Primary of the current view: view mod 3. */
   get primary(): ReplicaIndex {
-    return replicaFrom(this.view % replicasCount);
+    return this.state.primary;
+  }
+
+  /** Applied to the machine up to here. */
+  get commitMin(): Op {
+    return this.state.commitMin;
+  }
+
+  /** Known to be committed up to here; may lie over what this replica holds. */
+  get commitMax(): Op {
+    return this.state.commitMax;
+  }
+
+  /** Last op of the log. */
+  get head(): Op {
+    return this.state.log.head;
+  }
+
+  /** Op of the durable checkpoint. */
+  get checkpointOp(): Op {
+    return this.state.checkpoint.op;
+  }
+
+  /** False until formation, while recovering and below the vote floor (vsr.md A11). */
+  get voting(): boolean {
+    return this.state.voting && this.state.status !== "recovering_head";
   }
 
   /**
@@ -49,15 +110,179 @@ export class Replica {
    * in microseconds, integer; the log's own time never goes back even when this does.
    */
   step(event: Event, nowMs: number, wallUs: number): void {
-    void event;
-    void nowMs;
-    void wallUs;
+    const { state } = this;
+    if (state.stopped) return;
+    assert(nowMs >= state.nowMs || !state.opened, "VSR-90: time never goes back");
+    state.nowMs = nowMs;
+    state.wallUs = wallUs;
+    if (!state.opened) open(state);
+    dispatch(state, event);
+    if (!state.stopped) settle(state, this.wantedMs);
+    this.wantedMs = state.stopped ? Infinity : state.deadlines.nextMs;
   }
 
   /** Effects since the last drain, in the order in which they must be executed. */
   drain(): readonly Effect[] {
-    const effects = this.effects;
-    this.effects = [];
+    const { effects } = this.state;
+    this.state.effects = [];
     return effects;
   }
+}
+
+/** What follows from any event: timers, commits, a view that can start, batches. */
+function settle(state: State, wantedMs: number): void {
+  fireTimers(state, wantedMs);
+  execute(state);
+  tryLead(state);
+  execute(state);
+  flushBatches(state);
+  if (state.repairPending && !state.deadlines.running("repair")) wantRepair(state);
+  assertInvariants(state);
+}
+
+function dispatch(state: State, event: Event): void {
+  switch (event.kind) {
+    case "timeout":
+      return;
+    case "message":
+      return onMessage(state, event.message);
+    case "request":
+      return onRequest(state, event.request, event.viewKnown);
+    case "prepare_durable":
+      return prepareDurable(state, event.op, event.checksum);
+    case "prepare_read":
+      return prepareRead(state, event);
+    case "superblock_durable":
+      return superblockWritten(state, event.sequence);
+    case "blocks_loaded":
+      return onBlocksLoaded(state, event.op, event.blocks);
+    case "checkpoint_durable":
+      return onCheckpointDurable(state, event.checkpoint);
+    case "sync_done":
+      return onSyncDone(state, event.checkpoint, event.sessions);
+    case "sync_failed":
+      return onSyncFailed(state);
+    case "transfer":
+      return onTransfer(state, event.target);
+    case "peer_refused":
+      return onPeerRefused(state, event.replica);
+    case "client_gone":
+      return; // Sessions outlive connections.
+    default:
+      event satisfies never;
+  }
+}
+
+function prepareDurable(state: State, op: Op, checksum: PrepareHeaderChecksum): void {
+  const ours = onPrepareDurable(state, op, checksum);
+  flushWrites(state);
+  if (!ours) return;
+  if (state.leads) ackOwn(state);
+  else ack(state, false);
+}
+
+type PrepareHeaderChecksum = Extract<Event, { kind: "prepare_durable" }>["checksum"];
+
+function prepareRead(state: State, event: Extract<Event, { kind: "prepare_read" }>): void {
+  const { op, checksum, purpose, prepare } = event;
+  switch (purpose.kind) {
+    case "commit":
+      return onCommitRead(state, op, prepare);
+    case "pipeline":
+      return onSuffixRead(state, op, prepare);
+    case "repair":
+      return onRepairRead(state, purpose.peer, op, checksum, prepare);
+    default:
+      purpose satisfies never;
+  }
+}
+
+function superblockWritten(state: State, sequence: number): void {
+  const checkpointOp = state.checkpoint.op;
+  if (!superblockDurable(state, sequence)) return;
+  state.writesBlocked = true;
+  flushWrites(state);
+  if (state.checkpoint.op > checkpointOp) updateQuorumCheckpoint(state);
+  sendVote(state);
+  if (state.leads && state.logDurable) {
+    if (state.deadlines.get("heartbeat") === Infinity && state.voting) sendCommit(state);
+    return ackOwn(state);
+  }
+  ack(state, true);
+}
+
+function onPeerRefused(state: State, replica: ReplicaIndex): void {
+  if (replica !== state.primary || state.primary === state.replica) return;
+  if (state.status === "view_change") state.change.expired = true;
+  if (state.status === "normal" || state.status === "view_change") suspect(state);
+}
+
+/** True when the sender is a member as this replica knows it, and of the same formation. */
+function fromMember(state: State, message: PeerMessage): boolean {
+  if (message.from === state.replica) return false;
+  // A relayed prepare is judged by its content; its signature is its author's.
+  if (message.kind === "prepare") return state.formed;
+  const member = state.superblock.durable.members[message.from];
+  if (member === undefined || member.incarnation !== message.incarnation) return false;
+  if (message.kind === "ping" || message.kind === "pong") return true;
+  return state.formed && state.peers[message.from]?.formation !== "other";
+}
+
+function onMessage(state: State, message: PeerMessage): void {
+  if (!fromMember(state, message)) return;
+  const peer = state.peers[message.from];
+  assert(peer !== undefined, "VSR-03: peer");
+  peer.heardMs = state.nowMs;
+  switch (message.kind) {
+    case "prepare":
+      return onPrepare(state, message.from, message.prepare);
+    case "prepare_ok":
+      return onPrepareOk(state, message);
+    case "commit":
+      return onCommit(state, message);
+    case "start_view_change":
+      return onStartViewChange(state, message.from, message.view);
+    case "do_view_change":
+      return onDoViewChange(state, message);
+    case "start_view":
+      if (onStartView(state, message)) armSuspicion(state);
+      return;
+    case "get_view":
+      return sendStartView(state, message.from, message.nonce);
+    case "get_headers":
+      return onGetHeaders(state, message);
+    case "headers":
+      return onHeaders(state, message);
+    case "get_prepare":
+      return onGetPrepare(state, message.from, message.op, message.checksum);
+    case "get_chunk":
+    case "chunk":
+      return; // The host's, for state sync.
+    case "ping":
+    case "pong":
+      return onPing(state, message);
+    default:
+      message satisfies never;
+  }
+}
+
+function onPing(state: State, message: Extract<PeerMessage, { kind: "ping" | "pong" }>): void {
+  const peer = state.peers[message.from];
+  assert(peer !== undefined, "VSR-03: peer");
+  const { formationId } = state.superblock.durable.identity;
+  peer.formation = message.formationId === formationId ? "same" : "other";
+  if (peer.formation === "other") return;
+  if (message.commitMin > peer.commitMin) peer.commitMin = message.commitMin;
+  considerFormation(state);
+  if (message.kind === "ping") {
+    send(state, message.from, {
+      kind: "pong",
+      monotonicMs: message.monotonicMs,
+      wallClockUs: state.wallUs,
+      formationId,
+      machineVersionMax: state.options.machine.version,
+      commitMin: state.commitMin,
+    });
+  }
+  if (state.formed && message.view > state.view) joinView(state, message.view);
 }

@@ -1,0 +1,75 @@
+import { assert } from "#replica/base/assert.ts";
+import { opFrom } from "#replica/base/brands.ts";
+import type { Op } from "#replica/base/brands.ts";
+import { pipelineMax } from "#replica/base/limits.ts";
+import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
+import { secondHighest } from "./quorum.ts";
+import type { State } from "./state.ts";
+import { persist } from "./superblock.ts";
+
+/** Ops between two checkpoints for a WAL of that many slots (vsr.md A7). */
+export function checkpointInterval(walSlotsCount: number): number {
+  const interval = Math.floor((walSlotsCount - 2 * pipelineMax) / 2);
+  assert(interval >= 1, "VSR-50: the WAL holds two intervals and two pipelines");
+  assert(2 * interval + 2 * pipelineMax <= walSlotsCount, "VSR-50: ring bound");
+  return interval;
+}
+
+/** True when every replica takes a checkpoint right after it applied this op. */
+export function isCheckpointOp(state: State, op: number): boolean {
+  return op > 0 && op % checkpointInterval(state.log.slotsCount) === 0;
+}
+
+/** True while a checkpoint is being written or waits for its superblock. */
+export function checkpointBusy(state: State): boolean {
+  return state.checkpointWriting !== null || state.checkpointNext !== null;
+}
+
+/** Freezes the machine at a checkpoint op that was just applied and has it written. */
+export function beginCheckpoint(state: State, op: Op): void {
+  assert(!checkpointBusy(state), "VSR-51: one checkpoint at a time");
+  state.options.machine.freeze(op);
+  state.checkpointWriting = op;
+  state.emit({
+    kind: "write_checkpoint",
+    op,
+    opChecksum: state.commitChecksum,
+    parentId: state.checkpoint.id,
+    sessions: state.sessions.encode(),
+  });
+}
+
+/** The host has written a checkpoint; one superblock write makes it ours. */
+export function onCheckpointDurable(state: State, checkpoint: CheckpointDescriptor): void {
+  assert(checkpoint.op === state.checkpointWriting, "VSR-51: the checkpoint that was begun");
+  const { root, parentId, op, opChecksum } = checkpoint;
+  const id = state.options.sealer.checkpointId(root, parentId, op, opChecksum);
+  assert(id === checkpoint.id, "VSR-52: a checkpoint's id follows from its content");
+  assert(parentId === state.checkpoint.id, "VSR-52: checkpoints chain");
+  state.checkpointWriting = null;
+  state.checkpointNext = checkpoint;
+  persist(state);
+}
+
+/** Raises what two replicas have durable, by what this replica knows; monotone (vsr.md A7). */
+export function updateQuorumCheckpoint(state: State): void {
+  const own = state.superblock.durable.checkpoint.op;
+  const known = state.peers.map((peer, i) => (i === state.replica ? own : peer.checkpointOp));
+  learnQuorumCheckpoint(state, opFrom(secondHighest(known)));
+}
+
+/** Takes over another replica's knowledge of the quorum's checkpoint. */
+export function learnQuorumCheckpoint(state: State, op: Op): void {
+  if (op > state.quorumCheckpointOp) state.quorumCheckpointOp = op;
+}
+
+/** Compares a peer's checkpoint with ours of the same op: a difference stops this replica. */
+export function compareCheckpoint(state: State, theirs: CheckpointDescriptor): void {
+  for (const own of [state.checkpoint, state.checkpointBefore]) {
+    if (own === null || own.op !== theirs.op || own.id === theirs.id) continue;
+    const why = `checkpoint ${own.op} differs: ${own.id} here, ${theirs.id} at a peer`;
+    state.emit({ kind: "alarm", what: why });
+    state.emit({ kind: "stop", why });
+    state.stopped = true;
+  }
+}

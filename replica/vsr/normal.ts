@@ -1,0 +1,264 @@
+import { assert } from "#replica/base/assert.ts";
+import { opFrom, timestampFrom } from "#replica/base/brands.ts";
+import type { Op, ReplicaIndex } from "#replica/base/brands.ts";
+import { pipelineMax } from "#replica/base/limits.ts";
+import { mutated } from "#replica/base/mutation.ts";
+import type { PeerMessage } from "#replica/wire/peer-message.ts";
+import type { Prepare } from "#replica/wire/prepare.ts";
+import { encodeRequests } from "#replica/wire/request.ts";
+import {
+  compareCheckpoint,
+  learnQuorumCheckpoint,
+  updateQuorumCheckpoint,
+} from "./checkpoint.ts";
+import { primaryOf } from "./quorum.ts";
+import { acceptBody, wantRepair } from "./repair.ts";
+import { broadcast, send, viewDurable } from "./send.ts";
+import type { State } from "./state.ts";
+import { cancelSuspicion, onHigherView } from "./suspicion.ts";
+import { canWrite, flushWrites, keepBody } from "./writes.ts";
+
+declare const MUTATIONS: boolean | undefined;
+
+type PrepareOk = Extract<PeerMessage, { kind: "prepare_ok" }>;
+type Commit = Extract<PeerMessage, { kind: "commit" }>;
+
+// ---- Primary: batches (VRR 4.1 step 2; vsr.md A3.1 and A3.2) ----
+
+/** Makes prepares of what waits, when their time has come. */
+export function flushBatches(state: State): void {
+  const { batch } = state.options;
+  const depthMax = batch.depth ?? 2;
+  while (state.leads && state.voting && state.logDurable && state.pipeline.waiting > 0) {
+    const depth = state.pipeline.count;
+    // The ring is full until a quorum's checkpoint moves on.
+    if (depth >= pipelineMax || !canWrite(state, state.log.head + 1)) return;
+    const pauseMs = depth === 0 ? (batch.gapMs ?? 0) : batch.lingerMs;
+    const due = state.nowMs >= state.batchMs + pauseMs;
+    if (!state.pipeline.batchFull && !(due && depth < depthMax)) {
+      if (depth < depthMax) state.deadlines.set("batch", state.batchMs + pauseMs);
+      return;
+    }
+    state.batchMs = state.nowMs;
+    makePrepare(state);
+  }
+}
+
+function makePrepare(state: State): void {
+  const requests = state.pipeline.takeBatch();
+  const before = state.log.headHeader();
+  const earliest = Math.max(before.timestampUs, state.timestampFloorUs) + 1;
+  const fields = {
+    kind: "requests",
+    op: opFrom(before.op + 1),
+    view: state.view,
+    author: state.replica,
+    incarnation: state.superblock.durable.identity.incarnation,
+    parent: before.checksum,
+    timestampUs: timestampFrom(Math.max(earliest, Math.floor(state.wallUs))),
+    commitMax: state.commitMax,
+    quorumCheckpointOp: state.quorumCheckpointOp,
+    checkpointId: state.checkpoint.id,
+    machineVersion: state.options.machine.version,
+    requestsCount: requests.length,
+  } as const;
+  const prepare = state.options.sealer.seal(fields, encodeRequests(requests));
+  state.log.advance(prepare.header);
+  state.pipeline.push(prepare, state.nowMs);
+  broadcast(state, { kind: "prepare", prepare });
+  keepBody(state, prepare);
+  armPrepareTimer(state);
+}
+
+function armPrepareTimer(state: State): void {
+  const { heartbeatMs } = state.options.timing;
+  if (state.deadlines.running("prepare")) return;
+  const waitMs = heartbeatMs * (1.5 + state.prng.fraction());
+  state.deadlines.set("prepare", state.nowMs + waitMs);
+}
+
+/** Sends again what a peer has not acked for a while; the timer is randomised. */
+export function resendPrepares(state: State): void {
+  if (!state.leads) return;
+  const { heartbeatMs } = state.options.timing;
+  for (const entry of state.pipeline.entries) {
+    if (state.nowMs - entry.sentMs < heartbeatMs) continue;
+    entry.sentMs = state.nowMs;
+    for (const [i] of state.peers.entries()) {
+      const peer = i as ReplicaIndex;
+      if (peer === state.replica || entry.acks.has(peer)) continue;
+      send(state, peer, { kind: "prepare", prepare: entry.prepare });
+    }
+  }
+  if (state.pipeline.count > 0) armPrepareTimer(state);
+}
+
+// ---- Primary: acks and commit (VRR 4.1 step 5; vsr.md A3.5) ----
+
+/** This primary's own durable prefix counts as its ack (A5a 12). */
+export function ackOwn(state: State): void {
+  let op = 0;
+  for (const entry of state.pipeline.entries) {
+    if (!state.log.present(entry.prepare.header.op)) break;
+    op = entry.prepare.header.op;
+  }
+  if (op === 0) return;
+  state.pipeline.ack(state.replica, opFrom(op));
+  advanceCommit(state);
+}
+
+/** Takes a backup's cumulative ack: exact checksum, this view only. */
+export function onPrepareOk(state: State, message: PrepareOk): void {
+  const peer = state.peers[message.from];
+  assert(peer !== undefined, "VSR-03: peer");
+  if (message.commitMin > peer.commitMin) peer.commitMin = message.commitMin;
+  if (message.checkpointOp > peer.checkpointOp) {
+    peer.checkpointOp = message.checkpointOp;
+    updateQuorumCheckpoint(state);
+    flushWrites(state);
+  }
+  if (message.view > state.view) return onHigherView(state, message.view);
+  const countOld = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("count_old_view_ack");
+  if (!state.leads || (message.view !== state.view && !countOld)) return;
+  const entry = state.pipeline.get(message.op);
+  if (entry === undefined || entry.prepare.header.checksum !== message.checksum) return;
+  state.pipeline.ack(message.from, message.op);
+  advanceCommit(state);
+}
+
+/** Commits every prepare in order that a replication quorum holds. */
+export function advanceCommit(state: State): void {
+  assert(state.leads, "VSR-18: only the primary decides commits");
+  for (;;) {
+    const first = state.pipeline.first;
+    if (first === undefined || first.acks.count < state.options.quorum.replication) break;
+    const { op } = first.prepare.header;
+    assert(op === state.commitMax + 1, "VSR-18: commits go in order");
+    state.pipeline.shift();
+    state.commitMax = op;
+    state.change.attempts = 0;
+  }
+}
+
+// ---- Backup (VRR 4.1 steps 3, 4, 7; vsr.md A3.3, A3.4) ----
+
+/** A prepare from the primary, or relayed as an answer to get_prepare: judged by content alone. */
+export function onPrepare(state: State, from: ReplicaIndex, prepare: Prepare): void {
+  const { header } = prepare;
+  if (header.author !== primaryOf(header.view)) return;
+  if (header.view > state.view) return onHigherView(state, header.view);
+  if (state.status === "recovering_head") return;
+  const current = header.view === state.view;
+  if (state.status === "view_change" && !state.change.selected) {
+    if (current) onHigherView(state, header.view);
+    return;
+  }
+  if (current && header.op > state.opSeen) state.opSeen = header.op;
+  if (header.op > state.log.head) {
+    // Nothing truncates within a view, so a prepare made in it belongs to its log.
+    if (!current || state.leads || state.status !== "normal") return;
+    if (!acceptHead(state, from, prepare)) return;
+  }
+  const known = state.log.header(header.op);
+  if (known !== null && known.view === state.view && current) {
+    assert(known.checksum === header.checksum, "VSR-19: one prepare an op and view");
+  }
+  if (acceptBody(state, prepare) === "present") ack(state, true);
+}
+
+function acceptHead(state: State, from: ReplicaIndex, prepare: Prepare): boolean {
+  const { header } = prepare;
+  if (from === state.primary) cancelSuspicion(state);
+  learnQuorumCheckpoint(state, header.quorumCheckpointOp);
+  const older = header.op - state.log.slotsCount;
+  if (older > state.commitMin) {
+    // Behind the ring: only a state sync can help; until one is sure, keep the headers we have.
+    wantRepair(state);
+    if (state.quorumCheckpointOp <= state.commitMin) return false;
+  }
+  if (header.op !== state.log.head + 1) wantRepair(state);
+  state.log.advance(header);
+  if (header.commitMax > state.commitMax) state.commitMax = header.commitMax;
+  return older <= state.commitMin;
+}
+
+/** Acks the durable prefix over commitMax to the current primary; `again`: even if acked before. */
+export function ack(state: State, again: boolean): void {
+  if (state.status !== "normal" || state.leads || !state.voting || !state.logDurable) return;
+  let op: number = state.commitMax;
+  if (state.log.chainLow <= op + 1) {
+    while (op < state.log.head && state.log.present(op + 1)) op += 1;
+  }
+  if (!again && op <= state.ackedOp) return;
+  if (op > state.log.head) op = state.log.head;
+  const header = state.log.header(op);
+  if (header === null) return;
+  state.ackedOp = op;
+  send(state, state.primary, {
+    kind: "prepare_ok",
+    op: header.op,
+    checksum: header.checksum,
+    commitMin: state.commitMin,
+    checkpointOp: state.superblock.durable.checkpoint.op,
+  });
+}
+
+/** The primary's heartbeat. */
+export function onCommit(state: State, message: Commit): void {
+  if (message.view > state.view) return onHigherView(state, message.view);
+  if (message.view < state.view || message.from !== state.primary) return;
+  if (state.status === "view_change") return onHigherView(state, message.view);
+  if (state.status !== "normal") return;
+  if (message.monotonicMs > state.heartbeatSeenMs) {
+    state.heartbeatSeenMs = message.monotonicMs;
+    cancelSuspicion(state);
+  }
+  learnQuorumCheckpoint(state, message.quorumCheckpointOp);
+  compareCheckpoint(state, message.checkpoint);
+  if (state.stopped) return;
+  state.checkpointSeen = message.checkpoint;
+  if (message.commitMax > state.opSeen) state.opSeen = message.commitMax;
+  learnCommit(state, message.commitMax, message);
+  flushWrites(state);
+  const own = state.superblock.durable.checkpoint.op;
+  if (own > message.quorumCheckpointOp) ack(state, true);
+}
+
+function learnCommit(state: State, commitMax: Op, message: Commit): void {
+  if (commitMax > state.commitMax) state.commitMax = commitMax;
+  if (commitMax > state.log.head) {
+    // The tail was lost on the way; what is committed in this view is of this view's log.
+    if (!viewDurable(state)) return;
+    send(state, state.primary, { kind: "get_prepare", op: commitMax, checksum: message.commitChecksum });
+    return;
+  }
+  const header = state.log.header(commitMax);
+  if (header === null || state.log.chainLow > commitMax) return;
+  assert(header.checksum === message.commitChecksum, "VSR-66: one history");
+}
+
+/** The heartbeat of the primary, unless it seems to be cut off from both backups (vsr.md A4). */
+export function heartbeat(state: State): void {
+  if (!state.leads) return;
+  const { heartbeatMs, suspectMs } = state.options.timing;
+  state.deadlines.set("heartbeat", state.nowMs + heartbeatMs);
+  const heardMs = Math.max(
+    ...state.peers.map((peer, i) => (i === state.replica ? -Infinity : peer.heardMs)),
+  );
+  if (!state.voting || !state.logDurable || heardMs < state.nowMs - suspectMs) return;
+  sendCommit(state);
+}
+
+/** Tells the backups what is committed. */
+export function sendCommit(state: State): void {
+  const header = state.log.header(state.commitMax);
+  assert(header !== null || state.commitMax === state.commitMin, "VSR-66: what is committed is known");
+  broadcast(state, {
+    kind: "commit",
+    commitMax: state.commitMax,
+    commitChecksum: header?.checksum ?? state.commitChecksum,
+    checkpoint: state.checkpoint,
+    quorumCheckpointOp: state.quorumCheckpointOp,
+    monotonicMs: Math.floor(state.nowMs),
+  });
+}

@@ -1,0 +1,60 @@
+import { viewFrom } from "#replica/base/brands.ts";
+import { mutated } from "#replica/base/mutation.ts";
+import { startLeading } from "./leading.ts";
+import { primaryOf } from "./quorum.ts";
+import { wantRepair } from "./repair.ts";
+import { persist } from "./superblock.ts";
+import type { State } from "./state.ts";
+import { armSuspicion } from "./suspicion.ts";
+import { askView } from "./timers.ts";
+import { enterView, resendMs, sendVote, voteOfSuperblock } from "./view-change.ts";
+
+declare const MUTATIONS: boolean | undefined;
+
+/**
+ * The first step after the disk was read (vsr.md A2, restart rules): the head is uncertain; or a
+ * view change goes on with the stored vote; or a former primary moves to the next view (it never
+ * resumes); or this replica is a backup of the view that it was in.
+ */
+export function open(state: State): void {
+  state.opened = true;
+  state.deadlines.set("ping", state.nowMs);
+  state.opSeen = state.log.head;
+  const header = state.log.headHeader();
+  if (!state.log.headCertain) {
+    state.status = "recovering_head";
+    state.nonce = 1 + state.prng.below(2 ** 32 - 1);
+    state.deadlines.set("resend", state.nowMs + resendMs(state));
+    askView(state);
+    return;
+  }
+  if (state.logView < state.view) return continueViewChange(state);
+  if (header.commitMax > state.commitMax) state.commitMax = header.commitMax;
+  state.status = "normal";
+  wantRepair(state);
+  if (primaryOf(state.view) !== state.replica) return armSuspicion(state);
+  const resume =
+    (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("resume_as_primary");
+  if (!state.formed || resume) {
+    // Genesis: nothing was ever sent. (The canary resumes although this replica led before.)
+    if (resume) state.commitMax = state.commitMin;
+    return startLeading(state, []);
+  }
+  if (!state.superblock.durable.recovering) enterView(state, viewFrom(state.view + 1));
+}
+
+function continueViewChange(state: State): void {
+  state.status = "view_change";
+  state.change.vote = voteOfSuperblock(state);
+  const { viewChangeMs } = state.options.timing;
+  state.deadlines.set("viewChange", state.nowMs + viewChangeMs * (1 + state.prng.fraction()));
+  state.deadlines.set("resend", state.nowMs + resendMs(state));
+  sendVote(state);
+}
+
+/** Three replicas report the same formation id: recorded, and only then anyone votes (A11). */
+export function considerFormation(state: State): void {
+  if (state.formed || state.superblock.writing !== null) return;
+  const same = state.peers.every((peer, i) => i === state.replica || peer.formation === "same");
+  if (same) persist(state);
+}

@@ -1,0 +1,162 @@
+import type { Checksum, Op, ReplicaIndex } from "#replica/base/brands.ts";
+import { opFrom } from "#replica/base/brands.ts";
+import type { PeerMessage } from "#replica/wire/peer-message.ts";
+import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
+import { othersOf } from "./quorum.ts";
+import { send, viewDurable } from "./send.ts";
+import type { State } from "./state.ts";
+import { considerSync } from "./sync.ts";
+import { canWrite, keepBody, markFaulty } from "./writes.ts";
+
+/** Headers of one answer at most. */
+const headersMax = 32;
+/** Bodies asked for in one round at most, and bodies read at once for peers. */
+const bodiesMax = 8;
+
+/** True when this replica may repair: its log is the current view's (vsr.md A6). */
+function mayRepair(state: State): boolean {
+  if (state.status === "normal") return state.logDurable;
+  return state.status === "view_change" && state.change.selected && state.logDurable;
+}
+
+/** Something may be missing: starts the randomised repair timer. */
+export function wantRepair(state: State): void {
+  state.repairPending = true;
+  if (state.deadlines.running("repair")) return;
+  const { heartbeatMs } = state.options.timing;
+  const first = state.status === "normal" ? 0.1 + state.prng.fraction() / 2 : 0;
+  state.deadlines.set("repair", state.nowMs + heartbeatMs * first);
+}
+
+function peerToAsk(state: State): ReplicaIndex {
+  const [one, other] = othersOf(state.replica);
+  const first = one === undefined || state.prng.chance(0.5) ? other : one;
+  return first ?? state.primary;
+}
+
+/** One round of repair: headers backwards by the hash chain, then bodies, oldest first. */
+export function repairRound(state: State): void {
+  state.deadlines.clear("repair");
+  if (!state.repairPending) return;
+  const { heartbeatMs } = state.options.timing;
+  const waitMs = heartbeatMs * (0.5 + state.prng.fraction());
+  if (mayRepair(state)) {
+    considerSync(state);
+    const missing = askHeaders(state);
+    if (!askBodies(state) && !missing && state.opSeen - state.log.slotsCount <= state.commitMin) {
+      state.repairPending = false;
+      return;
+    }
+  }
+  state.deadlines.set("repair", state.nowMs + waitMs);
+}
+
+function askHeaders(state: State): boolean {
+  const { log } = state;
+  const lowest = Math.max(state.commitMin + 1, log.head - log.slotsCount + 1);
+  if (log.chainLow <= lowest) return false;
+  const opFirst = opFrom(Math.max(lowest, log.chainLow - headersMax));
+  const opLast = opFrom(log.chainLow - 1);
+  send(state, peerToAsk(state), { kind: "get_headers", opFirst, opLast });
+  return true;
+}
+
+/** Asks for bodies that are missing, a bounded number at a time; true when any is missing. */
+export function askBodies(state: State): boolean {
+  const { log } = state;
+  const lowest = Math.max(
+    Math.min(state.commitMin, state.superblock.durable.checkpoint.op) + 1,
+    log.head - log.slotsCount + 1,
+    log.chainLow,
+  );
+  let asked = 0;
+  let missing = false;
+  for (let op = lowest; op <= log.head && asked < bodiesMax; op += 1) {
+    const slot = log.slot(op);
+    if (log.present(op) || slot.header === null) continue;
+    missing = true;
+    if (slot.prepare !== null || !canWrite(state, op)) continue;
+    asked += 1;
+    if (state.nowMs - slot.askedMs < state.options.timing.heartbeatMs) continue;
+    slot.askedMs = state.nowMs;
+    const checksum = slot.header.checksum;
+    send(state, peerToAsk(state), { kind: "get_prepare", op: opFrom(op), checksum });
+  }
+  return missing;
+}
+
+/** Takes a body whose header the log or its chain names; what happened to it. */
+export function acceptBody(state: State, prepare: Prepare): "taken" | "present" | "refused" {
+  const { header } = prepare;
+  const { log } = state;
+  if (!mayKeep(state) || header.op > log.head) return "refused";
+  if (header.op <= log.head - log.slotsCount) return "refused";
+  if (log.header(header.op)?.checksum !== header.checksum) {
+    if (!log.extendChain(header)) return "refused";
+  }
+  if (log.present(header.op)) return "present";
+  keepBody(state, prepare);
+  if (state.repairPending && mayRepair(state)) askBodies(state);
+  return "taken";
+}
+
+/** Bodies may be kept, even before log_view is durable: they are written after that. */
+function mayKeep(state: State): boolean {
+  if (state.status === "normal") return state.logView === state.view;
+  return state.status === "view_change" && state.change.selected;
+}
+
+/** Headers of the log, asked for by a peer; only what the chain proves. Silence when unknown. */
+export function onGetHeaders(
+  state: State,
+  message: Extract<PeerMessage, { kind: "get_headers" }>,
+): void {
+  if (!viewDurable(state) || state.status === "recovering_head") return;
+  const { log } = state;
+  const first = Math.max(message.opFirst, log.chainLow);
+  const headers: PrepareHeader[] = [];
+  for (let op: number = message.opLast; op >= first && headers.length < headersMax; op -= 1) {
+    const header = op <= log.head ? log.header(op) : null;
+    if (header !== null) headers.push(header);
+  }
+  if (headers.length > 0) send(state, message.from, { kind: "headers", headers });
+}
+
+/** Headers from a peer: accepted only by the hash chain. Progress asks for the next ones at once. */
+export function onHeaders(state: State, message: Extract<PeerMessage, { kind: "headers" }>): void {
+  if (!mayRepair(state)) return;
+  let progress = false;
+  for (const header of message.headers) {
+    if (state.log.extendChain(header)) progress = true;
+  }
+  if (!progress) return;
+  state.repairPending = true;
+  repairRound(state);
+}
+
+/** A body, asked for by (op, checksum): from memory, from disk, or silence. */
+export function onGetPrepare(state: State, from: ReplicaIndex, op: Op, checksum: Checksum): void {
+  if (!viewDurable(state)) return;
+  const slot = state.log.slot(op);
+  if (slot.prepare !== null && slot.prepare.header.checksum === checksum) {
+    send(state, from, { kind: "prepare", prepare: slot.prepare });
+    return;
+  }
+  if (slot.disk === null || slot.disk.checksum !== checksum || slot.faulty) return;
+  if (state.repairReads >= 2 * bodiesMax) return;
+  state.repairReads += 1;
+  state.emit({ kind: "read_prepare", op, checksum, purpose: { kind: "repair", peer: from } });
+}
+
+/** A body read for a peer. */
+export function onRepairRead(
+  state: State,
+  peer: ReplicaIndex,
+  op: Op,
+  checksum: Checksum,
+  prepare: Prepare | null,
+): void {
+  state.repairReads -= 1;
+  if (prepare === null) markFaulty(state, op, checksum);
+  else if (viewDurable(state)) send(state, peer, { kind: "prepare", prepare });
+}

@@ -1,0 +1,79 @@
+import type { ClientId } from "#replica/base/brands.ts";
+import { requestBodyBytesMax } from "#replica/base/limits.ts";
+import type { Prepare, Request, RequestHeader } from "#replica/wire/prepare.ts";
+import { RequestReader } from "#replica/wire/request.ts";
+import type { RejectReason } from "./effect.ts";
+import { replyStored } from "./execute.ts";
+import type { Session } from "./sessions.ts";
+import type { State } from "./state.ts";
+
+function reject(state: State, request: RequestHeader, reason: RejectReason): void {
+  const clientId = request.clientId as ClientId;
+  const retryMs = state.options.timing.heartbeatMs;
+  state.emit({ kind: "reject", clientId, request, reason, view: state.view, retryMs });
+}
+
+/** Gives waiting requests back to their clients: this replica no longer leads. */
+export function rejectWaiting(state: State, waiting: readonly Request[]): void {
+  for (const request of waiting) reject(state, request.header, "not_primary");
+}
+
+function onRegister(state: State, request: Request): void {
+  const { clientId } = request.header;
+  const known = state.sessions.ofClient(clientId);
+  if (known !== undefined) return replyStored(state, request.header, known.session, emptyBody);
+  if (state.registering.has(clientId)) return;
+  if (!state.pipeline.enqueue(request)) return reject(state, request.header, "busy");
+  state.registering.add(clientId);
+}
+
+const emptyBody = new Uint8Array(0);
+
+function onCommitted(state: State, session: Session, request: Request): void {
+  const { requestNumber, requestChecksum } = request.header;
+  const stored = state.sessions.reply(session, requestNumber);
+  if (stored === undefined) return; // Older than the window: the client has long moved on.
+  if (stored.requestChecksum !== requestChecksum) {
+    return reject(state, request.header, "request_mismatch");
+  }
+  replyStored(state, request.header, stored.op, stored.body);
+}
+
+/** A client's request (vsr.md A9): answered, taken, dropped as a duplicate, or rejected. */
+export function onRequest(state: State, request: Request, viewKnown: number): void {
+  const { header } = request;
+  if (!state.leads || !state.voting || viewKnown > state.view) {
+    return reject(state, header, "not_primary");
+  }
+  if (request.body.length > requestBodyBytesMax) return reject(state, header, "busy");
+  if (state.transfer !== null) return reject(state, header, "busy");
+  if (header.session === 0) return onRegister(state, request);
+  const session = state.sessions.get(header.session);
+  if (session === undefined) {
+    // Its registration may stand in the suffix that this view commits again.
+    const reason = header.session > state.commitMin ? "busy" : "no_session";
+    return reject(state, header, reason);
+  }
+  if (header.requestNumber <= session.committed) return onCommitted(state, session, request);
+  if (header.requestNumber <= session.prepared) return;
+  if (header.requestNumber !== session.prepared + 1) return reject(state, header, "out_of_order");
+  if (!state.pipeline.enqueue(request)) return reject(state, header, "busy");
+  session.prepared = header.requestNumber;
+}
+
+/** A new primary learns which requests already stand in its uncommitted suffix. */
+export function indexSuffix(state: State, suffix: readonly Prepare[]): void {
+  for (const session of state.sessions.values()) session.prepared = session.committed;
+  state.registering.clear();
+  for (const prepare of suffix) {
+    if (prepare.header.kind !== "requests") continue;
+    const reader = new RequestReader(prepare.body);
+    while (reader.next()) {
+      if (reader.session === 0) state.registering.add(reader.clientId);
+      const session = state.sessions.get(reader.session);
+      if (session !== undefined) {
+        session.prepared = Math.max(session.prepared, reader.requestNumber);
+      }
+    }
+  }
+}

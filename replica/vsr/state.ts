@@ -1,0 +1,205 @@
+import type { Checksum, Op, ReplicaIndex, View } from "#replica/base/brands.ts";
+import { sessionsMax } from "#replica/base/limits.ts";
+import { Prng } from "#replica/base/prng.ts";
+import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-message.ts";
+import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
+import type { SuperblockState } from "#replica/wire/superblock.ts";
+import type { Effect } from "./effect.ts";
+import type { Log } from "./log.ts";
+import type { ReplicaOptions } from "./options.ts";
+import { Pipeline } from "./pipeline.ts";
+import { primaryOf } from "./quorum.ts";
+import { Sessions } from "./sessions.ts";
+import { Deadlines } from "./timeouts.ts";
+
+/** A DO_VIEW_CHANGE as it came. */
+export type DoViewChange = Extract<PeerMessage, { kind: "do_view_change" }>;
+
+/** What this replica told, or will tell, of its log in the view that it is changing to. */
+export interface OwnVote {
+  readonly logView: View;
+  readonly op: Op;
+  readonly commitMax: Op;
+  /** From `op` down to min(op, commitMax); null = blank. Never changes within the view. */
+  readonly headers: readonly (PrepareHeader | null)[];
+}
+
+/** State of a view change under way, and of the suspicion before it. */
+export interface ViewChange {
+  /** Own vote; null while normal. */
+  vote: OwnVote | null;
+  /** Latest vote of each peer for the current view. */
+  votes: Map<ReplicaIndex, DoViewChange>;
+  /** This replica leads the new view and has chosen its log. */
+  selected: boolean;
+  /** When each replica's START_VIEW_CHANGE for the current view came, ms; -Infinity = never. */
+  suspectedMs: number[];
+  /** View changes since the last commit; doubles the timeout. */
+  attempts: number;
+  /** The alarm about a stuck op was raised in this view. */
+  alarmed: boolean;
+  /** The timeout of this view has passed: START_VIEW_CHANGE goes again and again (A5a 6). */
+  expired: boolean;
+}
+
+/** Where the execution of the next committed op stands. */
+export type Execution =
+  | { kind: "idle" }
+  | { kind: "reading"; op: Op }
+  | { kind: "loading"; op: Op; prepare: Prepare };
+
+/** What is known of a peer. */
+export interface Peer {
+  /** Last frame of any kind, ms. */
+  heardMs: number;
+  commitMin: Op;
+  checkpointOp: Op;
+  formation: "unknown" | "same" | "other";
+}
+
+/** The superblock as durable, and the write in flight. */
+export interface SuperblockWrites {
+  durable: SuperblockState;
+  writing: SuperblockState | null;
+  /** Something changed since the write in flight was made. */
+  dirty: boolean;
+  /** View and log_view as durable; equal to `durable`'s. */
+  durableView: View;
+  durableLogView: View;
+}
+
+/** The mutable state of a replica, shared by the files of this room; no one else sees it. */
+export class State {
+  readonly options: ReplicaOptions;
+  readonly replica: ReplicaIndex;
+  readonly log: Log;
+  readonly pipeline = new Pipeline();
+  readonly sessions = new Sessions(sessionsMax);
+  readonly prng: Prng;
+  readonly deadlines = new Deadlines();
+  readonly superblock: SuperblockWrites;
+  readonly peers: readonly Peer[];
+  effects: Effect[] = [];
+  nowMs = 0;
+  wallUs = 0;
+  status: "normal" | "view_change" | "recovering_head" = "normal";
+  view: View;
+  logView: View;
+  commitMin: Op;
+  commitMax: Op;
+  /** Checkpoint that is installed durably. */
+  checkpoint: CheckpointDescriptor;
+  /** The one before it, to compare with peers. */
+  checkpointBefore: CheckpointDescriptor | null = null;
+  quorumCheckpointOp: Op;
+  /** Headers of the last selection or vote, for the superblock. */
+  viewHeaders: readonly PrepareHeader[];
+  change: ViewChange = {
+    vote: null,
+    votes: new Map(),
+    selected: false,
+    suspectedMs: [-Infinity, -Infinity, -Infinity],
+    attempts: 0,
+    alarmed: false,
+    expired: false,
+  };
+  execution: Execution = { kind: "idle" };
+  /** Op of the checkpoint that the host writes now; null = none. */
+  checkpointWriting: Op | null = null;
+  /** A durable checkpoint that waits for its superblock. */
+  checkpointNext: CheckpointDescriptor | null = null;
+  sync: { target: CheckpointDescriptor; source: ReplicaIndex; startedMs: number } | null = null;
+  /** Newest checkpoint that a primary of this view named. */
+  checkpointSeen: CheckpointDescriptor | null = null;
+  /** Log time never goes below this (heads of all votes). */
+  timestampFloorUs = 0;
+  /** Last monotonic_ms of the primary's heartbeats of this view. */
+  heartbeatSeenMs = -Infinity;
+  /** Nonce of the GET_VIEW in recovering_head. */
+  nonce = 0;
+  /** Three replicas reported one formation id (vsr.md A11), durable as superblock sequence > 1. */
+  formed: boolean;
+  /** Something may be missing: the repair timer runs. */
+  repairPending = false;
+  transfer: { target: ReplicaIndex; untilMs: number } | null = null;
+  /** Last batch, ms. */
+  batchMs = -Infinity;
+  /** Highest op of the current log that the cluster is known to have, for sync. */
+  opSeen = 0;
+  /** Reads under way to re-send the suffix of a new primary. */
+  readonly suffixReads = new Set<number>();
+  /** Clients whose registration waits or is in flight at this primary. */
+  readonly registering = new Set<string>();
+  /** Reads under way for peers. */
+  repairReads = 0;
+  /** Highest op acked in this view. */
+  ackedOp = 0;
+  /** Checksum of the op at commitMin: what is executed next must name it. */
+  commitChecksum: Checksum;
+  /** A body waits for its turn to be written. */
+  writesBlocked = false;
+  /** When the rate-limited GET_VIEW may go again, ms. */
+  getViewMs = -Infinity;
+  stopped = false;
+  opened = false;
+
+  /** State as of the disk; {@link open} in opening.ts goes on from here. */
+  constructor(options: ReplicaOptions, log: Log) {
+    const { superblock } = options.recovered;
+    this.options = options;
+    this.replica = options.replica;
+    this.log = log;
+    this.prng = new Prng(options.seed);
+    this.superblock = {
+      durable: superblock,
+      writing: null,
+      dirty: false,
+      durableView: superblock.view,
+      durableLogView: superblock.logView,
+    };
+    this.peers = superblock.members.map(() => ({
+      heardMs: -Infinity,
+      commitMin: 0 as Op,
+      checkpointOp: 0 as Op,
+      formation: "unknown",
+    }));
+    this.view = superblock.view;
+    this.logView = superblock.logView;
+    this.checkpoint = superblock.checkpoint;
+    this.commitMin = superblock.checkpoint.op;
+    this.commitChecksum = superblock.checkpoint.opChecksum;
+    this.commitMax = superblock.commitMax;
+    if (this.commitMax < this.commitMin) this.commitMax = this.commitMin;
+    this.quorumCheckpointOp = superblock.quorumCheckpointOp;
+    this.viewHeaders = superblock.viewHeaders;
+    this.formed = superblock.sequence > 1;
+    this.sessions.load(options.sessions);
+  }
+
+  /** Primary of the current view. */
+  get primary(): ReplicaIndex {
+    return primaryOf(this.view);
+  }
+
+  /** This replica leads the current view and is in normal status. */
+  get leads(): boolean {
+    return this.status === "normal" && this.primary === this.replica;
+  }
+
+  /** May vote at all (vsr.md A11). */
+  get voting(): boolean {
+    const { recovering, voteFloor } = this.superblock.durable;
+    return this.formed && !recovering && this.view >= voteFloor && !this.stopped;
+  }
+
+  /** The log in memory is the current view's, and that is durable. */
+  get logDurable(): boolean {
+    const { durableView, durableLogView } = this.superblock;
+    return this.logView === this.view && durableView === this.view && durableLogView === this.view;
+  }
+
+  /** Emits an effect. */
+  emit(effect: Effect): void {
+    this.effects.push(effect);
+  }
+}

@@ -1,0 +1,76 @@
+import { assert } from "#replica/base/assert.ts";
+import { opFrom } from "#replica/base/brands.ts";
+import { mutated } from "#replica/base/mutation.ts";
+import type { SuperblockState } from "#replica/wire/superblock.ts";
+import type { State } from "./state.ts";
+
+declare const MUTATIONS: boolean | undefined;
+
+function build(state: State): SuperblockState {
+  const { durable } = state.superblock;
+  const { vote, selected } = state.change;
+  const voted = state.status === "view_change" && vote !== null && !selected;
+  const skip =
+    (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("skip_log_view_persistence");
+  return {
+    ...durable,
+    sequence: durable.sequence + 1,
+    view: state.view,
+    logView: skip ? durable.logView : state.logView,
+    viewHeaders: skip ? durable.viewHeaders : state.viewHeaders,
+    // A vote's range depends on it, and the vote must not change (A5a 5).
+    commitMax: voted ? vote.commitMax : state.commitMax,
+    checkpoint: state.checkpointNext ?? state.checkpoint,
+    quorumCheckpointOp: state.quorumCheckpointOp,
+    faultyOps: state.log.headCertain ? state.log.faultyOps() : durable.faultyOps,
+  };
+}
+
+/**
+ * Makes view, log_view, headers, checkpoint and faults durable in one atomic write (vsr.md A2).
+ * One write at a time; what changes meanwhile goes with the next one.
+ */
+export function persist(state: State): void {
+  const { superblock } = state;
+  if (superblock.writing !== null) {
+    superblock.dirty = true;
+    return;
+  }
+  superblock.writing = build(state);
+  superblock.dirty = false;
+  assert(superblock.writing.view >= superblock.durable.view, "VSR-14: views never go back");
+  assert(superblock.writing.logView >= superblock.durable.logView, "VSR-15: nor do log views");
+  assert(superblock.writing.checkpoint.op >= superblock.durable.checkpoint.op, "VSR-16: forward");
+  state.emit({ kind: "write_superblock", state: superblock.writing });
+}
+
+/** Notes that a write is durable; true when it was the one in flight. Starts the next if needed. */
+export function superblockDurable(state: State, sequence: number): boolean {
+  const { superblock } = state;
+  const written = superblock.writing;
+  if (written === null || written.sequence !== sequence) return false;
+  superblock.writing = null;
+  superblock.durable = written;
+  superblock.durableView = written.view;
+  superblock.durableLogView = written.logView;
+  if ((typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("skip_log_view_persistence")) {
+    // The bug: believes that log_view is durable though it was not written.
+    if (written.view === state.view && !superblock.dirty) superblock.durableLogView = state.logView;
+  }
+  const next = state.checkpointNext;
+  if (next !== null && written.checkpoint.id === next.id) {
+    state.checkpointBefore = state.checkpoint;
+    state.checkpoint = next;
+    state.checkpointNext = null;
+    state.emit({ kind: "checkpoint_installed", checkpoint: next });
+  }
+  if (written.sequence > 1) state.formed = true;
+  if (superblock.dirty) persist(state);
+  return true;
+}
+
+/** Lowest op that the ring must keep at least: one above what may be overwritten (vsr.md A7). */
+export function overwritableOp(state: State): number {
+  const durable = state.superblock.durable.checkpoint.op;
+  return opFrom(Math.min(durable, state.quorumCheckpointOp));
+}

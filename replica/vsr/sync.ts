@@ -1,0 +1,91 @@
+import { assert } from "#replica/base/assert.ts";
+import { pipelineMax } from "#replica/base/limits.ts";
+import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
+import { checkpointBusy } from "./checkpoint.ts";
+import { othersOf } from "./quorum.ts";
+import type { State } from "./state.ts";
+import { persist } from "./superblock.ts";
+
+/** Heartbeats after which a sync that does not end is aimed at the newest checkpoint. */
+const retargetHeartbeats = 500;
+
+/**
+ * Starts a state sync when the next op is out of every ring and a quorum has a newer checkpoint
+ * durable (vsr.md A7): never to a checkpoint that a single replica holds.
+ */
+export function considerSync(state: State): void {
+  const target = state.checkpointSeen;
+  if (state.status !== "normal" || state.leads || state.sync !== null || target === null) return;
+  if (checkpointBusy(state) || state.execution.kind !== "idle") return;
+  if (target.op > state.quorumCheckpointOp || target.op <= state.commitMin) return;
+  const gone = Math.max(state.opSeen, state.log.head, state.commitMax) - state.log.slotsCount;
+  if (gone <= state.commitMin || target.op > state.log.head) return;
+  if (state.deadlines.running("sync")) return; // A failed try a moment ago.
+  const [one, other] = othersOf(state.replica);
+  assert(one !== undefined && other !== undefined, "VSR-03: peers");
+  const source = state.prng.chance(0.7) || one === state.primary ? state.primary : one;
+  state.sync = { target, source, startedMs: state.nowMs };
+  const { heartbeatMs } = state.options.timing;
+  state.deadlines.set("sync", state.nowMs + retargetHeartbeats * heartbeatMs);
+  state.emit({ kind: "sync", target, source });
+  state.emit({ kind: "status" });
+}
+
+/** A sync takes very long: aims it at the newest quorum-durable checkpoint. */
+export function syncTimeout(state: State): void {
+  if (state.sync === null) return;
+  const { heartbeatMs } = state.options.timing;
+  state.deadlines.set("sync", state.nowMs + retargetHeartbeats * heartbeatMs);
+  const target = state.checkpointSeen;
+  if (target === null || target.op > state.quorumCheckpointOp) return;
+  if (target.op <= state.sync.target.op) return;
+  state.sync = { ...state.sync, target, startedMs: state.nowMs };
+  state.emit({ kind: "sync", target, source: state.sync.source });
+}
+
+/** The machine now stands at the target; one superblock write makes that durable. */
+export function onSyncDone(
+  state: State,
+  checkpoint: CheckpointDescriptor,
+  sessions: Uint8Array,
+): void {
+  assert(state.sync !== null, "VSR-70: a sync was asked for");
+  assert(checkpoint.op > state.commitMin, "VSR-70: a sync moves forward");
+  assert(checkpoint.op <= state.log.head, "VSR-71: the log reaches over the checkpoint");
+  assert(!checkpointBusy(state), "VSR-51: one checkpoint at a time");
+  state.sync = null;
+  state.deadlines.clear("sync");
+  state.commitMin = checkpoint.op;
+  state.commitChecksum = checkpoint.opChecksum;
+  if (state.commitMax < checkpoint.op) state.commitMax = checkpoint.op;
+  state.sessions.load(sessions);
+  state.checkpointNext = checkpoint;
+  if (state.status === "normal") state.viewHeaders = suffix(state);
+  state.repairPending = true;
+  state.writesBlocked = true;
+  persist(state);
+  state.emit({ kind: "status" });
+}
+
+/** Headers from the head down without holes: what the superblock may say of a view's log. */
+export function suffix(state: State): SuffixHeaders {
+  const headers = [state.log.headHeader()];
+  for (let op = state.log.head - 1; headers.length <= pipelineMax; op -= 1) {
+    const header = op >= state.commitMax && op >= state.log.chainLow ? state.log.header(op) : null;
+    if (header === null) break;
+    headers.push(header);
+  }
+  return headers;
+}
+
+type SuffixHeaders = State["viewHeaders"];
+
+/** The source could not give the checkpoint: another try later, aimed anew. */
+export function onSyncFailed(state: State): void {
+  if (state.sync === null) return;
+  state.sync = null;
+  const { heartbeatMs } = state.options.timing;
+  state.deadlines.set("sync", state.nowMs + heartbeatMs * (1 + state.prng.fraction()));
+  state.repairPending = true;
+  state.emit({ kind: "status" });
+}

@@ -1,0 +1,89 @@
+import { heartbeat, resendPrepares, sendCommit } from "./normal.ts";
+import { othersOf } from "./quorum.ts";
+import { repairRound } from "./repair.ts";
+import { send } from "./send.ts";
+import type { State } from "./state.ts";
+import { syncTimeout } from "./sync.ts";
+import { latenessMs, type TimerName } from "./timeouts.ts";
+import { continueTransfer, ping } from "./transfer.ts";
+import { resendMs, sendVote, suspect } from "./view-change.ts";
+
+/** Timers that may fire in one step at most; more of them wait for the next one. */
+const firesMax = 32;
+
+/**
+ * Fires what is due. When this process itself woke late (pause, CPU throttle), the detector's
+ * deadline moves by that lateness instead of accusing the primary (vsr.md A4).
+ */
+export function fireTimers(state: State, wantedMs: number): void {
+  const lateMs = state.nowMs - wantedMs;
+  const suspectMs = state.deadlines.get("suspect");
+  if (lateMs >= latenessMs && suspectMs !== Infinity) {
+    state.deadlines.set("suspect", Math.max(suspectMs, wantedMs) + lateMs);
+  }
+  for (let fires = 0; fires < firesMax; fires += 1) {
+    const name = state.deadlines.due(state.nowMs);
+    if (name === null) return;
+    fire(state, name);
+  }
+}
+
+function fire(state: State, name: TimerName): void {
+  switch (name) {
+    case "heartbeat":
+      return heartbeat(state);
+    case "suspect":
+      if (state.status === "normal" && !state.leads) suspect(state);
+      return;
+    case "resend":
+      return resend(state);
+    case "viewChange":
+      state.change.expired = true;
+      if (state.status === "view_change") suspect(state);
+      return;
+    case "ping":
+      return pingAll(state);
+    case "repair":
+      return repairRound(state);
+    case "prepare":
+      return resendPrepares(state);
+    case "batch":
+      return; // Batches are looked at after every step.
+    case "transfer":
+      return continueTransfer(state);
+    case "sync":
+      return syncTimeout(state);
+    default:
+      name satisfies never;
+  }
+}
+
+function resend(state: State): void {
+  state.deadlines.set("resend", state.nowMs + resendMs(state));
+  if (state.status === "recovering_head") return askView(state);
+  if (state.status === "normal") {
+    if (!state.leads) suspect(state);
+    return;
+  }
+  sendVote(state);
+  // The vote may just have ended this view change.
+  if (state.change.expired && state.status === "view_change") suspect(state);
+}
+
+/** In recovering_head: asks for a log that is newer than the request (vsr.md B). */
+export function askView(state: State): void {
+  for (const peer of othersOf(state.replica)) {
+    send(state, peer, { kind: "get_view", nonce: state.nonce });
+  }
+}
+
+function pingAll(state: State): void {
+  const { heartbeatMs } = state.options.timing;
+  state.deadlines.set("ping", state.nowMs + (state.formed ? 2 : 1) * heartbeatMs);
+  for (const peer of othersOf(state.replica)) ping(state, peer);
+  // While the cluster forms, no heartbeat runs yet.
+  if (state.leads && state.voting && state.logDurable && !state.deadlines.running("heartbeat")) {
+    sendCommit(state);
+    heartbeat(state);
+  }
+}

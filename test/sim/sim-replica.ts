@@ -1,0 +1,259 @@
+import type { Checksum, Op, ReplicaIndex } from "#replica/base/brands.ts";
+import type { Prng } from "#replica/base/prng.ts";
+import type { Effect } from "#replica/vsr/effect.ts";
+import type { Event } from "#replica/vsr/event.ts";
+import { Replica } from "#replica/vsr/replica.ts";
+import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-message.ts";
+import type { Prepare } from "#replica/wire/prepare.ts";
+import type { SimDisk, Snapshot } from "./disk.ts";
+import { fakeHash, fakeSealer } from "./fake-sealer.ts";
+import type { Heap } from "./heap.ts";
+import { ToyMachine, toyGenesis } from "./toy-machine.ts";
+import { Promises } from "./checkers/promises.ts";
+
+/** What a replica's host needs of the cluster around it. */
+export interface Surroundings {
+  readonly heap: Heap;
+  readonly prng: Prng;
+  readonly slots: number;
+  readonly diskMs: { readonly min: number; readonly mean: number };
+  readonly sessionsMax?: number;
+  send(from: ReplicaIndex, to: ReplicaIndex, message: PeerMessage): void;
+  answer(from: ReplicaIndex, effect: Extract<Effect, { kind: "reply" | "reject" }>): void;
+  executed(replica: ReplicaIndex, prepare: Prepare): void;
+  checkpointTaken(op: number, id: string): void;
+  committedOp(): number;
+  /** A peer's checkpoint, when the peer lives, can be reached and still has it. */
+  fetch(from: ReplicaIndex, source: ReplicaIndex, id: Checksum): Snapshot | null;
+  note(replica: ReplicaIndex, text: string): void;
+  trace(what: number, a: number, b: number, c: number): void;
+  /** The disk may refuse this read. */
+  readFails(replica: ReplicaIndex, op: number): boolean;
+}
+
+/** Milliseconds that a wall clock of 2026 shows at virtual time 0. */
+const wallStartMs = 1_790_000_000_000;
+
+/** A machine with one replica process that crashes and restarts over its surviving disk. */
+export class SimReplica {
+  readonly index: ReplicaIndex;
+  readonly disk: SimDisk;
+  readonly promises: Promises;
+  replica: Replica | null = null;
+  machine = new ToyMachine(toyGenesis);
+  /** Number of the process's life; completions of older lives are void. */
+  life = 0;
+  /** The event loop stands still until then, ms. */
+  pausedUntilMs = 0;
+  /** Difference of this machine's wall clock from virtual time, us. */
+  wallOffsetUs = 0;
+  alarm: string | null = null;
+  private readonly around: Surroundings;
+  private wakeMs = Infinity;
+  private lastHead = 0;
+  private stepping = false;
+
+  constructor(index: ReplicaIndex, disk: SimDisk, around: Surroundings) {
+    this.index = index;
+    this.disk = disk;
+    this.around = around;
+    this.promises = new Promises(index);
+  }
+
+  /** Starts the process from what the disk holds. */
+  start(): void {
+    const recovered = this.disk.recover();
+    const { checkpoint, view, logView } = recovered.superblock;
+    const snapshot = this.disk.snapshots.get(checkpoint.id);
+    this.machine = new ToyMachine(snapshot?.state ?? toyGenesis);
+    this.life += 1;
+    this.wakeMs = Infinity;
+    this.around.note(this.index, `start view ${view}/${logView} checkpoint ${checkpoint.op}`);
+    this.replica = new Replica({
+      replica: this.index,
+      recovered,
+      machine: this.machine,
+      sealer: fakeSealer,
+      seed: this.around.prng.uint32(),
+      timing: { heartbeatMs: 20, suspectMs: 100, viewChangeMs: 150 },
+      quorum: { replication: 2, viewChange: 2 },
+      batch: { lingerMs: 1 },
+      sessions: snapshot?.sessions ?? new Uint8Array(0),
+    });
+    this.promises.restarted(this.replica.view, logView);
+    this.lastHead = this.replica.head;
+    this.step({ kind: "timeout" });
+  }
+
+  /** Kills the process and cuts its writes. */
+  crash(): void {
+    this.around.note(this.index, "crash");
+    this.replica = null;
+    this.life += 1;
+    this.disk.crash();
+  }
+
+  /** Hands an event over, now or when the pause ends. */
+  deliver(event: Event): void {
+    const { heap } = this.around;
+    if (this.replica === null) return;
+    if (heap.nowMs >= this.pausedUntilMs) return this.step(event);
+    const { life } = this;
+    heap.at(this.pausedUntilMs, () => {
+      if (this.life === life) this.deliver(event);
+    });
+  }
+
+  private step(event: Event): void {
+    const { replica, around } = this;
+    if (replica === null) return;
+    if (this.stepping) throw new Error("sim: reentrant step");
+    this.stepping = true;
+    const nowMs = around.heap.nowMs;
+    const wallUs = Math.floor((wallStartMs + nowMs) * 1000) + this.wallOffsetUs;
+    replica.step(event, nowMs, wallUs);
+    this.stepping = false;
+    if (replica.head < this.lastHead) this.promises.truncated(replica.head);
+    this.lastHead = replica.head;
+    around.trace(this.index, replica.view, replica.head, replica.commitMin);
+    for (const effect of replica.drain()) this.run(effect);
+    this.wake(replica);
+  }
+
+  private wake(replica: Replica): void {
+    const { heap } = this.around;
+    const atMs = replica.deadlineMs;
+    if (atMs === Infinity || (this.wakeMs > heap.nowMs && this.wakeMs <= atMs)) return;
+    this.wakeMs = atMs;
+    const { life } = this;
+    heap.at(atMs, () => {
+      if (this.life !== life || this.wakeMs !== atMs) return;
+      this.wakeMs = Infinity;
+      this.deliver({ kind: "timeout" });
+    });
+  }
+
+  /** Runs `run` after a disk-like delay, unless the process died meanwhile. */
+  private later(run: () => void, times = 1): void {
+    const { heap, prng, diskMs } = this.around;
+    const { life } = this;
+    const delayMs = (diskMs.min - diskMs.mean * Math.log(1 - prng.fraction())) * times;
+    heap.after(delayMs, () => {
+      if (this.life === life) run();
+    });
+  }
+
+  private run(effect: Effect): void {
+    switch (effect.kind) {
+      case "send":
+        this.promises.sent(effect.message, this.disk, this.around.committedOp());
+        return this.around.send(this.index, effect.to, effect.message);
+      case "write_prepare":
+        return this.writePrepare(effect.prepare);
+      case "read_prepare":
+        return this.readPrepare(effect);
+      case "write_superblock":
+        return this.writeSuperblock(effect);
+      case "load_blocks":
+        return this.later(() => {
+          const blocks = effect.addresses.map(() => new Uint8Array(1));
+          this.deliver({ kind: "blocks_loaded", op: effect.op, blocks });
+        });
+      case "reply":
+      case "reject":
+        return this.around.answer(this.index, effect);
+      case "committed":
+        return this.committed(effect.op);
+      case "write_checkpoint":
+        return this.writeCheckpoint(effect);
+      case "checkpoint_installed":
+        return this.dropSnapshots(effect.checkpoint);
+      case "sync":
+        return this.sync(effect.target, effect.source);
+      case "status":
+        return this.noteStatus();
+      case "alarm":
+        this.alarm = effect.what;
+        return this.around.note(this.index, `alarm: ${effect.what}`);
+      case "stop":
+        throw new Error(`replica ${this.index} stopped: ${effect.why}`);
+      default:
+        effect satisfies never;
+    }
+  }
+
+  private noteStatus(): void {
+    const { replica } = this;
+    if (replica !== null) this.around.note(this.index, `${replica.status} view ${replica.view}`);
+  }
+
+  private committed(op: Op): void {
+    const prepare = this.machine.executed.get(op);
+    if (prepare === undefined) throw new Error("sim: committed without apply");
+    this.machine.executed.delete(op);
+    this.around.executed(this.index, prepare);
+  }
+
+  private writePrepare(prepare: Prepare): void {
+    const { op, checksum } = prepare.header;
+    this.promises.replaced(op, checksum);
+    this.disk.beginWrite(prepare);
+    this.later(() => {
+      this.disk.finishWrite(prepare);
+      this.later(() => this.disk.finishIdentifier(prepare), 3);
+      this.deliver({ kind: "prepare_durable", op, checksum });
+    });
+  }
+
+  private readPrepare(effect: Extract<Effect, { kind: "read_prepare" }>): void {
+    const { op, checksum, purpose } = effect;
+    this.later(() => {
+      const failed = this.around.readFails(this.index, op);
+      const prepare = failed ? null : this.disk.read(op, checksum);
+      this.deliver({ kind: "prepare_read", op, checksum, purpose, prepare });
+    });
+  }
+
+  private writeSuperblock(effect: Extract<Effect, { kind: "write_superblock" }>): void {
+    this.later(() => {
+      this.disk.superblock = effect.state;
+      this.deliver({ kind: "superblock_durable", sequence: effect.state.sequence });
+    }, 2);
+  }
+
+  private writeCheckpoint(effect: Extract<Effect, { kind: "write_checkpoint" }>): void {
+    const { op, opChecksum, parentId, sessions } = effect;
+    const state = this.machine.frozen;
+    if (state === null || state.op !== op) throw new Error("sim: frozen state");
+    const content = `${state.op} ${state.count} ${state.mix} ${fakeHash(sessions)}`;
+    const root = fakeHash(content);
+    const id = fakeSealer.checkpointId(root, parentId, op, opChecksum);
+    const checkpoint = { id, parentId, op, opChecksum, root, manifestBytes: content.length };
+    this.around.checkpointTaken(op, id);
+    this.later(() => {
+      this.disk.snapshots.set(id, { checkpoint, state, sessions });
+      this.deliver({ kind: "checkpoint_durable", checkpoint });
+    }, 8);
+  }
+
+  private dropSnapshots(installed: CheckpointDescriptor): void {
+    for (const [id, snapshot] of this.disk.snapshots) {
+      const { op } = snapshot.checkpoint;
+      if (op < installed.op && id !== installed.parentId) this.disk.snapshots.delete(id);
+    }
+  }
+
+  private sync(target: CheckpointDescriptor, source: ReplicaIndex): void {
+    this.around.note(this.index, `sync to ${target.op} from ${source}`);
+    this.later(() => {
+      const snapshot = this.around.fetch(this.index, source, target.id);
+      if (snapshot === null) return this.deliver({ kind: "sync_failed", checkpoint: target });
+      this.later(() => {
+        this.disk.snapshots.set(target.id, snapshot);
+        const { checkpoint, state, sessions } = snapshot;
+        this.machine.state = state;
+        this.deliver({ kind: "sync_done", checkpoint, sessions });
+      }, 10);
+    }, 4);
+  }
+}
