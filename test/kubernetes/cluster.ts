@@ -33,6 +33,7 @@ import {
 } from "./nodes/topology.ts";
 import type { Daemon } from "./process/daemon.ts";
 import { startTicksOf } from "./process/daemon.ts";
+import { withLock } from "./process/lock.ts";
 import { waitFor } from "./process/wait.ts";
 import { localVolume, storageClass } from "./storage.ts";
 
@@ -64,6 +65,9 @@ const kubeletSysctls = [
   "kernel.keys.root_maxbytes",
 ];
 
+/** Patience with another process that is just starting or ending the cluster. */
+const claimTimeoutMs = 60_000;
+
 /** Starts the one cluster of this machine, first removing what a crashed run has left. */
 export async function startCluster(report: Report): Promise<Cluster> {
   await requireFree();
@@ -73,8 +77,11 @@ export async function startCluster(report: Report): Promise<Cluster> {
     await buildProgramImage({ name: pauseImage, file: await ensurePause() }, report),
     await buildProgramImage({ name: corednsImage, file: binaries.coredns }, report),
   ];
-  await removeCluster();
-  const ledger = await openLedger();
+  const ledger = await withLock("cluster", claimTimeoutMs, async () => {
+    await requireFree();
+    await removeCluster();
+    return openLedger();
+  });
   try {
     return await assemble(binaries, system, ledger);
   } catch (error) {

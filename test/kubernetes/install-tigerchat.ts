@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { bundle } from "#deploy/images/bundle.ts";
 import type { Report } from "./build/binaries.ts";
 import type { Cluster } from "./cluster.ts";
@@ -58,7 +58,9 @@ export async function helmInstall(cluster: Cluster): Promise<void> {
   const kubeconfig = ["--kubeconfig", cluster.kubeconfigFile];
   const wait = ["--wait", "--timeout", installTimeout];
   const install = ["upgrade", "--install", release.name, chart, ...place, ...values, ...wait];
-  const options = { timeoutMs: 150_000 };
+  const helmDir = join(dirname(cluster.kubeconfigFile), "helm");
+  const homes = ["CACHE", "CONFIG", "DATA"].map((each) => [`HELM_${each}_HOME`, helmDir]);
+  const options = { timeoutMs: 150_000, env: Object.fromEntries(homes) };
   try {
     await runCommand(cluster.binaries.helm, [...kubeconfig, ...install], options);
   } catch (error) {

@@ -1,3 +1,4 @@
+import { dirname, join } from "node:path";
 import type { CommandResult } from "./process/command.ts";
 import { runCommand, tryCommand } from "./process/command.ts";
 
@@ -17,7 +18,9 @@ export interface Kubectl {
 
 /** Binds a kubectl to a kubeconfig. Each call is bounded to 60 s. */
 export function createKubectl(program: string, kubeconfigFile: string): Kubectl {
-  const base = ["--kubeconfig", kubeconfigFile];
+  // Its cache of the server's schema lies, and goes, with the cluster.
+  const cache = join(dirname(kubeconfigFile), "kubectl-cache");
+  const base = ["--kubeconfig", kubeconfigFile, "--cache-dir", cache];
   return {
     run: (...args) => runCommand(program, [...base, ...args]),
     attempt: (...args) => tryCommand(program, [...base, ...args]),
