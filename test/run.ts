@@ -47,6 +47,7 @@ const unit: readonly Rung[] = [
       "{replica,operator,edge,deploy}/**/*.test.ts",
       "{replica,operator,edge}/**/*.fuzz.ts",
       "test/{sim,model,support,bench}/**/*.test.ts",
+      "test/kubernetes/{*,build/*,process/*,nodes/*}.test.ts",
     ]),
   },
   {
