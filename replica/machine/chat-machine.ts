@@ -43,7 +43,7 @@ export class ChatMachine {
 
   constructor(genesis: MachineGenesis, options: MachineOptions = {}) {
     this.cacheBytes = options.cacheBytes ?? cacheBytesDefault;
-    this.tables = new MachineTables(machineStateAtGenesis(genesis));
+    this.tables = new MachineTables(machineStateAtGenesis(genesis), options.chunkBytes);
     this.applier = new Applier(this.tables);
   }
 

@@ -1,15 +1,12 @@
 import { assert } from "#replica/base/assert.ts";
 import { entryBytesMax, entrySeqAt } from "#replica/wire/entry.ts";
 
-/** Bytes of one chunk of memory. */
-export const chunkBytes = 1024 * 1024;
+/** Bytes of one chunk of memory unless told otherwise. */
+export const chunkBytesDefault = 1024 * 1024;
 /** Bytes of one address unit; entries start at multiples of it. */
 const unitBytes = 8;
-const chunkUnits = chunkBytes / unitBytes;
 /** Before an encoded entry: distance to the previous one, distance of the jump, its length. */
 const nodeBytes = 12;
-
-assert(nodeBytes + entryBytesMax <= chunkBytes, "MCH-09: an entry fits a chunk");
 
 /**
  * Recent entries of all rooms in large chunks, in commit order. Entries of one room form a chain
@@ -24,22 +21,33 @@ export class EntryStore {
   /** Number of the chunk that stands first in `chunks`. */
   private chunkFirst = 0;
   private readonly spare: Chunk[] = [];
+  private readonly chunkBytes: number;
+  private readonly chunkUnits: number;
   /** Offset of the next entry in the last chunk; full at the start. */
-  private used = chunkBytes;
+  private used: number;
+
+  /** `chunkBytes`: a power of two that holds the largest entry. */
+  constructor(chunkBytes = chunkBytesDefault) {
+    assert((chunkBytes & (chunkBytes - 1)) === 0, "MCH-09: chunks of a power of two");
+    assert(nodeBytes + entryBytesMax <= chunkBytes, "MCH-09: an entry fits a chunk");
+    this.chunkBytes = chunkBytes;
+    this.chunkUnits = chunkBytes / unitBytes;
+    this.used = chunkBytes;
+  }
 
   /** Address behind the newest entry. */
   get end(): number {
-    return (this.chunkFirst + this.chunks.length - 1) * chunkUnits + this.used / unitBytes;
+    return (this.chunkFirst + this.chunks.length - 1) * this.chunkUnits + this.used / unitBytes;
   }
 
   /** Lowest address in memory. */
   get floor(): number {
-    return this.chunkFirst * chunkUnits;
+    return this.chunkFirst * this.chunkUnits;
   }
 
   /** Bytes of memory held. */
   get memoryBytes(): number {
-    return (this.chunks.length + this.spare.length) * chunkBytes;
+    return (this.chunks.length + this.spare.length) * this.chunkBytes;
   }
 
   /**
@@ -47,8 +55,8 @@ export class EntryStore {
    * none in memory) and returns its address; the caller writes the entry at {@link offsetOf}.
    */
   append(previous: number, length: number): number {
-    if (this.used + nodeBytes + length > chunkBytes) {
-      this.chunks.push(this.spare.pop() ?? new Chunk());
+    if (this.used + nodeBytes + length > this.chunkBytes) {
+      this.chunks.push(this.spare.pop() ?? new Chunk(this.chunkBytes));
       this.used = 0;
     }
     const address = this.end;
@@ -85,12 +93,12 @@ export class EntryStore {
 
   /** Offset of the encoded entry in its chunk. */
   offsetOf(address: number): number {
-    return (address % chunkUnits) * unitBytes + nodeBytes;
+    return (address % this.chunkUnits) * unitBytes + nodeBytes;
   }
 
   /** Bytes of the encoded entry. */
   lengthOf(address: number): number {
-    return this.chunkOf(address).view.getUint32((address % chunkUnits) * unitBytes + 8, true);
+    return this.chunkOf(address).view.getUint32((address % this.chunkUnits) * unitBytes + 8, true);
   }
 
   /** Seq of the entry. */
@@ -100,12 +108,12 @@ export class EntryStore {
 
   /** Address of the predecessor in the same room, or -1; it may have left memory. */
   previousOf(address: number): number {
-    const back = this.chunkOf(address).view.getUint32((address % chunkUnits) * unitBytes, true);
+    const back = this.chunkOf(address).view.getUint32((address % this.chunkUnits) * unitBytes, true);
     return back === 0 ? -1 : address - back;
   }
 
   private jumpOf(address: number): number {
-    const back = this.chunkOf(address).view.getUint32((address % chunkUnits) * unitBytes + 4, true);
+    const back = this.chunkOf(address).view.getUint32((address % this.chunkUnits) * unitBytes + 4, true);
     return back === 0 ? -1 : address - back;
   }
 
@@ -150,8 +158,8 @@ export class EntryStore {
 
   /** Lets whole chunks below `address` go while more than `keepBytes` are held. */
   release(address: number, keepBytes: number): void {
-    while (this.chunks.length > 1 && (this.chunkFirst + 1) * chunkUnits <= address) {
-      if (this.chunks.length * chunkBytes <= keepBytes) return;
+    while (this.chunks.length > 1 && (this.chunkFirst + 1) * this.chunkUnits <= address) {
+      if (this.chunks.length * this.chunkBytes <= keepBytes) return;
       const chunk = this.chunks.shift();
       this.chunkFirst += 1;
       if (chunk !== undefined && this.spare.length < 8) this.spare.push(chunk);
@@ -162,19 +170,24 @@ export class EntryStore {
   clear(): void {
     this.chunkFirst += this.chunks.length;
     this.chunks = [];
-    this.used = chunkBytes;
+    this.used = this.chunkBytes;
   }
 
   private chunkOf(address: number): Chunk {
-    const chunk = this.chunks[Math.floor(address / chunkUnits) - this.chunkFirst];
+    const chunk = this.chunks[Math.floor(address / this.chunkUnits) - this.chunkFirst];
     assert(chunk !== undefined, "MCH-09: address in memory");
     return chunk;
   }
 }
 
 class Chunk {
-  readonly bytes = new Uint8Array(chunkBytes);
-  readonly view = new DataView(this.bytes.buffer);
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+
+  constructor(bytes: number) {
+    this.bytes = new Uint8Array(bytes);
+    this.view = new DataView(this.bytes.buffer);
+  }
 }
 
 /** Distance in units; 0 stands for none, also when it does not fit. */

@@ -17,7 +17,7 @@ export class MachineTables {
   state: MachineState;
   rooms: RoomTable;
   keys = new KeyTable();
-  readonly store = new EntryStore();
+  readonly store: EntryStore;
   readonly watches = new WatchList();
   history: readonly HistorySegment[] = [];
   /** Address and number of rooms up to which everything belongs to a frozen delta. */
@@ -29,8 +29,9 @@ export class MachineTables {
   private dirty = new DirtyRooms();
   private readonly hash = new Int32Array(2);
 
-  constructor(state: MachineState) {
+  constructor(state: MachineState, chunkBytes?: number) {
     this.state = state;
+    this.store = new EntryStore(chunkBytes);
     this.rooms = this.emptyRooms(state);
   }
 

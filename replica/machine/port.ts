@@ -26,6 +26,8 @@ export interface MachineGenesis {
 export interface MachineOptions {
   /** Bytes of entries kept in memory after they are safe on disk, at least; default 64 MiB. */
   readonly cacheBytes?: number;
+  /** Bytes of one chunk of that memory, a power of two from 32 KiB; default 1 MiB. */
+  readonly chunkBytes?: number;
 }
 
 /** Entries of one room committed since the last drain. */
