@@ -53,7 +53,8 @@ export class EventRecorder {
       if (!patched.ok && patched.status !== 404) this.failed(patched.message);
       return;
     }
-    const name = `${regarding.metadata.name.slice(0, 40)}.${nowMs.toString(16)}${this.nextNumber()}`;
+    const number = `${nowMs.toString(16)}${this.nextNumber()}`;
+    const name = `${regarding.metadata.name.slice(0, 40)}.${number}`;
     if (this.series.size >= seriesMax) this.series.clear();
     this.series.set(key, { name, count: 1, lastMs: nowMs });
     const created = await this.client.create(

@@ -1,0 +1,85 @@
+import type { RoomShard } from "#operator/api/room-shard.ts";
+import { shardNames } from "#operator/desired/names.ts";
+import { orThrow } from "#operator/kube/answer.ts";
+import type { KubeObject } from "#operator/kube/kube-object.ts";
+import { kinds } from "#operator/kube/kube-object.ts";
+import { replicaUri } from "#operator/pki/identity.ts";
+import { proofHolds, randomHex } from "#operator/pki/proof.ts";
+import type { GenesisRecord, ObservedMember, ObservedPod } from "#operator/policy/observed.ts";
+import type { Context } from "./context.ts";
+import { tell } from "./context.ts";
+import type { Fleet } from "./fleets.ts";
+import { adminOf } from "./observe-shard.ts";
+
+/** Who a certified replica is. */
+export type CertifiedMember = GenesisRecord["members"][number];
+
+/**
+ * Gives a replica its certificate: it proves that it holds the shard's bootstrap secret, the pod is
+ * looked up live and must still be the one that answered, and a formed shard's replica must have
+ * the key that was recorded at genesis. Null, with an Event, when any of that fails.
+ */
+export async function certifyMember(
+  context: Context,
+  shard: RoomShard,
+  fleet: Fleet,
+  member: ObservedMember,
+  expected: CertifiedMember | undefined,
+): Promise<CertifiedMember | null> {
+  const { pod, replica } = member;
+  if (pod === undefined) return null;
+  const { cluster } = fleet;
+  const name = shard.metadata.name;
+  const refuse = async (note: string): Promise<null> => {
+    const event = { type: "Warning", reason: "IdentityRefused", action: "Certify" } as const;
+    await tell(context, shard, { ...event, note: `Replica ${replica}: ${note}` }, "refused");
+    return null;
+  };
+  const admin = adminOf(shard, fleet, replica, pod);
+  const nonce = randomHex(32);
+  const answered = await admin.identity({ nonce });
+  if (answered.kind === "refused") return refuse(answered.detail);
+  if (answered.kind !== "ok") return null;
+  const identity = answered.value;
+  const bootstrap = await readBootstrap(context, shard);
+  if (!proofHolds(identity, { bootstrap, nonce, cluster, shard: name, replica })) {
+    return refuse("the proof by the bootstrap secret does not hold.");
+  }
+  if (!(await isStill(context, fleet, pod))) return refuse("its pod changed meanwhile.");
+  const { publicKey, incarnation } = identity;
+  if (expected !== undefined && expected.publicKey !== publicKey) {
+    return refuse("its disk has another key than the one of the shard's genesis.");
+  }
+  const uri = replicaUri(cluster, name, replica);
+  const chain = await fleet.authority.certify(identity.csr, publicKey, uri, Date.now());
+  if (!chain.ok) return refuse(`its certificate request is not usable (${chain.reason}).`);
+  const installed = await admin.certify({ certificate: chain.value });
+  if (installed.kind === "refused") return refuse(installed.detail);
+  if (installed.kind !== "ok") return null;
+  context.certificates.forget(pod.uid);
+  const event = { type: "Normal", reason: "IdentityProven", action: "Certify" } as const;
+  await tell(context, shard, { ...event, note: `Certified replica ${replica}.` }, "done");
+  return { replica, publicKey, incarnation };
+}
+
+async function readBootstrap(context: Context, shard: RoomShard): Promise<string> {
+  const { name, namespace = "default" } = shard.metadata;
+  const secret = shardNames(name).bootstrap;
+  const found = orThrow(
+    "read the bootstrap secret",
+    await context.client.get<KubeObject & { readonly data?: Record<string, string> }>(
+      kinds.secret,
+      namespace,
+      secret,
+    ),
+  );
+  return Buffer.from(found.data?.["bootstrap"] ?? "", "base64").toString("utf8");
+}
+
+/** A live read: the same pod, at the same address. */
+async function isStill(context: Context, fleet: Fleet, pod: ObservedPod): Promise<boolean> {
+  const found = await context.client.get<
+    KubeObject & { readonly status?: { readonly podIP?: string } }
+  >(kinds.pod, fleet.namespace, pod.name);
+  return found.ok && found.value.metadata.uid === pod.uid && found.value.status?.podIP === pod.ip;
+}
