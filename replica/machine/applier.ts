@@ -37,6 +37,8 @@ interface Plan {
   readonly entries: Planned[];
 }
 
+/** Stands for a result that was written in full. */
+const answered = 0;
 const noAddresses: readonly BlockAddress[] = [];
 
 /** Applies operations in place; its fields are scratch, so that no operation makes an object. */
@@ -140,14 +142,18 @@ export class Applier {
       if (!reader.next()) this.answer(resultCodes.bad_operation);
       else if (reader.fault === "body") this.answer(resultCodes.too_large);
       else if (reader.fault !== null) this.answer(resultCodes.bad_operation);
-      else if (reader.kind === operationKinds.post) this.applyPost();
-      else this.applyCreateRoom();
+      else this.answer(this.applyOne());
     }
     return reply;
   }
 
+  /** Writes a plain answer; {@link answered} = it stands there already. */
   private answer(code: number): void {
-    writeResult(this.reply, this.replyAt, code, 0, 0, 0, 0);
+    if (code !== answered) writeResult(this.reply, this.replyAt, code, 0, 0, 0, 0);
+  }
+
+  private applyOne(): number {
+    return this.reader.kind === operationKinds.post ? this.applyPost() : this.applyCreateRoom();
   }
 
   private findRoom(): number {
@@ -164,11 +170,12 @@ export class Applier {
     return slotOfRoom(tenant, room);
   }
 
-  private answerMoved(slot: number): void {
+  private answerMoved(slot: number): number {
     writeResult(this.reply, this.replyAt, resultCodes.moved, 0, 0, slot, 0);
+    return answered;
   }
 
-  private applyCreateRoom(): void {
+  private applyCreateRoom(): number {
     const { tables, reader } = this;
     const { rooms, state } = tables;
     const slot = this.slotOfReader();
@@ -176,7 +183,7 @@ export class Applier {
     let room = this.findRoom();
     let code: number = resultCodes.room_exists;
     if (room < 0) {
-      if (rooms.count >= state.roomsMax) return this.answer(resultCodes.busy);
+      if (rooms.count >= state.roomsMax) return resultCodes.busy;
       const { tenantAt, tenantBytes, roomBytes, senderBytes } = reader;
       room = rooms.add(this.bytes, tenantAt, tenantBytes, roomBytes, senderBytes);
       const created = rooms.page(room);
@@ -191,30 +198,32 @@ export class Applier {
     const at = rooms.at(room);
     const epoch = page.epoch[at] ?? 0;
     writeResult(this.reply, this.replyAt, code, 0, epoch, page.head[at] ?? 0, 0);
+    return answered;
   }
 
-  private applyPost(): void {
+  private applyPost(): number {
     const { tables, reader, cursor } = this;
     const { rooms, state, keys } = tables;
     const room = this.findRoom();
     const slot = room < 0 ? this.slotOfReader() : (rooms.page(room).slot[rooms.at(room)] ?? 0);
     if (state.slotEpochs[slot] === 0) return this.answerMoved(slot);
-    if (room < 0) return this.answer(resultCodes.no_room);
-    if (reader.type !== entryTypes.message) return this.answer(resultCodes.bad_operation);
+    if (room < 0) return resultCodes.no_room;
+    if (reader.type !== entryTypes.message) return resultCodes.bad_operation;
     const head = rooms.page(room).head[rooms.at(room)] ?? 0;
-    if (reader.parent > head) return this.answer(resultCodes.bad_operation);
+    if (reader.parent > head) return resultCodes.bad_operation;
     const keyMs = keyTimeMs(this.bytes, reader.keyAt);
     const ahead = keyMs * 1000 - state.timeUs;
-    if (ahead < -state.keyWindowUs) return this.answer(resultCodes.key_too_old);
-    if (ahead > keyAheadMaxUs) return this.answer(resultCodes.key_in_future);
+    if (ahead < -state.keyWindowUs) return resultCodes.key_too_old;
+    if (ahead > keyAheadMaxUs) return resultCodes.key_in_future;
     this.hashKey(room);
     cursor.slot = -1;
     while (keys.next(keyMs, room, this.hash, cursor)) {
-      if (this.answerIfKnown(room, cursor.seq)) return;
+      if (this.answerIfKnown(room, cursor.seq)) return answered;
     }
-    if (keys.count >= state.keysMax) return this.answer(resultCodes.busy);
+    if (keys.count >= state.keysMax) return resultCodes.busy;
     this.commitPost(room, head + 1);
     keys.add(keyMs, room, head + 1, this.hash);
+    return answered;
   }
 
   private hashKey(room: number): void {

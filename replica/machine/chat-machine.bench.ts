@@ -19,7 +19,10 @@ const machine = new ChatMachine({
 let op = 0;
 let timeUs = startMs * 1000;
 const commit = (prepare: Prepare): void => {
-  machine.apply(prepare, machine.needs(prepare).map(() => new Uint8Array(0)));
+  machine.apply(
+    prepare,
+    machine.needs(prepare).map(() => new Uint8Array(0)),
+  );
   if (op % 240 === 0) {
     machine.freeze(opFrom(op));
     machine.release(opFrom(op), [{ id: "none", locate: () => -1 }]);

@@ -108,12 +108,18 @@ export class EntryStore {
 
   /** Address of the predecessor in the same room, or -1; it may have left memory. */
   previousOf(address: number): number {
-    const back = this.chunkOf(address).view.getUint32((address % this.chunkUnits) * unitBytes, true);
+    const back = this.chunkOf(address).view.getUint32(
+      (address % this.chunkUnits) * unitBytes,
+      true,
+    );
     return back === 0 ? -1 : address - back;
   }
 
   private jumpOf(address: number): number {
-    const back = this.chunkOf(address).view.getUint32((address % this.chunkUnits) * unitBytes + 4, true);
+    const back = this.chunkOf(address).view.getUint32(
+      (address % this.chunkUnits) * unitBytes + 4,
+      true,
+    );
     return back === 0 ? -1 : address - back;
   }
 

@@ -51,7 +51,6 @@ export interface LoadedBlock {
   readonly bytes: Uint8Array;
 }
 
-
 /** What changed between two checkpoints (FrozenDelta of replica/snapshot, structurally). */
 export interface FrozenDelta {
   readonly op: number;

@@ -168,7 +168,8 @@ export class CheckpointWriter {
     const buffer = new Uint8Array(this.blockBytes);
     const used = active.delta.fill(section, buffer);
     if (used === 0) return 0;
-    const block = used * 4 >= this.blockBytes * 3 ? buffer.subarray(0, used) : buffer.slice(0, used);
+    const block =
+      used * 4 >= this.blockBytes * 3 ? buffer.subarray(0, used) : buffer.slice(0, used);
     this.take(active.builder.add(section, block), active.built);
     return used;
   }

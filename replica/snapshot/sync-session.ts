@@ -33,19 +33,25 @@ export class SyncSession {
   private readonly incoming = new Map<string, Incoming>();
   private readonly asked = new Set<string>();
   private writes: SegmentWrite[] = [];
-  private readonly unwritten = new Set<string>();
+  private readonly unwritten = new Map<string, ManifestSegment | null>();
+  /** Segments of the target that are durable here since this session began. */
+  readonly durable: ManifestSegment[] = [];
   private fetched = 0;
   private left: number;
 
-  /** `local`: a manifest whose segments are durable here (the own checkpoint), or null. */
+  /**
+   * `local`: a manifest whose segments are durable here (the own checkpoint), or null; `durable`: of a
+   * session that aimed at an older checkpoint, so that a new target costs only the difference.
+   */
   constructor(options: {
     readonly hash: Hash;
     readonly target: CheckpointDescriptor;
     readonly local: Manifest | null;
+    readonly durable?: readonly ManifestSegment[];
   }) {
     this.hash = options.hash;
     this.target = options.target;
-    const known = options.local?.segments ?? [];
+    const known = [...(options.local?.segments ?? []), ...(options.durable ?? [])];
     this.local = new Map(known.map((segment) => [segment.id, segment.digest]));
     const count = manifestBlocksCount(options.target.manifestBytes);
     this.chunks = new Array<Uint8Array | undefined>(count).fill(undefined);
@@ -173,12 +179,18 @@ export class SyncSession {
   takeWrites(): readonly SegmentWrite[] {
     const { writes } = this;
     this.writes = [];
-    for (const write of writes) this.unwritten.add(write.id);
+    const segments = this.targetManifest?.segments ?? [];
+    for (const { id } of writes) {
+      this.unwritten.set(id, segments.find((segment) => segment.id === id) ?? null);
+    }
     return writes;
   }
 
   /** A segment of takeWrites (the manifest's own among them) is durable. */
   written(id: string): void {
-    assert(this.unwritten.delete(id), "SNP-09: a write completes once");
+    const segment = this.unwritten.get(id);
+    assert(segment !== undefined, "SNP-09: a write completes once");
+    this.unwritten.delete(id);
+    if (segment !== null) this.durable.push(segment);
   }
 }

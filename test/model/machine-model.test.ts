@@ -42,7 +42,10 @@ const draftPost = fc.record({
   body: fc.constantFrom("", "hello", "x".repeat(900), "y".repeat(16_000), "héllo"),
 });
 const draft = fc.oneof(
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("create_room" as const), room: roomName }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("create_room" as const), room: roomName }),
+  },
   { weight: 6, arbitrary: draftPost },
   {
     weight: 3,

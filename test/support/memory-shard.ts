@@ -90,7 +90,10 @@ export class MemoryShard {
     const step: WriterStep = this.writer.step(this.stepBytes);
     this.traffic.stepMsMax = Math.max(this.traffic.stepMsMax, performance.now() - before);
     if (step.kind === "write") {
-      this.disk.set(step.segment.id, step.segment.blocks.map((block) => block.slice()));
+      this.disk.set(
+        step.segment.id,
+        step.segment.blocks.map((block) => block.slice()),
+      );
       for (const block of step.segment.blocks) this.traffic.bytesWritten += block.length;
       this.writer.written(step.segment.id);
     } else if (step.kind === "read") {

@@ -2,7 +2,12 @@ import { checksumZero, incarnationFrom, opFrom, replicaFrom } from "#replica/bas
 import { timestampFrom, viewFrom } from "#replica/base/brands.ts";
 import { utf8From } from "#replica/base/text.ts";
 import type { CreateRoomFields, PostFields } from "#replica/wire/operation.ts";
-import { appendCreateRoom, appendPost, createRoomBytes, postBytes } from "#replica/wire/operation.ts";
+import {
+  appendCreateRoom,
+  appendPost,
+  createRoomBytes,
+  postBytes,
+} from "#replica/wire/operation.ts";
 import type { Prepare, PrepareKind, Request } from "#replica/wire/prepare.ts";
 import { encodeRequests } from "#replica/wire/request.ts";
 
