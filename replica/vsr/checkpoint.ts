@@ -60,13 +60,32 @@ export function updateQuorumCheckpoint(state: State): void {
 
 /** Takes over another replica's knowledge of the quorum's checkpoint. */
 export function learnQuorumCheckpoint(state: State, op: Op): void {
-  if (op > state.quorumCheckpointOp) state.quorumCheckpointOp = op;
+  if (op <= state.quorumCheckpointOp) return;
+  state.quorumCheckpointOp = op;
+  releaseCheckpoints(state);
+}
+
+/** Lets go of checkpoints older than the newest of ours that a quorum has durable. */
+export function releaseCheckpoints(state: State): void {
+  const { checkpoints } = state;
+  for (let next = checkpoints[1]; next !== undefined; next = checkpoints[1]) {
+    if (next.op > state.quorumCheckpointOp) break;
+    checkpoints.shift();
+    // Each checkpoint once, in order.
+    state.emit({ kind: "checkpoint_installed", checkpoint: next });
+  }
+  assert(checkpoints.length > 0, "VSR-53: the newest checkpoint of a quorum is kept");
+}
+
+/** The checkpoint that peers may sync to: the newest of ours that a quorum has, if any. */
+export function offeredCheckpoint(state: State): CheckpointDescriptor {
+  return state.checkpoints[0] ?? state.checkpoint;
 }
 
 /** Compares a peer's checkpoint with ours of the same op: a difference stops this replica. */
 export function compareCheckpoint(state: State, theirs: CheckpointDescriptor): void {
-  for (const own of [state.checkpoint, state.checkpointBefore]) {
-    if (own === null || own.op !== theirs.op || own.id === theirs.id) continue;
+  for (const own of state.checkpoints) {
+    if (own.op !== theirs.op || own.id === theirs.id) continue;
     const why = `checkpoint ${own.op} differs: ${own.id} here, ${theirs.id} at a peer`;
     state.emit({ kind: "alarm", what: why });
     state.emit({ kind: "stop", why });

@@ -57,7 +57,10 @@ export type Effect =
       readonly parentId: Checksum;
       readonly sessions: Uint8Array;
     }
-  /** The superblock with this checkpoint is durable: segments outside its manifest may go. */
+  /**
+   * This checkpoint is durable here and at a quorum. What neither its manifest nor that of a newer
+   * checkpoint of ours refers to may go; peers may still sync to this one (get_chunk).
+   */
   | { readonly kind: "checkpoint_installed"; readonly checkpoint: CheckpointDescriptor }
   | {
       readonly kind: "sync";

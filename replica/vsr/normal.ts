@@ -9,6 +9,7 @@ import { encodeRequests } from "#replica/wire/request.ts";
 import {
   compareCheckpoint,
   learnQuorumCheckpoint,
+  offeredCheckpoint,
   updateQuorumCheckpoint,
 } from "./checkpoint.ts";
 import { primaryOf } from "./quorum.ts";
@@ -257,7 +258,7 @@ export function sendCommit(state: State): void {
     kind: "commit",
     commitMax: state.commitMax,
     commitChecksum: header?.checksum ?? state.commitChecksum,
-    checkpoint: state.checkpoint,
+    checkpoint: offeredCheckpoint(state),
     quorumCheckpointOp: state.quorumCheckpointOp,
     monotonicMs: Math.floor(state.nowMs),
   });

@@ -1,7 +1,7 @@
 import { assert } from "#replica/base/assert.ts";
 import type { Op, ReplicaIndex, View } from "#replica/base/brands.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
-import { onCheckpointDurable, updateQuorumCheckpoint } from "./checkpoint.ts";
+import { onCheckpointDurable, releaseCheckpoints, updateQuorumCheckpoint } from "./checkpoint.ts";
 import type { Effect } from "./effect.ts";
 import type { Event } from "./event.ts";
 import { execute, onBlocksLoaded, onCommitRead } from "./execute.ts";
@@ -202,7 +202,10 @@ function superblockWritten(state: State, sequence: number): void {
   if (!superblockDurable(state, sequence)) return;
   state.writesBlocked = true;
   flushWrites(state);
-  if (state.checkpoint.op > checkpointOp) updateQuorumCheckpoint(state);
+  if (state.checkpoint.op > checkpointOp) {
+    updateQuorumCheckpoint(state);
+    releaseCheckpoints(state);
+  }
   sendVote(state);
   if (state.leads && state.logDurable) {
     if (state.deadlines.get("heartbeat") === Infinity && state.voting) sendCommit(state);

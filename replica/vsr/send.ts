@@ -50,6 +50,8 @@ function assertPersisted(state: State, body: PeerBody): void {
       assert(state.leads, "VSR-42: only the normal primary leads");
       return assert(state.logDurable, "VSR-42: a view starts after its log_view is durable");
     case "prepare":
+      // A relayed prepare is its author's word, an older one was said in its own view.
+      if (body.prepare.header.author !== state.replica) return;
       if (body.prepare.header.view < state.view) return;
       return assert(state.logDurable, "VSR-42: prepares follow a durable log_view");
     case "prepare_ok":

@@ -89,8 +89,11 @@ export class State {
   commitMax: Op;
   /** Checkpoint that is installed durably. */
   checkpoint: CheckpointDescriptor;
-  /** The one before it, to compare with peers. */
-  checkpointBefore: CheckpointDescriptor | null = null;
+  /**
+   * Own checkpoints from the newest that a quorum has durable up to {@link checkpoint}: a replica
+   * behind the ring can only sync to the first, so it is kept until the next one takes its place.
+   */
+  checkpoints: CheckpointDescriptor[];
   quorumCheckpointOp: Op;
   /** Headers of the last selection or vote, for the superblock. */
   viewHeaders: readonly PrepareHeader[];
@@ -166,6 +169,7 @@ export class State {
     this.view = superblock.view;
     this.logView = superblock.logView;
     this.checkpoint = superblock.checkpoint;
+    this.checkpoints = [superblock.checkpoint];
     this.commitMin = superblock.checkpoint.op;
     this.commitChecksum = superblock.checkpoint.opChecksum;
     this.commitMax = superblock.commitMax;

@@ -1,6 +1,7 @@
 import { assert } from "#replica/base/assert.ts";
 import { opFrom } from "#replica/base/brands.ts";
 import { mutated } from "#replica/base/mutation.ts";
+import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
 import type { SuperblockState } from "#replica/wire/superblock.ts";
 import type { State } from "./state.ts";
 
@@ -44,6 +45,16 @@ export function persist(state: State): void {
   state.emit({ kind: "write_superblock", state: superblock.writing });
 }
 
+function installCheckpoint(state: State, next: CheckpointDescriptor): void {
+  const synced = next.parentId !== state.checkpoint.id;
+  if (synced) state.checkpoints.length = 0;
+  state.checkpoints.push(next);
+  state.checkpoint = next;
+  state.checkpointNext = null;
+  // What a quorum had durable before is installed at once; our own when the quorum has it too.
+  if (synced) state.emit({ kind: "checkpoint_installed", checkpoint: next });
+}
+
 /** Notes that a write is durable; true when it was the one in flight. Starts the next if needed. */
 export function superblockDurable(state: State, sequence: number): boolean {
   const { superblock } = state;
@@ -59,10 +70,7 @@ export function superblockDurable(state: State, sequence: number): boolean {
   }
   const next = state.checkpointNext;
   if (next !== null && written.checkpoint.id === next.id) {
-    state.checkpointBefore = state.checkpoint;
-    state.checkpoint = next;
-    state.checkpointNext = null;
-    state.emit({ kind: "checkpoint_installed", checkpoint: next });
+    installCheckpoint(state, next);
   }
   if (written.sequence > 1) state.formed = true;
   if (superblock.dirty) persist(state);

@@ -5,7 +5,7 @@ import { pipelineMax } from "#replica/base/limits.ts";
 import { mutated } from "#replica/base/mutation.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
-import { learnQuorumCheckpoint } from "./checkpoint.ts";
+import { learnQuorumCheckpoint, offeredCheckpoint } from "./checkpoint.ts";
 import { nextViewOf } from "./quorum.ts";
 import { rejectWaiting } from "./requests.ts";
 import { committedFloor, selectLog, type Vote } from "./selection.ts";
@@ -258,7 +258,7 @@ export function sendStartView(state: State, to: ReplicaIndex, nonce: number): vo
     kind: "start_view",
     op: state.log.head,
     commitMax: state.commitMax,
-    checkpoint: state.checkpoint,
+    checkpoint: offeredCheckpoint(state),
     quorumCheckpointOp: state.quorumCheckpointOp,
     headers: startViewHeaders(state),
     nonce,

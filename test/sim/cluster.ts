@@ -93,6 +93,7 @@ export class Cluster implements Surroundings, Gateway {
   readonly traceLog: Trace;
   /** Read failures are injected while this is above 0. */
   readFailure: number;
+  private committedMax = 0;
   private readonly digests = new Digests();
   private readonly made = new Set<string>([fakeHash(new Uint8Array(0))]);
   /** Machine that may have decayed copies of each slot: never a legitimate loss (fault atlas). */
@@ -183,7 +184,11 @@ export class Cluster implements Surroundings, Gateway {
   }
 
   committedOp(): number {
-    return this.history.head;
+    return this.committedMax;
+  }
+
+  known(commitMax: number): void {
+    if (commitMax > this.committedMax) this.committedMax = commitMax;
   }
 
   fetch(_from: ReplicaIndex, source: ReplicaIndex, id: Checksum): Snapshot | null {

@@ -105,6 +105,13 @@ export class SimDisk {
     this.pending.clear();
   }
 
+  /** Highest op that any slot names. */
+  highestOp(): number {
+    let op = 0;
+    for (const slot of this.slots) op = Math.max(op, slot.prepare?.header.op ?? 0);
+    return op;
+  }
+
   /** A body decays; its identifier too when `both`. False when there was nothing to decay. */
   rot(index: number, both: boolean): boolean {
     const slot = this.slots[index];

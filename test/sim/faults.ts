@@ -1,3 +1,4 @@
+import { pipelineMax } from "#replica/base/limits.ts";
 import type { Prng } from "#replica/base/prng.ts";
 import { replicaFrom } from "#replica/base/brands.ts";
 import type { Cluster } from "./cluster.ts";
@@ -98,6 +99,10 @@ export class Faults {
     const machine = this.cluster.machine(this.cluster.victim(slot));
     // Without its identifier a slot may make the head uncertain: only one machine, or none could vote.
     const both = machine.index === 0 && this.prng.chance(this.options.rotIdentifier);
+    // A decayed slot right above the head may hide a newer op: the same holds for those.
+    const head = machine.disk.highestOp();
+    const ahead = (slot - (head % this.cluster.slots) + this.cluster.slots) % this.cluster.slots;
+    if (machine.index !== 0 && ahead > 0 && ahead <= 2 * pipelineMax + 2) return;
     if (machine.disk.rot(slot, both)) this.cluster.note(machine.index, `rot of slot ${slot}`);
   }
 

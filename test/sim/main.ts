@@ -28,12 +28,14 @@ function many(first: number, runs: number, mutations: readonly string[], stopAt:
   let virtualMs = 0;
   let commits = 0;
   let excused = 0;
+  let third = 0;
   for (let seed = first; seed < first + runs && failed < stopAt; seed += 1) {
     const outcome = simulate(seed, mutations);
     done += 1;
     virtualMs += outcome.virtualMs;
     commits += outcome.commits;
     if (outcome.excused) excused += 1;
+    if (outcome.third) third += 1;
     if (outcome.ok) continue;
     failed += 1;
     process.stdout.write(`seed ${seed} FAILED ${outcome.why}\n`);
@@ -41,7 +43,7 @@ function many(first: number, runs: number, mutations: readonly string[], stopAt:
   }
   const seconds = (performance.now() - started) / 1000;
   const rate = (done / seconds).toFixed(1);
-  process.stdout.write(`${done} runs, ${failed} failed, ${excused} excused, ${commits} commits, `);
+  process.stdout.write(`${done} runs, ${failed} failed, ${excused} excused, ${third} third, ${commits} commits, `);
   process.stdout.write(`${(virtualMs / 3_600_000).toFixed(2)} virtual hours, ${rate} runs/s\n`);
   return failed === 0 ? 0 : 1;
 }

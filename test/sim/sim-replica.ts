@@ -23,6 +23,8 @@ export interface Surroundings {
   executed(replica: ReplicaIndex, prepare: Prepare): void;
   checkpointTaken(op: number, id: string): void;
   committedOp(): number;
+  /** A replica knows that this op is committed. */
+  known(commitMax: number): void;
   /** A peer's checkpoint, when the peer lives, can be reached and still has it. */
   fetch(from: ReplicaIndex, source: ReplicaIndex, id: Checksum): Snapshot | null;
   note(replica: ReplicaIndex, text: string): void;
@@ -116,6 +118,7 @@ export class SimReplica {
     if (replica.head < this.lastHead) this.promises.truncated(replica.head);
     this.lastHead = replica.head;
     around.trace(this.index, replica.view, replica.head, replica.commitMin);
+    around.known(replica.commitMax);
     for (const effect of replica.drain()) this.run(effect);
     this.wake(replica);
   }
@@ -238,8 +241,7 @@ export class SimReplica {
 
   private dropSnapshots(installed: CheckpointDescriptor): void {
     for (const [id, snapshot] of this.disk.snapshots) {
-      const { op } = snapshot.checkpoint;
-      if (op < installed.op && id !== installed.parentId) this.disk.snapshots.delete(id);
+      if (snapshot.checkpoint.op < installed.op) this.disk.snapshots.delete(id);
     }
   }
 

@@ -15,6 +15,8 @@ export interface Outcome {
   readonly commits: number;
   /** The liveness phase was excused: two machines do not know their head. */
   readonly excused: boolean;
+  /** The third machine had to come back before the run could end. */
+  readonly third: boolean;
 }
 
 /** Events of a run at most: a run that spins is a failure. */
@@ -24,6 +26,8 @@ class Run {
   readonly cluster: Cluster;
   events = 0;
   excused = false;
+  /** Two of three were not enough. */
+  third = false;
   private readonly options: RunOptions;
   private readonly seed: number;
 
@@ -52,7 +56,7 @@ class Run {
     // The core is everyone, or two of three where no slot of the third is needed.
     const rots = options.rotEveryMs !== Infinity || options.readFailure > 0;
     const without = this.seed % 3 === 0 && !rots ? this.seed % 9 / 3 : -1;
-    const core = cluster.replicas.filter((each) => each.index !== without);
+    let core = cluster.replicas.filter((each) => each.index !== without);
     for (const each of cluster.replicas) {
       each.pausedUntilMs = 0;
       if (each.index === without) {
@@ -64,9 +68,16 @@ class Run {
       return cluster.done && core.every((each) => each.replica?.commitMin === head);
     };
     this.until(cluster.heap.nowMs + options.livenessMs, calm);
+    if (!calm() && without >= 0) {
+      this.third = true;
+      cluster.machine(without).start();
+      core = [...cluster.replicas];
+      this.until(cluster.heap.nowMs + options.livenessMs, calm);
+    }
     if (calm()) return cluster.checkEnd(core);
     const lost = core.filter((each) => each.replica?.status === "recovering_head").length;
-    this.excused = lost >= 2;
+    // With decay, one machine that does not know its head and a fault of another are two faults.
+    this.excused = lost >= (rots ? 1 : 2);
     if (this.excused) return;
     const states = core.map((each) => {
       const { replica } = each;
@@ -106,9 +117,9 @@ export function simulate(
     if (print !== null && error instanceof Error) print(error.stack ?? "");
   }
   setMutations([]);
-  const { cluster, events, excused } = run;
+  const { cluster, events, excused, third } = run;
   const { hash } = cluster.traceLog;
   const commits = cluster.history.head;
   const virtualMs = cluster.heap.nowMs;
-  return { seed, ok: why === "", why, hash, virtualMs, events, commits, excused };
+  return { seed, ok: why === "", why, hash, virtualMs, events, commits, excused, third };
 }

@@ -123,7 +123,9 @@ export class SimClient {
       if (!this.outstanding.has(0)) this.make(0 as Op, 0, new Uint8Array(0));
     } else {
       const left = this.wanted - this.answered - this.outstanding.size;
-      const free = Math.min(this.window - this.outstanding.size, left);
+      // The window spans numbers: a shard keeps the answers of the last few numbers only.
+      const oldest = Math.min(this.nextNumber, ...this.outstanding.keys());
+      const free = Math.min(oldest + this.window - this.nextNumber, left);
       for (let i = 0; i < free; i += 1) {
         const body = new Uint8Array(8 + this.prng.below(24));
         for (let at = 0; at < body.length; at += 1) body[at] = this.prng.below(256);
