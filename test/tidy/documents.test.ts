@@ -157,3 +157,18 @@ function resolve(from: string, name: string): string | undefined {
   if (name.startsWith(".")) return normalize(join(dirname(from), name));
   return name === "@tigerchat/sdk" ? "edge/sdk/js/index.ts" : undefined;
 }
+
+test("documents: the read-me lists every npm script, and every one it lists exists", () => {
+  const scripts = Object.keys((JSON.parse(textOf("package.json")) as { scripts: object }).scripts);
+  const readme = textOf("README.md");
+  const named = [...readme.matchAll(/npm (?:run )?([a-z]+(?::[a-z]+)*)/g)].map((match) => match[1]);
+  const builtin = new Set(["ci", "install"]);
+  assert.deepEqual(
+    scripts.filter((name) => !named.includes(name)),
+    [],
+  );
+  assert.deepEqual(
+    named.filter((name) => name !== undefined && !scripts.includes(name) && !builtin.has(name)),
+    [],
+  );
+});
