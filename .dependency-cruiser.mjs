@@ -1,17 +1,17 @@
 // The import table of test/tidy/rooms.ts as rules. Checked by test/tidy/boundaries.test.ts.
 import { cryptoDoors, programs, rooms } from "./test/tidy/rooms.ts";
 
-const escape = (text) => text.replaceAll(/[.*+?^${}()|[\]\\/]/g, "\\$&");
+const literal = (text) => text.replaceAll(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 const besideCode = "\\.(test|fuzz|bench)\\.tsx?$";
 
 const edges = rooms.map((room) => ({
   name: `room ${room.path}`,
   severity: "error",
   comment: `${room.path} may import only: ${room.imports.join(", ") || "nothing of ours"}`,
-  from: { path: `^${escape(room.path)}/`, pathNot: besideCode },
+  from: { path: `^${literal(room.path)}/`, pathNot: besideCode },
   to: {
     path: "^(replica|operator|edge|deploy|test)/",
-    pathNot: [room.path, ...room.imports].map((path) => `^${escape(path)}/`),
+    pathNot: [room.path, ...room.imports].map((path) => `^${literal(path)}/`),
   },
 }));
 
@@ -21,13 +21,13 @@ const packages = rooms
     name: `packages of ${room.path}`,
     severity: "error",
     comment: `${room.path} may import these packages only: ${room.packages.join(", ") || "none"}`,
-    from: { path: `^${escape(room.path)}/`, pathNot: besideCode },
+    from: { path: `^${literal(room.path)}/`, pathNot: besideCode },
     to: {
       dependencyTypesNot: ["local", "aliased-subpath-import"],
       pathNot: [
         "^(replica|operator|edge|deploy|test)/",
         ...room.packages.flatMap((name) =>
-          name === "node:*" ? [] : [`^node_modules/${escape(name)}/`],
+          name === "node:*" ? [] : [`^node_modules/${literal(name)}/`],
         ),
       ],
       ...(room.packages.includes("node:*")
@@ -57,16 +57,16 @@ export default {
       severity: "error",
       from: {
         path: "^(replica|operator|edge|deploy)/",
-        pathNot: [`^${escape(program)}/`, besideCode],
+        pathNot: [`^${literal(program)}/`, besideCode],
       },
-      to: { path: `^${escape(program)}/` },
+      to: { path: `^${literal(program)}/` },
     })),
     {
       name: "doors to node:crypto",
       severity: "error",
       from: {
         path: "^(replica|operator|edge)/",
-        pathNot: [...cryptoDoors.map((path) => `^${escape(path)}/`), "^edge/sdk/", besideCode],
+        pathNot: [...cryptoDoors.map((path) => `^${literal(path)}/`), "^edge/sdk/", besideCode],
       },
       to: { path: "^(node:)?crypto$" },
     },
