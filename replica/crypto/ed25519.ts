@@ -32,7 +32,7 @@ export function privateKeyFromSeed(seed: Uint8Array): KeyObject {
 
 /** Ed25519 signature of a short message, 64 bytes; about 22 microseconds. */
 export function signEd25519(privateKey: KeyObject, message: Uint8Array): Uint8Array {
-  return sign(null, message, privateKey);
+  return new Uint8Array(sign(null, message, privateKey));
 }
 
 /** True when the signature is the key's over the message; about 60 microseconds. Never throws. */

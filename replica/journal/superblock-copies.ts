@@ -109,6 +109,8 @@ export function decodeSuperblockCopy(
 /** Which superblock a volume has, out of its four copies. */
 export type SuperblockChoice =
   | { readonly kind: "blank" }
+  /** The very first write was cut off: the last two copies were never written at all. */
+  | { readonly kind: "unfinished" }
   | {
       readonly kind: "chosen";
       readonly content: SuperblockContent;
@@ -162,6 +164,7 @@ export function chooseSuperblock(copies: readonly SuperblockCopy[]): SuperblockC
     const { content, checksum, number, parent } = candidate;
     return { kind: "chosen", content, checksum, link: { number, parent }, stale };
   }
+  if (copies[2]?.kind === "blank" && copies[3]?.kind === "blank") return { kind: "unfinished" };
   const bad = copies.findIndex((copy) => copy.kind !== "valid");
   return refused("corrupt_superblock", Math.max(bad, 0), "no two copies agree");
 }

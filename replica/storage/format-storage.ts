@@ -104,7 +104,7 @@ export function formatStorage(options: FormatOptions, done: (r: Formatted) => vo
   disk.read(superblock, 0, superblockZoneBytes, (bytes) => {
     if (bytes === null) {
       done(refuseIo("superblock", 0, "a read"));
-    } else if (readSuperblockZone(options, bytes).choice.kind !== "blank") {
+    } else if (isFormatted(options, bytes)) {
       done(refuseFormatted("superblock", 0, "is not empty"));
     } else {
       hasLog(options, (log) => {
@@ -113,6 +113,11 @@ export function formatStorage(options: FormatOptions, done: (r: Formatted) => vo
       });
     }
   });
+}
+
+function isFormatted(tools: StorageTools, zoneBytes: Uint8Array): boolean {
+  const { choice, poison } = readSuperblockZone(tools, zoneBytes);
+  return poison !== null || (choice.kind !== "blank" && choice.kind !== "unfinished");
 }
 
 class Format {

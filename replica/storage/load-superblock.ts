@@ -64,8 +64,9 @@ export function loadSuperblock(
     const { choice, poison } = readSuperblockZone(tools, bytes);
     if (poison !== null) {
       done(refusePoisoned(poisonMarkAt, poison));
-    } else if (choice.kind === "blank") {
-      hasLog(tools, (log) => done(log ? refuseLostSuperblock() : refuseUnformatted()));
+    } else if (choice.kind === "blank" || choice.kind === "unfinished") {
+      const code = choice.kind === "blank" ? "unformatted" : "half_formatted";
+      hasLog(tools, (log) => done(log ? refuseLostSuperblock() : refuseUnformatted(code)));
     } else if (choice.kind === "refused") {
       done(refuseChoice(choice.code, choice.copy * superblockCopyBytes, choice.detail));
     } else {

@@ -10,8 +10,9 @@ export function refuse(code: Refusal["code"], offset: number, message: string): 
 }
 
 /** No superblock, and no sign that there ever was one. */
-export function refuseUnformatted(): Refusal {
-  return refuse("unformatted", 0, "superblock is empty: this volume waits for its genesis.");
+export function refuseUnformatted(code: "unformatted" | "half_formatted"): Refusal {
+  const what = code === "unformatted" ? "is empty" : "was never finished";
+  return refuse(code, 0, `superblock ${what} (byte 0): this volume waits for its genesis.`);
 }
 
 /** The superblock is gone but the log is not. */

@@ -8,7 +8,7 @@ export interface StorageTools extends JournalTools {
   readonly vault: Vault;
   /** Calls `run` once, after this call, within about 2 ms: groups identifier writes. */
   readonly later: (run: () => void) => void;
-  /** Called once: a write failed, the volume is lost, the process must stop. Never after open. */
+  /** Called once: a write failed, the volume is lost, the process must stop. */
   readonly poisoned: (why: string) => void;
   /** Bytes of a WAL slot; walSlotBytes unless a simulator shrinks it. Whole units. */
   readonly slotBytes?: number;
