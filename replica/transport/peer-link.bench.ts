@@ -4,7 +4,6 @@ import { opFrom, replicaFrom, viewFrom } from "#replica/base/brands.ts";
 import { clientIdFrom } from "#replica/base/brands.ts";
 import { sha256 } from "#replica/crypto/hash.ts";
 import { frameScopeFrom } from "#replica/wire/frame.ts";
-import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import { sealedPrepare } from "#test/support/sealed-prepare.ts";
 import {
   freePort,
@@ -26,7 +25,6 @@ const identities: readonly TestIdentity[] = [
 ];
 const scope = frameScopeFrom({ cluster: authority.cluster, shard: "lobby", hash: sha256 });
 const ports = [await freePort(), await freePort(), await freePort()];
-const received: PeerMessage[][] = [[], []];
 let sentAtMs = 0;
 const delaysMs: number[] = [];
 
@@ -43,8 +41,7 @@ function nodeAt(index: number): PeerNetwork {
     members: identities.map((item, i) => memberOf(i, item)),
     tls: identity.tls,
     privateKey: identity.key.privateKey,
-    onMessage: (message) => {
-      received[index]?.push(message);
+    onMessage: () => {
       if (index === 0) delaysMs.push(performance.now() - sentAtMs);
     },
     onRefused: () => undefined,
@@ -95,7 +92,8 @@ for (const kib of [16, 64, 100]) {
   const frames = low.counts(replicaFrom(1)).framesReceived - before;
   delaysMs.sort((a, b) => a - b);
   const [p50, p99] = [0.5, 0.99].map((q) => delaysMs[Math.floor(delaysMs.length * q)] ?? 0);
-  const delay = `delay p50 ${p50?.toFixed(2)} p99 ${p99?.toFixed(2)} ms`;
+  const dropped = high.counts(replicaFrom(0)).droppedFull;
+  const delay = `${dropped} dropped, delay p50 ${p50?.toFixed(2)} p99 ${p99?.toFixed(2)} ms`;
   report(`prepares of ${kib} KiB, 1,000/s`, share, `${frames} arrived, ${delay}`);
 }
 const checksum = sha256(new Uint8Array(1));
