@@ -1,4 +1,5 @@
 import { joinedFrames } from "./frame-encoding.ts";
+import { outboxBytesReady } from "./outbox.ts";
 import type { Outbox } from "./outbox.ts";
 import type { FeedEntry, FeedPage, RoomFeed } from "./room-feed.ts";
 import type { Subscription } from "./subscription.ts";
@@ -7,8 +8,6 @@ import type { Subscription } from "./subscription.ts";
 const pauseMs = 100;
 /** Pages read for one subscriber at most; then it gets a gap and reads by itself. */
 export const pagesMax = 250;
-/** A subscriber with more than this waiting gets no further page yet. */
-const outboxBytesReady = 64 * 1024;
 
 /**
  * Reading of the past: for holes in a room's own stream first, then for the subscribers that are

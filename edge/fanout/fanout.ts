@@ -210,6 +210,7 @@ export class Fanout {
 
   /** The outbox was emptied: rooms in gap mode get their one gap and are live again. */
   drained(outbox: Outbox, nowMs: number): void {
+    outbox.strained = false;
     for (const [key, subscription] of this.followed.get(outbox) ?? []) {
       const feed = this.rooms.get(key);
       if (feed === undefined) continue;

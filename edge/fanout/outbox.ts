@@ -1,5 +1,7 @@
 import type { FrameEncoding } from "./frame-encoding.ts";
 
+/** Bytes queued beyond which the past is no longer read for this client until it has drained. */
+export const outboxBytesReady = 64 * 1024;
 /** Bytes queued beyond which room events are dropped and the rooms go into gap mode. */
 export const outboxBytesSoft = 256 * 1024;
 /** Bytes queued beyond which the client is cut off. */
@@ -29,6 +31,8 @@ export class Outbox {
   readonly encoding: FrameEncoding;
   /** Bytes that wait. */
   bytes = 0;
+  /** More than a little has waited since it was last drained: the owner says when it is empty. */
+  strained = false;
   /** Room events dropped so far. */
   droppedCount = 0;
   private items: Item[] = [];
@@ -44,12 +48,14 @@ export class Outbox {
   push(bytes: Uint8Array): void {
     this.items.push({ bytes, subscription: null, seq: 0 });
     this.bytes += bytes.length;
+    if (this.bytes > outboxBytesReady) this.strained = true;
   }
 
   /** Queues events of a room; `seq` of the first. May put rooms of this client into gap mode. */
   pushEvents(bytes: Uint8Array, subscription: OutboxRoom, seq: number): void {
     this.items.push({ bytes, subscription, seq });
     this.bytes += bytes.length;
+    if (this.bytes > outboxBytesReady) this.strained = true;
     if (this.bytes > outboxBytesSoft) this.dropEvents();
   }
 

@@ -1,0 +1,84 @@
+import type { FastifyRequest } from "fastify";
+import { checkRoom } from "#edge/api/http-checks.ts";
+import { apiKeyAllows } from "#edge/auth/api-keys.ts";
+import type { ApiKey, ApiScope } from "#edge/auth/api-keys.ts";
+import type { Scope, Session } from "#edge/auth/session.ts";
+import type { VerifyOutcome } from "#edge/connection/intents.ts";
+import { KeyedBuckets } from "#edge/limit/keyed-buckets.ts";
+import type { RoomName } from "#replica/wire/client-message.ts";
+import type { HttpDeps } from "./http-deps.ts";
+import { Problem } from "./problem.ts";
+
+/** Who calls, and for which room: a session token of it, or an application's key. */
+export interface RoomCaller {
+  readonly name: RoomName;
+  /** Null when an application calls by its key. */
+  readonly session: Session | null;
+}
+
+/** The room id in a call's path; throws BAD_FRAME. */
+export function roomOf(request: FastifyRequest): string {
+  const { room } = request.params as { readonly room?: unknown };
+  const checked = checkRoom(room);
+  if (!checked.ok) throw new Problem("BAD_FRAME", `room: ${checked.detail}`);
+  return checked.value;
+}
+
+/** Finds out who calls; every answer counts against the caller's rate. */
+export class Callers {
+  private readonly deps: HttpDeps;
+  private readonly calls: KeyedBuckets;
+  private readonly logins: KeyedBuckets;
+
+  /** Rates start full. */
+  constructor(deps: HttpDeps) {
+    this.deps = deps;
+    this.calls = new KeyedBuckets(deps.limits.calls, 10_000, performance.now());
+    this.logins = new KeyedBuckets(deps.limits.logins, 10_000, performance.now());
+  }
+
+  /** The API key, which must allow that; throws. */
+  application(request: FastifyRequest, scope: ApiScope): ApiKey {
+    const key = this.deps.gate.apiKey(request.headers.authorization);
+    if (key === null) {
+      this.limit(this.logins, request.ip);
+      throw new Problem("TOKEN_INVALID", "This call needs a valid API key as bearer.");
+    }
+    if (!apiKeyAllows(key, scope)) throw new Problem("DENIED", `The key lacks ${scope}.`);
+    this.limit(this.calls, `key ${key.id}`);
+    return key;
+  }
+
+  /** A session token of the path's room with that scope, or an API key that allows it; throws. */
+  async inRoom(request: FastifyRequest, scope: Scope & ApiScope): Promise<RoomCaller> {
+    const room = roomOf(request);
+    const { authorization } = request.headers;
+    const token = /^Bearer ([^ .]+\.[^ .]+\.[^ .]+)$/.exec(authorization ?? "")?.[1];
+    if (token === undefined) {
+      const { tenant } = this.application(request, scope);
+      return { name: { tenant, room }, session: null };
+    }
+    const outcome = await new Promise<VerifyOutcome>((resolve) => {
+      this.deps.gate.verify(token, resolve);
+    });
+    if (!outcome.ok) {
+      this.limit(this.logins, request.ip);
+      throw Problem.of(outcome.refusal);
+    }
+    const { session } = outcome;
+    if (session.room !== room) throw new Problem("DENIED", "The token is for another room.");
+    if (!session.scopes.includes(scope)) throw new Problem("DENIED", `The token lacks ${scope}.`);
+    this.limit(this.calls, `user ${session.tenant}\u0000${session.user}`);
+    return { name: { tenant: session.tenant, room }, session };
+  }
+
+  /** Counts an attempt to log in; throws RATE_LIMITED. */
+  attempt(request: FastifyRequest): void {
+    this.limit(this.logins, request.ip);
+  }
+
+  private limit(buckets: KeyedBuckets, key: string): void {
+    const waitMs = buckets.take(key, performance.now());
+    if (waitMs > 0) throw new Problem("RATE_LIMITED", undefined, waitMs);
+  }
+}

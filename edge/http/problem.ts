@@ -1,0 +1,43 @@
+import type { FastifyReply } from "fastify";
+import { errorRow } from "#edge/api/errors.ts";
+import type { ErrorName } from "#edge/api/errors.ts";
+import type { Refusal } from "#edge/connection/intents.ts";
+
+/** A failure of a call: thrown by handlers, sent as RFC 9457 problem. */
+export class Problem extends Error {
+  override readonly name = "Problem";
+  readonly refusal: Refusal;
+
+  /** `detail`: a sentence about this case; the table's when absent. */
+  constructor(error: ErrorName, detail?: string, retryMs?: number) {
+    super(detail ?? errorRow(error).meaning);
+    this.refusal = {
+      error,
+      ...(detail === undefined ? {} : { detail }),
+      ...(retryMs === undefined ? {} : { retryMs }),
+    };
+  }
+
+  /** A problem of a refusal. */
+  static of({ error, detail, retryMs }: Refusal): Problem {
+    return new Problem(error, detail, retryMs);
+  }
+}
+
+/** Sends a problem. */
+export async function sendProblem(reply: FastifyReply, refusal: Refusal): Promise<void> {
+  const { name, code, status, meaning, retryable } = errorRow(refusal.error);
+  const { retryMs, detail = meaning } = refusal;
+  const wait = retryable && retryMs !== undefined;
+  if (wait) reply.header("retry-after", String(Math.ceil(retryMs / 1000)));
+  await reply.code(status).type("application/problem+json").send(JSON.stringify({
+    type: `urn:tigerchat:error:${name}`,
+    title: meaning,
+    status,
+    code,
+    name,
+    detail,
+    retryable,
+    ...(wait ? { retry_ms: retryMs } : {}),
+  }));
+}

@@ -1,0 +1,97 @@
+import { readFileSync } from "node:fs";
+import {
+  Array as ListOf, Integer, Literal, Object as ObjectOf, Optional, Record as RecordOf,
+  String as Text, Union, Unknown,
+} from "typebox";
+import type { Static } from "typebox";
+import { Compile } from "typebox/compile";
+import { edgeLimitsFrom } from "#edge/limit/edge-limits.ts";
+import type { EdgeLimits } from "#edge/limit/edge-limits.ts";
+
+const strict = { additionalProperties: false };
+const path = Text({ minLength: 1, maxLength: 4096 });
+const port = Integer({ minimum: 0, maximum: 65_535 });
+
+const configSchema = ObjectOf(
+  {
+    cluster: Text({ pattern: "^[0-9a-f]{32}$" }),
+    fleet: Text({ minLength: 1, maxLength: 253 }),
+    listen: ObjectOf({ host: Text({ minLength: 1 }), port, metricsPort: port }, strict),
+    files: ObjectOf(
+      {
+        routing: path, cert: path, key: path, trust: path, jwtKeys: path, apiKeys: path,
+        logins: Optional(path), web: Optional(path),
+      },
+      strict,
+    ),
+    publicUrl: Optional(Text({ pattern: "^https?://[^/]+$" })),
+    allowedOrigins: Optional(ListOf(Text({ pattern: "^https?://[^/]+$" }), { maxItems: 100 })),
+    bus: Optional(ObjectOf({ kind: Literal("direct") }, strict)),
+    limits: Optional(RecordOf(Text(), Unknown())),
+    drain: Optional(ObjectOf({ windowMs: Integer({ minimum: 0, maximum: 600_000 }) }, strict)),
+    log: Optional(ObjectOf(
+      { level: Union([Literal("debug"), Literal("info"), Literal("warn"), Literal("error")]) },
+      strict,
+    )),
+  },
+  strict,
+);
+
+const validator = Compile(configSchema);
+
+/** Time in which clients are asked to leave before a stop, unless configured. */
+const drainWindowMsDefault = 2_000;
+
+/** The edge's configuration file, checked, with defaults filled in. */
+export interface EdgeConfig {
+  readonly cluster: string;
+  readonly fleet: string;
+  readonly listen: Static<typeof configSchema>["listen"];
+  readonly files: Static<typeof configSchema>["files"];
+  readonly publicUrl: string | null;
+  readonly allowedOrigins: readonly string[];
+  readonly limits: EdgeLimits;
+  readonly drainWindowMs: number;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+}
+
+/** A configuration that cannot be used; the message is one sentence that says what to do. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** Reads and checks a configuration file; throws ConfigError. */
+export function readConfig(file: string): EdgeConfig {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new ConfigError(`The configuration ${file} cannot be read: ${String(error)}.`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new ConfigError(`The configuration ${file} is not JSON.`);
+  }
+  return configFrom(value, file);
+}
+
+/** Checks a configuration; throws ConfigError. */
+export function configFrom(value: unknown, file: string): EdgeConfig {
+  if (!validator.Check(value)) {
+    const first = validator.Errors(value)[0];
+    const where = first === undefined || first.instancePath === "" ? "it" : first.instancePath;
+    throw new ConfigError(`The configuration ${file} is wrong: ${where} ${first?.message ?? ""}.`);
+  }
+  const { cluster, fleet, listen, files, publicUrl, allowedOrigins, drain, log } = value;
+  const limits = edgeLimitsFrom(value.limits);
+  if (typeof limits === "string") throw new ConfigError(`In ${file}, ${limits}.`);
+  return {
+    cluster, fleet, listen, files, limits,
+    publicUrl: publicUrl ?? null,
+    allowedOrigins: allowedOrigins ?? [],
+    drainWindowMs: drain?.windowMs ?? drainWindowMsDefault,
+    logLevel: log?.level ?? "info",
+  };
+}
