@@ -264,7 +264,10 @@ export class CheckpointWriter {
     const ids = dropped.map((segment) => segment.id);
     this.garbageNext = [manifestSegmentId(this.installedManifest.op), ...ids];
     this.installedManifest = manifest;
-    for (const id of garbage) this.indexes.delete(id);
+    for (const id of garbage) {
+      assert(!live.has(id), "SNP-07: garbage is not referred to");
+      this.indexes.delete(id);
+    }
     return { history, garbage };
   }
 
