@@ -39,6 +39,7 @@ function kindOf(kind: string, apiVersion: string, plural: string): Kind {
 export const kinds = {
   roomShard: kindOf("RoomShard", "tigerchat.dev/v1alpha1", "roomshards"),
   statefulSet: kindOf("StatefulSet", "apps/v1", "statefulsets"),
+  deployment: kindOf("Deployment", "apps/v1", "deployments"),
   pod: kindOf("Pod", "v1", "pods"),
   claim: kindOf("PersistentVolumeClaim", "v1", "persistentvolumeclaims"),
   service: kindOf("Service", "v1", "services"),

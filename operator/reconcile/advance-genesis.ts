@@ -9,7 +9,7 @@ import type { GenesisRecord, ObservedMember } from "#operator/policy/observed.ts
 import { type CertifiedMember, certifyMember } from "./certify-member.ts";
 import { type Context, tell } from "./context.ts";
 import type { Obstacle } from "./ensure-secrets.ts";
-import type { Fleet } from "./fleets.ts";
+import type { Fleet } from "./fleet.ts";
 import { genesisRecordText } from "./genesis-record.ts";
 import { adminOf, readObject } from "./observe-shard.ts";
 import { genesisEpoch, reserveSlots } from "./reserve-slots.ts";

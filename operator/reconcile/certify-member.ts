@@ -3,12 +3,11 @@ import { shardNames } from "#operator/desired/names.ts";
 import { orThrow } from "#operator/kube/answer.ts";
 import type { KubeObject } from "#operator/kube/kube-object.ts";
 import { kinds } from "#operator/kube/kube-object.ts";
-import { replicaUri } from "#operator/pki/identity.ts";
-import { proofHolds, randomHex } from "#operator/pki/proof.ts";
+import { certifyReplica } from "#operator/pki/formation.ts";
 import type { GenesisRecord, ObservedMember, ObservedPod } from "#operator/policy/observed.ts";
 import type { Context } from "./context.ts";
 import { tell } from "./context.ts";
-import type { Fleet } from "./fleets.ts";
+import type { Fleet } from "./fleet.ts";
 import { adminOf } from "./observe-shard.ts";
 
 /** Who a certified replica is. */
@@ -28,38 +27,32 @@ export async function certifyMember(
 ): Promise<CertifiedMember | null> {
   const { pod, replica } = member;
   if (pod === undefined) return null;
-  const { cluster } = fleet;
-  const name = shard.metadata.name;
-  const refuse = async (note: string): Promise<null> => {
+  const { name } = shard.metadata;
+  const outcome = await certifyReplica({
+    admin: adminOf(shard, fleet, replica, pod),
+    authority: fleet.authority,
+    bootstrap: await readBootstrap(context, shard),
+    cluster: fleet.cluster,
+    shard: name,
+    replica,
+    nowMs: Date.now(),
+    object: async ({ publicKey }) => {
+      if (!(await isStill(context, fleet, pod))) return "Its pod changed meanwhile.";
+      if (expected === undefined || expected.publicKey === publicKey) return null;
+      return "Its disk has another key than the one of the shard's genesis.";
+    },
+  });
+  if (outcome.kind === "unreachable") return null;
+  if (outcome.kind === "refused") {
     const event = { type: "Warning", reason: "IdentityRefused", action: "Certify" } as const;
-    await tell(context, shard, { ...event, note: `Replica ${replica}: ${note}` }, "refused");
+    const note = `Replica ${replica} was not certified. ${outcome.why}`;
+    await tell(context, shard, { ...event, note }, "refused");
     return null;
-  };
-  const admin = adminOf(shard, fleet, replica, pod);
-  const nonce = randomHex(32);
-  const answered = await admin.identity({ nonce });
-  if (answered.kind === "refused") return refuse(answered.detail);
-  if (answered.kind !== "ok") return null;
-  const identity = answered.value;
-  const bootstrap = await readBootstrap(context, shard);
-  if (!proofHolds(identity, { bootstrap, nonce, cluster, shard: name, replica })) {
-    return refuse("the proof by the bootstrap secret does not hold.");
   }
-  if (!(await isStill(context, fleet, pod))) return refuse("its pod changed meanwhile.");
-  const { publicKey, incarnation } = identity;
-  if (expected !== undefined && expected.publicKey !== publicKey) {
-    return refuse("its disk has another key than the one of the shard's genesis.");
-  }
-  const uri = replicaUri(cluster, name, replica);
-  const chain = await fleet.authority.certify(identity.csr, publicKey, uri, Date.now());
-  if (!chain.ok) return refuse(`its certificate request is not usable (${chain.reason}).`);
-  const installed = await admin.certify({ certificate: chain.value });
-  if (installed.kind === "refused") return refuse(installed.detail);
-  if (installed.kind !== "ok") return null;
   context.certificates.forget(pod.uid);
   const event = { type: "Normal", reason: "IdentityProven", action: "Certify" } as const;
   await tell(context, shard, { ...event, note: `Certified replica ${replica}.` }, "done");
-  return { replica, publicKey, incarnation };
+  return outcome.member;
 }
 
 async function readBootstrap(context: Context, shard: RoomShard): Promise<string> {

@@ -1,4 +1,3 @@
-import type { RoomShard } from "#operator/api/room-shard.ts";
 import {
   authoritySecretOf,
   edgeSecretOf,
@@ -6,26 +5,19 @@ import {
   trustMapOf,
 } from "#operator/desired/fleet-objects.ts";
 import { fleetNames, marks } from "#operator/desired/names.ts";
-import { shareOf } from "#operator/desired/owner.ts";
+import type { OwnerReference } from "#operator/desired/owner.ts";
 import { orNone, orThrow } from "#operator/kube/answer.ts";
 import type { KubeClient } from "#operator/kube/kube-client.ts";
 import type { Kind, KubeObject } from "#operator/kube/kube-object.ts";
 import { kinds } from "#operator/kube/kube-object.ts";
-import type { AdminCredentials } from "#operator/pki/admin-client.ts";
 import { Authority, createAuthority, renewBeforeMs } from "#operator/pki/authority.ts";
 import { createEdgeSecret } from "#operator/pki/edge-secret.ts";
 import { certificateFacts, edgeUri, isSignedBy, operatorUri } from "#operator/pki/identity.ts";
 import { randomHex } from "#operator/pki/proof.ts";
+import type { Fleet } from "./fleet.ts";
 import { addOwner } from "./add-owner.ts";
 import { genesisRecordFrom } from "./genesis-record.ts";
-
-/** A fleet as the operator knows it. */
-export interface Fleet extends FleetPlace {
-  readonly cluster: string;
-  readonly authority: Authority;
-  /** With which the operator calls admin ports. */
-  readonly credentials: AdminCredentials;
-}
+import { readRouting } from "./routing-store.ts";
 
 interface SecretObject extends KubeObject {
   readonly data?: { readonly [name: string]: string };
@@ -42,22 +34,22 @@ export class Fleets {
     this.client = client;
   }
 
-  /** The fleet of a shard, with its objects in place and shared by that shard. */
-  async ensure(shard: RoomShard): Promise<Fleet> {
-    const namespace = shard.metadata.namespace ?? "default";
-    const key = `${namespace}/${shard.spec.fleet}/${shard.metadata.uid}`;
+  /** A fleet with its objects in place, shared by one more owner: a shard or the operator. */
+  async ensure(place: FleetPlace, owner: OwnerReference): Promise<Fleet> {
+    const key = `${place.namespace}/${place.fleet}/${owner.uid}`;
     const known = this.known.get(key);
     if (known !== undefined && performance.now() - known.readMs < freshMs) return known.fleet;
-    const fleet = await this.read({ namespace, fleet: shard.spec.fleet }, shard, known?.fleet);
-    await this.ensureTrust(fleet, shard);
-    await this.ensureEdge(fleet, shard);
+    const fleet = await this.read(place, owner, known?.fleet);
+    await this.ensureTrust(fleet, owner);
+    await this.ensureEdge(fleet, owner);
+    await readRouting(this.client, fleet, owner);
     this.known.set(key, { fleet, readMs: performance.now() });
     return fleet;
   }
 
   private async read(
     place: FleetPlace,
-    shard: RoomShard,
+    owner: OwnerReference,
     known: Fleet | undefined,
   ): Promise<Fleet> {
     const name = fleetNames(place.fleet).authority;
@@ -65,10 +57,10 @@ export class Fleets {
     if (secret === undefined) {
       const cluster = (await this.clusterOfClaims(place)) ?? randomHex(16);
       const files = await createAuthority(cluster, Date.now());
-      const object = authoritySecretOf(place, [shareOf(shard)], { cluster, ...files });
+      const object = authoritySecretOf(place, [owner], { cluster, ...files });
       secret = orThrow("create the CA", await this.client.create(kinds.secret, object));
     }
-    await addOwner(this.client, kinds.secret, secret, shareOf(shard));
+    await addOwner(this.client, kinds.secret, secret, owner);
     const cluster = entry(secret, "cluster");
     const certificate = entry(secret, "ca.crt");
     if (known?.cluster === cluster && known.authority.certificatePem === certificate) {
@@ -92,11 +84,11 @@ export class Fleets {
     return undefined;
   }
 
-  private async ensureTrust(fleet: Fleet, shard: RoomShard): Promise<void> {
+  private async ensureTrust(fleet: Fleet, owner: OwnerReference): Promise<void> {
     const bundle = fleet.authority.certificatePem;
-    const object = trustMapOf(fleet, [shareOf(shard)], { cluster: fleet.cluster, bundle });
+    const object = trustMapOf(fleet, [owner], { cluster: fleet.cluster, bundle });
     const stored = await this.createOrRead(kinds.configMap, object);
-    await addOwner(this.client, kinds.configMap, stored, shareOf(shard));
+    await addOwner(this.client, kinds.configMap, stored, owner);
     if ((stored as SecretObject).data?.["ca.crt"] === bundle) return;
     const { namespace, fleet: name } = fleet;
     const { data } = object;
@@ -106,7 +98,7 @@ export class Fleets {
     );
   }
 
-  private async ensureEdge(fleet: Fleet, shard: RoomShard): Promise<void> {
+  private async ensureEdge(fleet: Fleet, owner: OwnerReference): Promise<void> {
     const name = fleetNames(fleet.fleet).edge;
     const { namespace, authority, cluster } = fleet;
     const stored = orNone(
@@ -115,11 +107,11 @@ export class Fleets {
     );
     if (stored === undefined) {
       const entries = await createEdgeSecret(authority, cluster, Date.now());
-      const object = edgeSecretOf(fleet, [shareOf(shard)], { ...entries });
+      const object = edgeSecretOf(fleet, [owner], { ...entries });
       orThrow("create the edge's secret", await this.client.create(kinds.secret, object));
       return;
     }
-    await addOwner(this.client, kinds.secret, stored, shareOf(shard));
+    await addOwner(this.client, kinds.secret, stored, owner);
     if (!isWorn(entry(stored, "tls.crt"), authority.certificatePem)) return;
     const tls = await authority.issue(edgeUri(cluster), Date.now());
     const stringData = { "tls.crt": tls.certificate, "tls.key": tls.key };

@@ -13,7 +13,7 @@ import type {
   ReplicaReport,
 } from "#operator/policy/observed.ts";
 import type { Context } from "./context.ts";
-import type { Fleet } from "./fleets.ts";
+import type { Fleet } from "./fleet.ts";
 import { genesisRecordFrom } from "./genesis-record.ts";
 
 /** Where pods and claims are read: from the mirror to report, live to act. */

@@ -1,5 +1,6 @@
 import type { Decision, RoomShard } from "#operator/api/room-shard.ts";
 import { shardNames } from "#operator/desired/names.ts";
+import { shareOf } from "#operator/desired/owner.ts";
 import { podConfigOf } from "#operator/desired/shard-objects.ts";
 import { kinds } from "#operator/kube/kube-object.ts";
 import { wholeTime } from "#operator/kube/micro-time.ts";
@@ -20,7 +21,7 @@ import {
   type WantedTemplate,
   wantedTemplate,
 } from "./ensure-stateful-set.ts";
-import type { Fleet } from "./fleets.ts";
+import type { Fleet } from "./fleet.ts";
 import { growClaims } from "./grow-claims.ts";
 import { type Freshness, observeMembers } from "./observe-shard.ts";
 import { publishRouting } from "./reserve-slots.ts";
@@ -38,7 +39,9 @@ const restingMs = 5_000;
  */
 export async function reconcileShard(context: Context, shard: RoomShard): Promise<number> {
   if (shard.metadata.deletionTimestamp !== undefined) return restingMs;
-  const fleet = await context.fleets.ensure(shard);
+  const { namespace = "default" } = shard.metadata;
+  const place = { namespace, fleet: shard.spec.fleet };
+  const fleet = await context.fleets.ensure(place, shareOf(shard));
   const config = podConfigOf(shard, fleet.cluster);
   const wanted = wantedTemplate(context, shard, config);
   const obstacle = shard.spec.paused ? undefined : await ensureSecrets(context, shard);

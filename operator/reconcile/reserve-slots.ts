@@ -1,69 +1,22 @@
 import type { RoomShard, SlotRange } from "#operator/api/room-shard.ts";
-import { routingMapOf } from "#operator/desired/fleet-objects.ts";
 import { fleetNames, marks } from "#operator/desired/names.ts";
 import { shareOf } from "#operator/desired/owner.ts";
 import {
-  emptyRouting,
   genesisSlots,
   type RoutedRange,
-  type RoutingFile,
   routingFrom,
-  routingText,
   routingWith,
 } from "#operator/desired/routing-table.ts";
-import { orNone, orThrow } from "#operator/kube/answer.ts";
-import type { KubeObject } from "#operator/kube/kube-object.ts";
+import { orThrow } from "#operator/kube/answer.ts";
 import { kinds } from "#operator/kube/kube-object.ts";
-import { addOwner } from "./add-owner.ts";
 import type { Context } from "./context.ts";
 import type { Obstacle } from "./ensure-secrets.ts";
-import type { Fleet } from "./fleets.ts";
+import type { Fleet } from "./fleet.ts";
 import { genesisRecordFrom } from "./genesis-record.ts";
+import { type RoutingMap, readRouting, writeRouting } from "./routing-store.ts";
 
 /** Epoch of the slots that a genesis gives. */
 export const genesisEpoch = 1;
-
-interface RoutingObject extends KubeObject {
-  readonly data?: { readonly [name: string]: string };
-}
-
-/** Reads the published table, or makes an empty one; shared by the shard. */
-async function readRouting(
-  context: Context,
-  shard: RoomShard,
-  fleet: Fleet,
-): Promise<{ readonly object: KubeObject; readonly file: RoutingFile }> {
-  const name = fleetNames(fleet.fleet).routing;
-  const { client } = context;
-  const got = await client.get<RoutingObject>(kinds.configMap, fleet.namespace, name);
-  let object: RoutingObject | undefined = orNone("read the routing table", got);
-  if (object === undefined) {
-    const text = routingText(emptyRouting(fleet.fleet, fleet.cluster));
-    const empty = routingMapOf(fleet, [shareOf(shard)], text);
-    object = orThrow("create the routing table", await client.create(kinds.configMap, empty));
-  }
-  const file = routingFrom(object.data?.["routing.json"] ?? "");
-  if (file === null) throw new Error(`ConfigMap ${name} is damaged; delete it to have it remade.`);
-  const metadata = object.metadata;
-  if (metadata.ownerReferences?.some(({ uid }) => uid === shard.metadata.uid) === true) {
-    return { object, file };
-  }
-  await addOwner(client, kinds.configMap, object, shareOf(shard));
-  return readRouting(context, shard, fleet);
-}
-
-/** Publishes by compare-and-swap: a table that changed meanwhile is not overwritten. */
-async function writeRouting(
-  context: Context,
-  fleet: Fleet,
-  object: KubeObject,
-  file: RoutingFile,
-): Promise<void> {
-  const { resourceVersion, name } = object.metadata;
-  const patch = { metadata: { resourceVersion }, data: { "routing.json": routingText(file) } };
-  const patched = await context.client.mergePatch(kinds.configMap, fleet.namespace, name, patch);
-  orThrow("publish the routing table", patched);
-}
 
 /** Slots of retained claims whose shard has no entry now: they are owned all the same. */
 async function slotsOnClaims(context: Context, fleet: Fleet): Promise<readonly RoutedRange[]> {
@@ -86,7 +39,7 @@ export async function reserveSlots(
   shard: RoomShard,
   fleet: Fleet,
 ): Promise<SlotRange | Obstacle> {
-  const { object, file } = await readRouting(context, shard, fleet);
+  const { object, file } = await readRouting(context.client, fleet, shareOf(shard));
   const retained = await slotsOnClaims(context, fleet);
   const missing = retained.filter((range) => file.slots.every((one) => one.shard !== range.shard));
   const known = { ...file, slots: [...file.slots, ...missing] };
@@ -96,7 +49,7 @@ export async function reserveSlots(
     return { reason: "SlotsTaken", message };
   }
   const next = routingWith(file, shard, granted.value, genesisEpoch);
-  if (next !== file) await writeRouting(context, fleet, object, next);
+  if (next !== file) await writeRouting(context.client, fleet, object, next);
   return granted.value;
 }
 
@@ -108,7 +61,7 @@ export async function publishRouting(
   slots: { readonly first: number; readonly count: number; readonly epoch: number },
 ): Promise<void> {
   const { namespace, fleet: name } = fleet;
-  const mirrored: RoutingObject | undefined = context.mirrors.get(
+  const mirrored: RoutingMap | undefined = context.mirrors.get(
     kinds.configMap,
     namespace,
     fleetNames(name).routing,
@@ -116,7 +69,7 @@ export async function publishRouting(
   const seen = routingFrom(mirrored?.data?.["routing.json"] ?? "");
   const range = { first: slots.first, count: slots.count };
   if (seen !== null && routingWith(seen, shard, range, slots.epoch) === seen) return;
-  const { object, file } = await readRouting(context, shard, fleet);
+  const { object, file } = await readRouting(context.client, fleet, shareOf(shard));
   const next = routingWith(file, shard, range, slots.epoch);
-  if (next !== file) await writeRouting(context, fleet, object, next);
+  if (next !== file) await writeRouting(context.client, fleet, object, next);
 }

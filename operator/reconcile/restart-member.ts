@@ -4,7 +4,7 @@ import { kinds } from "#operator/kube/kube-object.ts";
 import type { ObservedMember } from "#operator/policy/observed.ts";
 import type { RestartStep } from "#operator/policy/restart.ts";
 import { type Context, tell } from "./context.ts";
-import type { Fleet } from "./fleets.ts";
+import type { Fleet } from "./fleet.ts";
 import { adminOf, readObject } from "./observe-shard.ts";
 
 /** Does one step of a roll, decided on live facts; the pod must still be the one decided on. */

@@ -10,6 +10,10 @@ export interface OperatorFlags {
   readonly imagePullPolicy: string;
   readonly imagePullSecrets: readonly string[];
   readonly leaseName: string;
+  /** Fleets of its own namespace whose files are made before any shard asks, for edges to mount. */
+  readonly fleets: readonly string[];
+  /** Deployment of its own that owns those files; they go with it. */
+  readonly ownDeployment: string;
   /** Address and port of health and metrics; port 0 = any free one. */
   readonly metricsHost: string;
   readonly metricsPort: number;
@@ -25,6 +29,8 @@ export const usage = [
   "  --image-pull-policy P      Always | IfNotPresent | Never; default: IfNotPresent",
   "  --image-pull-secrets A,B   Secrets for the registry",
   "  --lease-name NAME          default: tigerchat-operator",
+  "  --fleets A,B               make the files of these fleets of --own-namespace at once",
+  "  --own-deployment NAME      Deployment of the operator; owns the files of --fleets",
   "  --metrics-host HOST        default: 0.0.0.0",
   "  --metrics-port PORT        default: 8081; 0 = any free one",
   "  --log-level LEVEL          debug | info | warn | error; default: info",
@@ -36,6 +42,8 @@ const options = {
   "replica-image": { type: "string" },
   "image-pull-policy": { type: "string", default: "IfNotPresent" },
   "image-pull-secrets": { type: "string", default: "" },
+  fleets: { type: "string", default: "" },
+  "own-deployment": { type: "string", default: "tigerchat-operator" },
   "lease-name": { type: "string", default: "tigerchat-operator" },
   "metrics-host": { type: "string", default: "0.0.0.0" },
   "metrics-port": { type: "string", default: "8081" },
@@ -64,8 +72,10 @@ export function flagsFrom(
       ownNamespace: values["own-namespace"],
       replicaImage: image,
       imagePullPolicy: policy,
-      imagePullSecrets: values["image-pull-secrets"].split(",").filter((name) => name !== ""),
+      imagePullSecrets: listOf(values["image-pull-secrets"]),
       leaseName: values["lease-name"],
+      fleets: listOf(values.fleets),
+      ownDeployment: values["own-deployment"],
       metricsHost: values["metrics-host"],
       metricsPort: port,
       logLevel: values["log-level"],
@@ -74,4 +84,8 @@ export function flagsFrom(
   } catch (error) {
     return { ok: false, why: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function listOf(text: string): readonly string[] {
+  return text.split(",").filter((name) => name !== "");
 }

@@ -1,6 +1,8 @@
 import { stringify } from "yaml";
 import { roomShardCrd } from "#operator/api/crd.ts";
 import { isRecord } from "#operator/api/schema-check.ts";
+import { deletionBindingOf, deletionPolicyOf } from "#operator/desired/deletion-policy.ts";
+import { operatorRules, ownRules } from "#operator/desired/permissions.ts";
 
 /** A file that is made from code and committed. */
 export interface GeneratedFile {
@@ -29,10 +31,21 @@ function chartCrd(): string {
   return `{{- if .Values.crds.install }}\n${header}${yamlOf(kept)}{{- end }}\n`;
 }
 
+/** The policy that guards shards and CRD against deletion; its name is the release's. */
+function chartPolicy(): string {
+  const name = "RELEASE-deletion";
+  const objects = [deletionPolicyOf(name), deletionBindingOf(name)].map(yamlOf);
+  const text = objects.join("---\n").replaceAll(name, "{{ .Release.Name }}-deletion");
+  return `{{- if .Values.deletionPolicy.enabled }}\n${header}${text}{{- end }}\n`;
+}
+
 /** Every generated file of the operator and its chart. */
 export function generatedFiles(): readonly GeneratedFile[] {
   return [
     { path: "charts/tigerchat/templates/crd.yaml", text: chartCrd() },
     { path: "charts/tigerchat/files/crds.yaml", text: plainCrd() },
+    { path: "charts/tigerchat/templates/deletion-policy.yaml", text: chartPolicy() },
+    { path: "charts/tigerchat/files/operator-rules.yaml", text: header + yamlOf(operatorRules) },
+    { path: "charts/tigerchat/files/operator-own-rules.yaml", text: header + yamlOf(ownRules) },
   ];
 }

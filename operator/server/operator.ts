@@ -14,11 +14,14 @@ import type { Context, Log } from "#operator/reconcile/context.ts";
 import { Controller } from "#operator/reconcile/controller.ts";
 import { Fleets } from "#operator/reconcile/fleets.ts";
 import { Mirrors } from "#operator/reconcile/mirrors.ts";
+import { prepareFleets } from "#operator/reconcile/prepare-fleets.ts";
 import { PeerCertificates } from "#operator/reconcile/peer-certificates.ts";
 import type { OperatorFlags } from "./flags.ts";
 import { startHealthServer } from "./health-server.ts";
 import { type OperatorRegistry, operatorRegistry } from "./registry.ts";
 
+/** How often the files of the fleets are looked after, for edges without shards. */
+const prepareMs = 30_000;
 /** Every so often each shard is looked at even if nothing seems to have happened; with jitter. */
 const resyncMs = 10 * 3600 * 1000;
 
@@ -68,11 +71,15 @@ export class Operator {
       this.log.info({ identity: this.identity }, "elected");
       const holding = this.election.hold();
       await Promise.race([holding, this.mirrors.start()]);
-      this.controller = new Controller(this.context(), this.queue);
+      const context = this.context();
+      this.controller = new Controller(context, this.queue);
       this.controller.start();
+      const preparing = setInterval(() => void this.prepare(context), prepareMs);
+      await this.prepare(context);
       const resync = setInterval(() => this.resync(), resyncMs * (0.9 + 0.2 * Math.random()));
       await holding;
       clearInterval(resync);
+      clearInterval(preparing);
       this.registry.elected(false);
       return this.controller === undefined ? "stopped" : "lost";
     } finally {
@@ -89,6 +96,15 @@ export class Operator {
     await this.election.release();
     this.queue.close();
     await this.mirrors.stop();
+  }
+
+  private async prepare(context: Context): Promise<void> {
+    try {
+      await prepareFleets(context, this.flags.fleets, this.flags.ownDeployment);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.log.warn({ error: message }, "the files of the fleets could not be made");
+    }
   }
 
   private context(): Context {

@@ -1,0 +1,65 @@
+import { group } from "#operator/api/room-shard.ts";
+import { crdName, plural } from "#operator/api/crd.ts";
+import { marks } from "./names.ts";
+
+const allowed =
+  "has(oldObject.metadata.annotations) && " +
+  `'${marks.allowDelete}' in oldObject.metadata.annotations`;
+
+const ownsSlots =
+  "has(oldObject.status) && has(oldObject.status.slots) && oldObject.status.slots.owned > 0";
+
+/**
+ * The ValidatingAdmissionPolicy that refuses to delete a shard that owns slots, and the definition
+ * of its kind, without the annotation that allows it. A finalizer would only hang: a delete cannot
+ * be taken back.
+ */
+export function deletionPolicyOf(name: string) {
+  const rule = (apiGroups: string[], resources: string[]) => ({
+    apiGroups,
+    apiVersions: ["*"],
+    operations: ["DELETE"],
+    resources,
+    scope: "*",
+  });
+  const annotate = `annotate it with ${marks.allowDelete} first`;
+  return {
+    apiVersion: "admissionregistration.k8s.io/v1",
+    kind: "ValidatingAdmissionPolicy",
+    metadata: { name },
+    spec: {
+      failurePolicy: "Fail",
+      matchConstraints: {
+        resourceRules: [
+          rule([group], [plural]),
+          {
+            ...rule(["apiextensions.k8s.io"], ["customresourcedefinitions"]),
+            resourceNames: [crdName],
+          },
+        ],
+      },
+      validations: [
+        {
+          expression: `request.resource.group != '${group}' || !(${ownsSlots}) || (${allowed})`,
+          message: `This RoomShard owns slots with rooms in them; to delete it, ${annotate}.`,
+          reason: "Forbidden",
+        },
+        {
+          expression: `request.resource.group == '${group}' || (${allowed})`,
+          message: `Deleting ${crdName} deletes every RoomShard; to do so, ${annotate}.`,
+          reason: "Forbidden",
+        },
+      ],
+    },
+  };
+}
+
+/** What puts the policy into force. */
+export function deletionBindingOf(name: string) {
+  return {
+    apiVersion: "admissionregistration.k8s.io/v1",
+    kind: "ValidatingAdmissionPolicyBinding",
+    metadata: { name },
+    spec: { policyName: name, validationActions: ["Deny"] },
+  };
+}
