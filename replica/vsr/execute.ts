@@ -24,7 +24,9 @@ function nextHeader(state: State): PrepareHeader | null {
   if (op > state.commitMax || op > state.log.head) return null;
   const header = state.log.header(op);
   if (header === null) return null;
-  if (isCheckpointOp(state, op) && checkpointBusy(state)) return null;
+  // The WAL must reach a checkpoint's op, else a restart would find a head below its state.
+  const early = checkpointBusy(state) || !state.log.present(op);
+  if (isCheckpointOp(state, op) && early) return null;
   const skip =
     (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("execute_without_chain");
   if (skip) return header;

@@ -83,6 +83,6 @@ export function recoverLog(recovered: RecoveredState): Log {
     assert(head === top.op, "VSR-13: stored headers are the whole log from their lowest op up");
   }
   log.open(head);
-  log.headCertain = !headUncertain(log, superblock);
+  log.headCertain = !headUncertain(log, superblock) && head >= superblock.checkpoint.op;
   return log;
 }

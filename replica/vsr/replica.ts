@@ -19,6 +19,7 @@ import {
 import { considerFormation, open } from "./opening.ts";
 import { checkOptions, type ReplicaOptions } from "./options.ts";
 import { recoverLog } from "./recovery.ts";
+import { primaryOf } from "./quorum.ts";
 import { onGetHeaders, onGetPrepare, onHeaders, onRepairRead, wantRepair } from "./repair.ts";
 import { onRequest } from "./requests.ts";
 import { send } from "./send.ts";
@@ -66,18 +67,20 @@ export class Replica {
   get status(): Status {
     const { state } = this;
     if (state.superblock.durable.recovering) return "learner";
-    if (state.status === "normal" && state.sync !== null) return "syncing";
-    return state.status;
+    if (state.status !== "normal") return state.status;
+    // Until the view's log_view is durable a crash would take it back.
+    if (!state.logDurable) return "view_change";
+    return state.sync === null ? "normal" : "syncing";
   }
 
-  /** Current view. */
+  /** Current view, as durable: clients may be told of it. */
   get view(): View {
-    return this.state.view;
+    return this.state.superblock.durableView;
   }
 
-  /** Primary of the current view: view mod 3. */
+  /** Primary of that view: view mod 3. */
   get primary(): ReplicaIndex {
-    return this.state.primary;
+    return primaryOf(this.view);
   }
 
   /** Applied to the machine up to here. */
@@ -199,12 +202,17 @@ function prepareRead(state: State, event: Extract<Event, { kind: "prepare_read" 
 
 function superblockWritten(state: State, sequence: number): void {
   const checkpointOp = state.checkpoint.op;
+  const { durableLogView, durableView } = state.superblock;
   if (!superblockDurable(state, sequence)) return;
   state.writesBlocked = true;
   flushWrites(state);
   if (state.checkpoint.op > checkpointOp) {
     updateQuorumCheckpoint(state);
     releaseCheckpoints(state);
+  }
+  const { superblock } = state;
+  if (superblock.durableView > durableView || superblock.durableLogView > durableLogView) {
+    state.emit({ kind: "status" });
   }
   sendVote(state);
   if (state.leads && state.logDurable) {

@@ -10,7 +10,9 @@ import type { State } from "./state.ts";
 function reject(state: State, request: RequestHeader, reason: RejectReason): void {
   const clientId = request.clientId as ClientId;
   const retryMs = state.options.timing.heartbeatMs;
-  state.emit({ kind: "reject", clientId, request, reason, view: state.view, retryMs });
+  // Clients may only learn of views that cannot be taken back by a crash: they ask no one older.
+  const view = state.superblock.durableView;
+  state.emit({ kind: "reject", clientId, request, reason, view, retryMs });
 }
 
 /** Gives waiting requests back to their clients: this replica no longer leads. */
@@ -42,14 +44,14 @@ function onCommitted(state: State, session: Session, request: Request): void {
 /** A client's request (vsr.md A9): answered, taken, dropped as a duplicate, or rejected. */
 export function onRequest(state: State, request: Request, viewKnown: number): void {
   const { header } = request;
-  if (!state.leads || !state.voting || viewKnown > state.view) {
-    return reject(state, header, "not_primary");
-  }
+  if (!state.leads || !state.voting) return reject(state, header, "not_primary");
   if (request.body.length > requestBodyBytesMax) return reject(state, header, "busy");
   if (state.transfer !== null) return reject(state, header, "busy");
   if (header.session === 0) return onRegister(state, request);
   const session = state.sessions.get(header.session);
   if (session === undefined) {
+    // A replica that is behind what the client knows must not declare its session dead (A9).
+    if (viewKnown > state.view) return reject(state, header, "not_primary");
     // Its registration may stand in the suffix that this view commits again.
     const reason = header.session > state.commitMin ? "busy" : "no_session";
     return reject(state, header, reason);

@@ -60,25 +60,25 @@ export function onSyncDone(
   if (state.commitMax < checkpoint.op) state.commitMax = checkpoint.op;
   state.sessions.load(sessions);
   state.checkpointNext = checkpoint;
-  if (state.status === "normal") state.viewHeaders = suffix(state);
+  // Only a suffix without holes may replace what the superblock says of the view's log.
+  const headers = state.status === "normal" ? suffix(state) : null;
+  if (headers !== null) state.viewHeaders = headers;
   state.repairPending = true;
   state.writesBlocked = true;
   persist(state);
   state.emit({ kind: "status" });
 }
 
-/** Headers from the head down without holes: what the superblock may say of a view's log. */
-export function suffix(state: State): SuffixHeaders {
+/** Headers from the head down to what is committed; null when one of them is not known. */
+function suffix(state: State): State["viewHeaders"] | null {
   const headers = [state.log.headHeader()];
-  for (let op = state.log.head - 1; headers.length <= pipelineMax; op -= 1) {
-    const header = op >= state.commitMax && op >= state.log.chainLow ? state.log.header(op) : null;
-    if (header === null) break;
+  for (let op = state.log.head - 1; op >= state.commitMax; op -= 1) {
+    const header = op >= state.log.chainLow ? state.log.header(op) : null;
+    if (header === null || headers.length > pipelineMax) return null;
     headers.push(header);
   }
   return headers;
 }
-
-type SuffixHeaders = State["viewHeaders"];
 
 /** The source could not give the checkpoint: another try later, aimed anew. */
 export function onSyncFailed(state: State): void {

@@ -195,10 +195,12 @@ function trySelect(state: State): void {
   if (forfeit(state)) return;
   const selection = selectLog(all);
   if (selection.kind === "selected") return install(state, selection.headers, all);
-  if (selection.kind === "wait" || state.change.alarmed) return;
+  // The third vote may still come; when it does not, a person must know what is missing.
+  if (state.change.alarmed || (selection.kind === "wait" && !state.change.expired)) return;
   state.change.alarmed = true;
   const what = `view ${state.view}: op ${selection.op} can be neither kept nor dropped:`;
-  state.emit({ kind: "alarm", what: `${what} no intact copy on any of three replicas` });
+  const why = selection.kind === "wait" ? "it needs the third replica's vote" : "no intact copy left";
+  state.emit({ kind: "alarm", what: `${what} ${why}` });
 }
 
 /** A voter has a newer quorum-durable checkpoint than this replica: it shall lead. */

@@ -108,7 +108,9 @@ export class Cluster implements Surroundings, Gateway {
     this.network = new Network(this.heap, this.prng.fork(), options.network);
     const root = rootPrepare();
     this.history = new History(root, this.made);
-    this.victims = Array.from({ length: options.slots }, () => this.prng.below(3));
+    this.victims = Array.from({ length: options.slots }, () => {
+      return options.rotMachine >= 0 ? options.rotMachine : this.prng.below(3);
+    });
     this.replicas = [0, 1, 2].map((i) => {
       const index = replicaFrom(i);
       const superblock = genesis(index, options.slots, root);
@@ -161,12 +163,21 @@ export class Cluster implements Surroundings, Gateway {
 
   submit(client: SimClient, replica: number, request: Request, viewKnown: number): void {
     const target = this.machine(replica);
+    if (this.traceLog.verbose) {
+      const { session, requestNumber } = request.header;
+      this.note(target.index, `← client ${client.index} request ${session}/${requestNumber}`);
+    }
     this.network.send(clientNode + client.index, replica, () => {
       target.deliver({ kind: "request", request, viewKnown });
     });
   }
 
   answer(from: ReplicaIndex, effect: Extract<Effect, { kind: "reply" | "reject" }>): void {
+    if (this.traceLog.verbose) {
+      const { session, requestNumber } = effect.request;
+      const reason = effect.kind === "reject" ? effect.reason : `op ${effect.op}`;
+      this.note(from, `${effect.kind} ${session}/${requestNumber} ${reason}`);
+    }
     for (const client of this.clients) {
       if (client.clientId !== effect.request.clientId) continue;
       this.network.send(from, clientNode + client.index, () => client.receive(effect));

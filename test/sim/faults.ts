@@ -97,12 +97,12 @@ export class Faults {
   private rot(): void {
     const slot = this.prng.below(this.cluster.slots);
     const machine = this.cluster.machine(this.cluster.victim(slot));
-    // Without its identifier a slot may make the head uncertain: only one machine, or none could vote.
-    const both = machine.index === 0 && this.prng.chance(this.options.rotIdentifier);
-    // A decayed slot right above the head may hide a newer op: the same holds for those.
+    const alone = this.options.rotMachine >= 0;
+    const both = alone && this.prng.chance(this.options.rotIdentifier);
+    // A decayed slot right above the head may hide a newer op and makes the head uncertain.
     const head = machine.disk.highestOp();
     const ahead = (slot - (head % this.cluster.slots) + this.cluster.slots) % this.cluster.slots;
-    if (machine.index !== 0 && ahead > 0 && ahead <= 2 * pipelineMax + 2) return;
+    if (!alone && ahead > 0 && ahead <= 2 * pipelineMax + 2) return;
     if (machine.disk.rot(slot, both)) this.cluster.note(machine.index, `rot of slot ${slot}`);
   }
 

@@ -21,6 +21,11 @@ export interface RunOptions {
   /** Probability that the identifier decays with the body. */
   readonly rotIdentifier: number;
   readonly readFailure: number;
+  /**
+   * The one machine whose disk decays, anywhere; or -1: every slot has a victim of its own, and no
+   * machine loses what would make its head uncertain (the fault atlas: loss is never legitimate).
+   */
+  readonly rotMachine: number;
   readonly downMeanMs: number;
   /** Virtual time of the safety phase at most, ms. */
   readonly safetyMs: number;
@@ -56,6 +61,7 @@ export function runOptions(seed: number): RunOptions {
     doubleCrash: prng.pick([0, 0.3, 1]),
     rotIdentifier: prng.pick([0, 0, 0.2]),
     readFailure: prng.pick([0, 0, 0.02]),
+    rotMachine: prng.between(-1, 2),
     downMeanMs: prng.pick([20, 150, 600]),
     safetyMs: 6000,
     livenessMs: 20_000,

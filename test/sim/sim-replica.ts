@@ -84,6 +84,9 @@ export class SimReplica {
     });
     this.promises.restarted(this.replica.view, logView);
     this.lastHead = this.replica.head;
+    const faulty = recovered.slots.filter((slot) => slot.state === "faulty").map((slot) => slot.op);
+    if (faulty.length > 0) this.around.note(this.index, `faulty ${faulty.join(" ")}`);
+    this.around.note(this.index, `opened ${this.replica.status} head ${this.replica.head}`);
     this.step({ kind: "timeout" });
   }
 

@@ -76,8 +76,9 @@ class Run {
     }
     if (calm()) return cluster.checkEnd(core);
     const lost = core.filter((each) => each.replica?.status === "recovering_head").length;
-    // With decay, one machine that does not know its head and a fault of another are two faults.
-    this.excused = lost >= (rots ? 1 : 2);
+    // A quorum without its head, or one such replica and a vote that cannot be done without it.
+    const alarms = core.filter((each) => each.alarm !== null).length;
+    this.excused = lost >= 2 || (lost === 1 && alarms > 0 && rots);
     if (this.excused) return;
     const states = core.map((each) => {
       const { replica } = each;
