@@ -7,7 +7,7 @@ import type {
   ServerMessage,
 } from "#replica/wire/client-message.ts";
 
-/** A read's answer. `entries`: encoded entries (entry.ts), ascending, each behind its u32 length. */
+/** A read's answer. `entries`: encoded (entry.ts), ascending, each behind its u32 length. */
 export type ReadOutcome =
   | { readonly kind: "ok"; readonly answer: RoomAnswer; readonly entries: Uint8Array }
   /** No replica answered within the deadline, or too much is asked at once; retry later. */

@@ -1,5 +1,5 @@
-// Goal: whatever connections, primaries and the shard do, a batch is answered exactly once, what was
-// answered `ok` was executed once, and a client always gets going again.
+// Goal: whatever connections, primaries and the shard do, a batch is answered exactly once, what
+// was answered `ok` was executed once, and a client always gets going again.
 // Method: a shard as a small model on virtual time behind three lossy connections; seeds replay.
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -186,7 +186,7 @@ test("transport: three replicas find each other and every pair talks both ways",
   }
 });
 
-test("transport: a peer's death is told as refused within milliseconds, to dialler and dialled", async () => {
+test("transport: a peer's death is told within milliseconds to both sides", async () => {
   const ports = await threePorts();
   const nodes = [await startNode(0, ports), await startNode(1, ports), await startNode(2, ports)];
   const [first, middle, last] = nodes;
@@ -256,7 +256,7 @@ test("transport: replayed, forged, flipped and stale frames are dropped and coun
   assert(node.log.some((line) => line.includes("refusedReplay") && line.includes('"peer":2')));
 });
 
-test("transport: a frame over the maximum ends the connection; a stale incarnation never begins", async () => {
+test("transport: oversize frames end a connection; a stale one never begins", async () => {
   const ports = await threePorts();
   const node = await startNode(0, ports);
   const stale = await Hostile.dial(ports[0] ?? 0, identityOf(2).tls, identityOf(2));
@@ -302,7 +302,7 @@ test("transport: a peer that does not read loses frames, not the sender's memory
   assert(counts.bytesSent < 32 * 1024 * 1024);
 });
 
-test("transport: certificates rotate under open links; a relayed prepare keeps its author", async () => {
+test("transport: certificates rotate under links; a relay keeps the author", async () => {
   const ports = await threePorts();
   const nodes = [await startNode(0, ports), await startNode(1, ports)];
   const [low, high] = nodes;

@@ -188,7 +188,7 @@ function submitAll(link: ShardLink, first: number, count: number): Map<number, S
   return outcomes;
 }
 
-test("shard link: batches are executed in order, each answered once, by the primary", async () => {
+test("shard link: batches are executed in order, each answered once", async () => {
   const shard = await ScriptedShard.start();
   shard.view = 4;
   const link = linkTo(shard);
@@ -203,7 +203,7 @@ test("shard link: batches are executed in order, each answered once, by the prim
   assert.equal(link.inFlightCount + link.queuedCount, 0);
 });
 
-test("shard link: a view change re-sends what is in flight, and nothing is executed twice", async () => {
+test("shard link: a view change re-sends all, and nothing is done twice", async () => {
   const shard = await ScriptedShard.start();
   const link = linkTo(shard);
   await until("ready", () => link.view.primary === 0);
@@ -224,7 +224,7 @@ test("shard link: a view change re-sends what is in flight, and nothing is execu
   assert(link.counts.resent >= 8);
 });
 
-test("shard link: a lost answer is asked for again; busy waits; eviction makes unknown", async () => {
+test("shard link: lost answers, busy and eviction are survived", async () => {
   const shard = await ScriptedShard.start();
   const link = linkTo(shard, { resendMs: 50 });
   const first = submitAll(link, 0, 1);
@@ -297,7 +297,7 @@ test("shard link: reads and watches follow the primary; entries reach the watche
   assert.equal((await link.read(room, range)).kind, "unavailable");
 });
 
-test("shard link: a replica's place is taken by nobody else; strangers get no client port", async () => {
+test("shard link: only the right replica serves, only edges are served", async () => {
   const shard = await ScriptedShard.start();
   const swapped = linkTo({ ports: [shard.ports[1], 1, 1] } as unknown as ScriptedShard);
   await until("refused", () => swapped.counts.refusals > 0);
@@ -307,7 +307,7 @@ test("shard link: a replica's place is taken by nobody else; strangers get no cl
   assert.equal(asReplica.view.primary, null);
 });
 
-test("client port: bytes that are no frame, a frame before hello and a slow reader lose it", async () => {
+test("client port: noise, a frame before hello and a slow reader lose it", async () => {
   const shard = await ScriptedShard.start();
   const dial = async (id: ClientId | null) => {
     const socket = connect(dialOptions(edge.tls, "127.0.0.1", shard.ports[0] ?? 1));

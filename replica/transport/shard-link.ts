@@ -13,8 +13,11 @@ import type {
 import { ReplicaConnection } from "./replica-connection.ts";
 import type { TlsMaterial } from "./tls-options.ts";
 
+/** Of `read`. */
 export type { ReadOutcome } from "#replica/client/room-reader.ts";
+/** Of `submit`. */
 export type { SubmitOutcome, SubmitRejectReason } from "#replica/client/shard-client.ts";
+/** Key, certificate and trust bundle. */
 export type { TlsMaterial } from "./tls-options.ts";
 
 /** Where one replica's client port is dialled. */

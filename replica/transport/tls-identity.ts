@@ -12,8 +12,10 @@ export type TlsIdentity =
   | { readonly role: "edge"; readonly cluster: string }
   | { readonly role: "operator"; readonly cluster: string };
 
-const uriShape =
-  /^tigerchat:\/\/([0-9a-f]{32})\/(?:([a-z](?:[-a-z0-9]{0,38}[a-z0-9])?)\/([0-2])|(edge|operator))$/;
+const shardShape = "[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?";
+const uriShape = new RegExp(
+  `^tigerchat://([0-9a-f]{32})/(?:(${shardShape})/([0-2])|(edge|operator))$`,
+);
 
 /** The SAN URI of an identity. */
 export function identityUri(identity: TlsIdentity): string {
@@ -33,7 +35,7 @@ export function identityFromUri(uri: string): TlsIdentity | null {
 }
 
 /**
- * The identity of a certificate by Node's text of its SANs ("URI:…, DNS:…"). Null unless exactly
+ * The identity of a certificate by Node's text of its SANs ("URI:a, DNS:b"). Null unless exactly
  * one URI stands there and it is ours: two identities in one certificate are none.
  */
 export function identityFromAltName(altName: string | undefined): TlsIdentity | null {

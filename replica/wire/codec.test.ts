@@ -79,7 +79,7 @@ test("wire: a prepare is one run of bytes for the wire and the log", () => {
   assert.deepEqual(header, { ok: true, value: prepare.header });
 });
 
-test("wire: another shard, a flipped bit, a longer and a shorter prepare each have their reason", () => {
+test("wire: another shard, flipped bits and wrong lengths have reasons", () => {
   const bytes = encodePrepare(sampleScope, samplePrepare(1000));
   const other = frameScopeFrom({
     cluster: "00112233445566778899aabbccddeeff",
@@ -129,7 +129,7 @@ test("wire: requests of a prepare are walked where they lie", () => {
   assert.deepEqual(decodeRequests(body.subarray(0, -1), 2), { ok: false, reason: "short" });
 });
 
-test("wire: a frame whole in a chunk is not copied; an oversize one is refused by its header", () => {
+test("wire: a whole frame is not copied, an oversize one is refused", () => {
   const frame = encodePrepare(sampleScope, samplePrepare(1000));
   const splitter = new FrameSplitter(headerBytes, frameSize);
   const frames: Uint8Array[] = [];
