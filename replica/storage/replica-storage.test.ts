@@ -33,6 +33,15 @@ function readBack(replica: TestReplica, wanted: Prepare): Prepare | null {
   return found;
 }
 
+/** Durable, its identifier perhaps not. */
+function writeDurably(replica: TestReplica, prepare: Prepare): void {
+  let durable = false;
+  replica.storage.writePrepare(prepare, () => {
+    durable = true;
+  });
+  while (!durable) ok(replica.disk.step());
+}
+
 /** Twelve prepares, a truncation in view 1 of the last three, a checkpoint, a lap of the ring. */
 function begin(replica: TestReplica, promised: Promised): void {
   const { storage } = replica;
@@ -213,6 +222,76 @@ test("storage: a repair torn by a crash is still faulty, never empty", () => {
       ok(slot !== undefined, `step ${steps}: the op is not forgotten`);
       if (done) strictEqual(slot.state, "clean");
     }
+  }
+});
+
+test("storage: rewriting what was acknowledged names it first, even when identifiers lag", () => {
+  for (const damaged of [false, true]) {
+    for (let steps = 0; steps < 24; steps += 1) {
+      const replica = TestReplica.format().clone();
+      const prepare = testPrepare(5, { bytes: 9000 });
+      replica.disk.holdDeferred = true;
+      writeDurably(replica, prepare);
+      if (damaged) {
+        replica.flip("prepares", 5 * 16_384 + 4096 + 100);
+        const { op, checksum } = prepare.header;
+        let read = false;
+        replica.storage.readPrepare(op, checksum, () => {
+          read = true;
+          replica.storage.writePrepare(prepare, () => undefined);
+        });
+        while (!read) ok(replica.disk.step());
+      } else {
+        replica.storage.writePrepare(prepare, () => undefined);
+      }
+      for (let i = 0; i < Math.floor(steps / 2); i += 1) replica.disk.step();
+      let unit = steps;
+      replica.disk.crash(() => (unit += 1) % 2 === 0);
+      const slot = replica.reopen().recovered.slots.find((found) => found.op === 5);
+      ok(slot !== undefined, `step ${steps}: an acknowledged op is not nacked`);
+    }
+  }
+});
+
+test("storage: a superblock waits for the identifiers of what was durable before it", () => {
+  const replica = TestReplica.format().clone();
+  const { superblock } = replica.recovered;
+  const [old, fresh] = [testPrepare(5), testPrepare(5, { view: 1 })];
+  replica.writeAll([1, 2, 3, 4].map((op) => testPrepare(op)).concat(old));
+  const view1 = nextSuperblock(superblock, { view: 1, logView: 1, viewHeaders: [fresh.header] });
+  replica.storage.writeSuperblock(view1, () => undefined);
+  replica.disk.settle();
+  let installed = false;
+  const headers = [testPrepare(8, { view: 2 }).header];
+  const view2 = nextSuperblock(view1, { view: 2, logView: 2, viewHeaders: headers });
+  replica.disk.holdDeferred = true;
+  writeDurably(replica, fresh);
+  // The identifier on disk still names the prepare of view 0.
+  replica.storage.writeSuperblock(view2, () => {
+    installed = true;
+  });
+  while (!installed) ok(replica.disk.step());
+  replica.disk.crash(() => false);
+  const { slots } = replica.reopen().recovered;
+  const slot = slots.find((found) => found.op === 5);
+  deepStrictEqual([slot?.state, slot?.header?.view], ["clean", 1]);
+});
+
+test("storage: an identifier write that is cut inside its unit leaves the older truth", () => {
+  const replica = TestReplica.format().clone();
+  const first = testPrepare(1, { bytes: 6000 });
+  replica.writeAll([first]);
+  for (let op = 2; op <= 6; op += 1) {
+    replica.disk.holdDeferred = true;
+    writeDurably(replica, testPrepare(op));
+    replica.disk.releaseDeferred();
+    const files = replica.disk.snapshot();
+    replica.disk.crash(() => "half");
+    replica.flip("prepares", 16_384 + 100);
+    const slot = replica.reopen().recovered.slots.find((found) => found.op === 1);
+    deepStrictEqual([slot?.state, slot?.header], ["faulty", first.header], `op ${op}`);
+    replica.disk.restore(files);
+    replica.reopen();
   }
 });
 

@@ -24,7 +24,10 @@ export class CrashDisk implements Disk {
   readonly readFails = new Set<string>();
   /** Completed writes, for tests that count. */
   writes = 0;
+  /** True: what was deferred waits for {@link releaseDeferred}. */
+  holdDeferred = false;
   private tasks: Task[] = [];
+  private held: (() => void)[] = [];
 
   private name(zone: Zone): string {
     return zone.kind === "segment" ? `segments/${zone.id}` : zone.kind;
@@ -33,6 +36,18 @@ export class CrashDisk implements Disk {
   /** Something that happens later, in order with the disk's completions. */
   later(run: () => void): void {
     this.tasks.push({ run, write: null });
+  }
+
+  /** Storage's `later`: like {@link later}, but a test may hold it back. */
+  defer(run: () => void): void {
+    if (this.holdDeferred) this.held.push(run);
+    else this.later(run);
+  }
+
+  /** Runs what was held back, at once. */
+  releaseDeferred(): void {
+    this.holdDeferred = false;
+    for (const run of this.held.splice(0)) run();
   }
 
   write(zone: Zone, offset: number, bytes: Uint8Array, done: (r: "ok" | "error") => void): void {
@@ -104,10 +119,15 @@ export class CrashDisk implements Disk {
     throw new Error("the disk never becomes idle");
   }
 
-  /** Loses the process and the power: units of pending writes land by `lands`, calls are gone. */
-  crash(lands: () => boolean): void {
+  /**
+   * Loses the process and the power: units of pending writes land by `lands`, calls are gone.
+   * "half": the disk is worse than promised and cuts inside a unit.
+   */
+  crash(lands: () => boolean | "half"): void {
     const tasks = this.tasks;
     this.tasks = [];
+    this.held = [];
+    this.holdDeferred = false;
     for (const task of tasks) if (task.write !== null) this.land(task.write, lands);
   }
 
@@ -122,11 +142,13 @@ export class CrashDisk implements Disk {
     for (const [name, bytes] of files) this.files.set(name, bytes.slice());
   }
 
-  private land(write: PendingWrite, lands: () => boolean): void {
+  private land(write: PendingWrite, lands: () => boolean | "half"): void {
     const { name, offset, bytes } = write;
     for (let at = 0; at < bytes.length; at += unitBytes) {
-      if (!lands()) continue;
-      const piece = bytes.subarray(at, Math.min(at + unitBytes, bytes.length));
+      const landed = lands();
+      if (landed === false) continue;
+      const length = landed === "half" ? unitBytes / 2 : unitBytes;
+      const piece = bytes.subarray(at, Math.min(at + length, bytes.length));
       const end = offset + at + piece.length;
       let file = this.files.get(name) ?? new Uint8Array(0);
       if (file.length < end) {

@@ -18,7 +18,7 @@ export function storageTools(
     ...testTools,
     disk,
     vault,
-    later: (run) => disk.later(run),
+    later: (run) => disk.defer(run),
     poisoned,
     slotBytes: smallGeometry.slotBytes,
   };
