@@ -1,15 +1,17 @@
 import type { Host } from "./host.ts";
 
-/** Between two slices of checkpoint work while only merges are left, ms. */
-const leisureMs = 5;
+/**
+ * Between two slices of checkpoint work, ms: while a checkpoint is being written, and while only
+ * merges are left. Never back to back: requests wait for at most one slice.
+ */
+const paceMs = { urgent: 1, leisure: 5 } as const;
 
 /** Gives a host its timer and its turns of background work: one timer, one pending slice. */
 export class EventLoop {
   private host: Host | null = null;
   private timer: NodeJS.Timeout | null = null;
   private timerAtMs = Number.POSITIVE_INFINITY;
-  /** Takes back the slice that is scheduled; null when none is. */
-  private unschedule: (() => void) | null = null;
+  private slice: NodeJS.Timeout | null = null;
 
   /** From now on the host gets its turns. */
   start(host: Host): void {
@@ -23,8 +25,8 @@ export class EventLoop {
     this.host = null;
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
-    this.unschedule?.();
-    this.unschedule = null;
+    if (this.slice !== null) clearTimeout(this.slice);
+    this.slice = null;
   }
 
   /** The host's deadline or its wish for work may have changed. */
@@ -32,18 +34,10 @@ export class EventLoop {
     const { host } = this;
     if (host === null) return;
     this.arm(host);
-    if (host.workWanted && this.unschedule === null) this.schedule(host.workUrgent);
+    if (!host.workWanted || this.slice !== null) return;
+    const waitMs = host.workUrgent ? paceMs.urgent : paceMs.leisure;
+    this.slice = setTimeout(() => this.work(), waitMs);
   };
-
-  private schedule(urgent: boolean): void {
-    if (urgent) {
-      const slice = setImmediate(() => this.work());
-      this.unschedule = () => clearImmediate(slice);
-    } else {
-      const slice = setTimeout(() => this.work(), leisureMs);
-      this.unschedule = () => clearTimeout(slice);
-    }
-  }
 
   private arm(host: Host): void {
     const deadlineMs = host.deadlineMs;
@@ -65,7 +59,7 @@ export class EventLoop {
   }
 
   private work(): void {
-    this.unschedule = null;
+    this.slice = null;
     this.host?.work();
     this.wake();
   }

@@ -34,12 +34,12 @@ function quantile(sorted: readonly number[], q: number): number {
 
 /** Kills the primary again and again under load; the gap is the longest time without an answer. */
 export async function runFailover(options: FailoverOptions): Promise<Report> {
-  const { rate, kills, links, bodyBytes, walSizeBytes, directory } = options;
+  const { rate, kills, links, bodyBytes, walSizeBytes, directory, paceMs } = options;
   const place = directory === undefined ? {} : { directory };
   const shard = await TestShard.start({ walSizeBytes, ...place });
   const loader = new LoaderHandle();
   try {
-    const shape = { rooms: 64, senders: 64, bodyBytes, batchMax: 512 };
+    const shape = { rooms: 64, senders: 64, bodyBytes, paceMs, batchMax: 512 };
     const load = { ...shape, rate, warmUpMs: 500, measureMs: 3_600_000 };
     const where = { name: shard.config.shard, cluster: shard.cluster };
     const addressed = { ...where, addresses: shard.addresses() };

@@ -12,6 +12,8 @@ export interface LoadOptions extends LoadShape {
   readonly measureMs: number;
   /** Messages of one batch at most in saturated mode. */
   readonly batchMax: number;
+  /** Between two batches of one session in paced mode, ms: how long an edge gathers. */
+  readonly paceMs: number;
 }
 
 /** What came of a load. */
@@ -27,9 +29,6 @@ export interface LoadResult {
   readonly late: number;
   readonly histogram: Histogram;
 }
-
-/** Time between two looks at the clock in paced mode, ms. */
-const paceMs = 1;
 
 /**
  * Offers load through one link per simulated edge. Open loop: a message's time starts when it was
@@ -51,6 +50,8 @@ export class Load {
   private due = 0;
   private ended = false;
   private turn = 0;
+  /** Every window was full when messages were due: the next answer sends them. */
+  private behind = false;
   /** Longest time between two answers since {@link mark}, and when the last one came. */
   private gapMs = 0;
   private lastAnswerMs = 0;
@@ -82,7 +83,7 @@ export class Load {
     this.startMs = performance.now();
     this.due = 0;
     this.lastAnswerMs = this.startMs;
-    const timer = setInterval(() => this.offer(), paceMs);
+    const timer = setInterval(() => this.offer(), this.options.paceMs);
     this.offer();
     await new Promise((resolve) => setTimeout(resolve, warmUpMs));
     const measuredFromMs = performance.now();
@@ -139,6 +140,7 @@ export class Load {
 
   private offer(): void {
     if (this.ended) return;
+    this.behind = false;
     const limit = this.options.rate === null ? this.options.batchMax : this.batches.countMax;
     for (let idle = 0; idle < this.links.length; ) {
       const index = this.turn % this.links.length;
@@ -149,6 +151,7 @@ export class Load {
       if ((this.inFlight[index] ?? 0) < sessionWindowMax) this.send(index, count);
       else idle += 1;
     }
+    this.behind = true;
   }
 
   private send(index: number, count: number): void {
@@ -160,7 +163,7 @@ export class Load {
     this.links[index]?.submit(body, count, (outcome) => {
       this.inFlight[index] = (this.inFlight[index] ?? 1) - 1;
       this.answer(outcome, first, count, sentMs);
-      if (this.options.rate === null || this.dueNow() - this.due > 0) this.offer();
+      if (this.options.rate === null || this.behind) this.offer();
     });
   }
 

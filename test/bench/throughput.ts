@@ -13,6 +13,8 @@ export interface ThroughputOptions {
   /** Sessions, each as one edge. */
   readonly links: number;
   readonly bodyBytes: number;
+  /** Milliseconds that an edge gathers messages for a batch. */
+  readonly paceMs: number;
   readonly walSizeBytes: number;
   /** Wait for a quiet machine, and measure again when it was not. */
   readonly gate: boolean;
@@ -74,8 +76,8 @@ async function measureOnce(options: ThroughputOptions): Promise<Measured> {
     const foreign = new ForeignCpu(() => [process.pid, loader.pid, ...replicaPids()]);
     const replicas = new ForeignCpu(replicaPids);
     const before = options.gate ? await waitForQuiet(foreign) : 1;
-    const { rate, links, bodyBytes, seconds } = options;
-    const shape = { rooms: 64, senders: 64, bodyBytes, batchMax: 512 };
+    const { rate, links, bodyBytes, seconds, paceMs } = options;
+    const shape = { rooms: 64, senders: 64, bodyBytes, paceMs, batchMax: 512 };
     const load = { ...shape, rate, warmUpMs, measureMs: seconds * 1000 };
     const where = { name: shard.config.shard, cluster: shard.cluster };
     const addressed = { ...where, addresses: shard.addresses() };
