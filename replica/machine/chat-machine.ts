@@ -83,6 +83,11 @@ export class ChatMachine {
     return rooms.memoryBytes + keys.memoryBytes + store.memoryBytes;
   }
 
+  /** Approximate bytes of memory that remembered keys take. */
+  get keysMemoryBytes(): number {
+    return this.tables.keys.memoryBytes;
+  }
+
   /** Blocks that {@link apply} of this prepare will read: originals of retried keys. Usually none. */
   needs(prepare: Prepare): readonly BlockAddress[] {
     assert(!this.restoring, "MCH-10: no commit during a restore");
