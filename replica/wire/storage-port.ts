@@ -10,7 +10,8 @@ export type Zone =
   | { readonly kind: "segment"; readonly id: string };
 
 /**
- * Raw disk: the only thing that differs between production (files) and the simulator (faulty memory).
+ * Raw disk: the only thing that differs between production (files) and the simulator (faulty
+ * memory).
  * Every completion comes later than the call, never inside it.
  */
 export interface Disk {
