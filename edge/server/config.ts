@@ -7,6 +7,7 @@ import type { Static } from "typebox";
 import { Compile } from "typebox/compile";
 import { edgeLimitsFrom } from "#edge/limit/edge-limits.ts";
 import type { EdgeLimits } from "#edge/limit/edge-limits.ts";
+import { RoutingTable } from "#edge/routing/routing-table.ts";
 
 const strict = { additionalProperties: false };
 const path = Text({ minLength: 1, maxLength: 4096 });
@@ -14,7 +15,7 @@ const port = Integer({ minimum: 0, maximum: 65_535 });
 
 const configSchema = ObjectOf(
   {
-    cluster: Text({ pattern: "^[0-9a-f]{32}$" }),
+    cluster: Optional(Text({ pattern: "^[0-9a-f]{32}$" })),
     fleet: Text({ minLength: 1, maxLength: 253 }),
     listen: ObjectOf({ host: Text({ minLength: 1 }), port, metricsPort: port }, strict),
     files: ObjectOf(
@@ -44,6 +45,7 @@ const drainWindowMsDefault = 2_000;
 
 /** The edge's configuration file, checked, with defaults filled in. */
 export interface EdgeConfig {
+  /** Identity of the fleet; the routing file's where the configuration names none. */
   readonly cluster: string;
   readonly fleet: string;
   readonly listen: Static<typeof configSchema>["listen"];
@@ -84,7 +86,8 @@ export function configFrom(value: unknown, file: string): EdgeConfig {
     const where = first === undefined || first.instancePath === "" ? "it" : first.instancePath;
     throw new ConfigError(`The configuration ${file} is wrong: ${where} ${first?.message ?? ""}.`);
   }
-  const { cluster, fleet, listen, files, publicUrl, allowedOrigins, drain, log } = value;
+  const { fleet, listen, files, publicUrl, allowedOrigins, drain, log } = value;
+  const cluster = value.cluster ?? clusterOf(files.routing);
   const limits = edgeLimitsFrom(value.limits);
   if (typeof limits === "string") throw new ConfigError(`In ${file}, ${limits}.`);
   return {
@@ -94,4 +97,17 @@ export function configFrom(value: unknown, file: string): EdgeConfig {
     drainWindowMs: drain?.windowMs ?? drainWindowMsDefault,
     logLevel: log?.level ?? "info",
   };
+}
+
+/** Whoever writes configurations by a template cannot know the fleet's identity; the table does. */
+function clusterOf(routing: string): string {
+  let text: string;
+  try {
+    text = readFileSync(routing, "utf8");
+  } catch (error) {
+    throw new ConfigError(`The routing file ${routing} cannot be read: ${String(error)}.`);
+  }
+  const table = RoutingTable.parse(text);
+  if (table.ok) return table.value.file.cluster;
+  throw new ConfigError(`The routing file ${routing} is malformed: ${table.reason}.`);
 }

@@ -206,7 +206,8 @@ export class EdgeProcess {
 
   private notReady(): string | null {
     if (this.draining) return "draining";
-    if (this.shards.ready) return null;
+    // Before a fleet's first shard there is nothing to wait for: whoever comes is told so.
+    if (this.shards.ready || this.shards.all().length === 0) return null;
     const starting = performance.now() - this.startedMs < startupGraceMs;
     const some = this.shards.all().some(({ link }) => link.view.primary !== null);
     return some && !starting ? null : "no primary is known of a shard";
