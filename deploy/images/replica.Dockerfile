@@ -1,6 +1,7 @@
 # One replica of a shard: one bundled file on a Node image without shell or package manager.
 # Build the bundle first: node deploy/node.mjs deploy/images/bundle.ts replica
-ARG BASE_IMAGE=gcr.io/distroless/nodejs24-debian12:nonroot
+# Node 26 wants libatomic; the distroless images of 26 and later have it. Any image with Node 26 will do.
+ARG BASE_IMAGE=gcr.io/distroless/nodejs26-debian13:nonroot
 FROM ${BASE_IMAGE}
 COPY --chown=0:0 --chmod=0444 dist/replica.js /app/replica.js
 WORKDIR /app
