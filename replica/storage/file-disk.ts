@@ -202,8 +202,9 @@ export class FileDisk implements Disk {
       }
       const file = { fd, uses: 0, gone: false };
       this.files.set(path, file);
-      this.evict();
+      // First the use: a file in use is never the one to be closed.
       use(file);
+      this.evict();
     });
   }
 
