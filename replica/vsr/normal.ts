@@ -132,7 +132,9 @@ export function advanceCommit(state: State): void {
   assert(state.leads, "VSR-18: only the primary decides commits");
   for (;;) {
     const first = state.pipeline.first;
-    if (first === undefined || first.acks.count < state.options.quorum.replication) break;
+    const single = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("commit_single");
+    const needed = single ? 1 : state.options.quorum.replication;
+    if (first === undefined || first.acks.count < needed) break;
     const { op } = first.prepare.header;
     assert(op === state.commitMax + 1, "VSR-18: commits go in order");
     state.pipeline.shift();
@@ -187,8 +189,9 @@ function acceptHead(state: State, from: ReplicaIndex, prepare: Prepare): boolean
 export function ack(state: State, again: boolean): void {
   if (state.status !== "normal" || state.leads || !state.voting || !state.logDurable) return;
   let op: number = state.commitMax;
+  const early = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("ack_before_durable");
   if (state.log.chainLow <= op + 1) {
-    while (op < state.log.head && state.log.present(op + 1)) op += 1;
+    while (op < state.log.head && (early || state.log.present(op + 1))) op += 1;
   }
   if (!again && op <= state.ackedOp) return;
   if (op > state.log.head) op = state.log.head;

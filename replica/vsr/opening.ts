@@ -21,6 +21,8 @@ export function open(state: State): void {
   state.deadlines.set("ping", state.nowMs);
   state.opSeen = state.log.head;
   const header = state.log.headHeader();
+  const sure = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("trust_any_head");
+  if (sure) state.log.headCertain = true;
   if (!state.log.headCertain) {
     state.status = "recovering_head";
     state.nonce = 1 + state.prng.below(2 ** 32 - 1);
@@ -35,10 +37,13 @@ export function open(state: State): void {
   if (primaryOf(state.view) !== state.replica) return armSuspicion(state);
   const resume =
     (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("resume_as_primary");
-  if (!state.formed || resume) {
-    // Genesis: nothing was ever sent. (The canary resumes although this replica led before.)
-    if (resume) state.commitMax = state.commitMin;
-    return startLeading(state, []);
+  // Genesis: nothing was ever sent.
+  if (!state.formed) return startLeading(state, []);
+  if (resume) {
+    // The bug: leads the same view again, though what it sent and lost may be acked elsewhere.
+    state.status = "view_change";
+    state.change.selected = true;
+    return;
   }
   if (!state.superblock.durable.recovering) enterView(state, viewFrom(state.view + 1));
 }

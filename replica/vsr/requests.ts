@@ -1,11 +1,14 @@
 import type { ClientId } from "#replica/base/brands.ts";
 import { requestBodyBytesMax } from "#replica/base/limits.ts";
+import { mutated } from "#replica/base/mutation.ts";
 import type { Prepare, Request, RequestHeader } from "#replica/wire/prepare.ts";
 import { RequestReader } from "#replica/wire/request.ts";
 import type { RejectReason } from "./effect.ts";
 import { replyStored } from "./execute.ts";
 import type { Session } from "./sessions.ts";
 import type { State } from "./state.ts";
+
+declare const MUTATIONS: boolean | undefined;
 
 function reject(state: State, request: RequestHeader, reason: RejectReason): void {
   const clientId = request.clientId as ClientId;
@@ -57,7 +60,11 @@ export function onRequest(state: State, request: Request, viewKnown: number): vo
     return reject(state, header, reason);
   }
   if (header.requestNumber <= session.committed) return onCommitted(state, session, request);
-  if (header.requestNumber <= session.prepared) return;
+  const twice = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("prepare_twice");
+  if (header.requestNumber <= session.prepared) {
+    if (twice) state.pipeline.enqueue(request);
+    return;
+  }
   if (header.requestNumber !== session.prepared + 1) return reject(state, header, "out_of_order");
   if (!state.pipeline.enqueue(request)) return reject(state, header, "busy");
   session.prepared = header.requestNumber;

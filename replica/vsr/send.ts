@@ -25,6 +25,7 @@ function assertVoteDurable(state: State, vote: Vote): void {
 }
 
 function assertAckDurable(state: State, op: number): void {
+  if ((typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("ack_before_durable")) return;
   assert(state.status === "normal", "VSR-43: acks only in normal status");
   assert(state.logDurable, "VSR-43: acks only with a durable log_view");
   for (let n = state.commitMax + 1; n <= op; n += 1) {
@@ -34,7 +35,6 @@ function assertAckDurable(state: State, op: number): void {
 
 /** Persist before send (vsr.md A2): what must be durable before a message leaves. */
 function assertPersisted(state: State, body: PeerBody): void {
-  if ((typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("send_before_persist")) return;
   const viewIsDurable = state.superblock.durableView >= state.view;
   if (body.kind !== "ping" && body.kind !== "pong" && body.kind !== "get_view") {
     assert(viewIsDurable, "VSR-40: a view is durable before it is used");

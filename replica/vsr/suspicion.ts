@@ -1,7 +1,10 @@
 import type { View } from "#replica/base/brands.ts";
+import { mutated } from "#replica/base/mutation.ts";
 import { primaryOf } from "./quorum.ts";
 import { send } from "./send.ts";
 import type { State } from "./state.ts";
+
+declare const MUTATIONS: boolean | undefined;
 
 /** The primary lives: own suspicion ends, the detector starts anew (vsr.md A4). */
 export function cancelSuspicion(state: State): void {
@@ -20,6 +23,11 @@ export function armSuspicion(state: State): void {
 /** Someone works in a view that this replica is not in: asks that view's primary for its log. */
 export function onHigherView(state: State, view: View): void {
   const primary = primaryOf(view);
+  if ((typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("truncate_early")) {
+    // The bug of VRR's state transfer: drops the uncommitted tail before it has a replacement.
+    const last = state.log.header(state.commitMin);
+    if (state.status === "normal" && !state.leads && last !== null) state.log.install([last]);
+  }
   if (primary === state.replica || state.nowMs < state.getViewMs) return;
   state.getViewMs = state.nowMs + state.options.timing.heartbeatMs / 2;
   send(state, primary, { kind: "get_view", nonce: state.nonce });

@@ -38,9 +38,7 @@ function fire(state: State, name: TimerName): void {
     case "resend":
       return resend(state);
     case "viewChange":
-      state.change.expired = true;
-      if (state.status === "view_change") suspect(state);
-      return;
+      return viewChangeTimeout(state);
     case "ping":
       return pingAll(state);
     case "repair":
@@ -56,6 +54,13 @@ function fire(state: State, name: TimerName): void {
     default:
       name satisfies never;
   }
+}
+
+function viewChangeTimeout(state: State): void {
+  state.change.expired = true;
+  // One more look at the votes: what is missing is named before the next view is tried.
+  sendVote(state);
+  if (state.status === "view_change") suspect(state);
 }
 
 function resend(state: State): void {

@@ -1,12 +1,17 @@
 import { assert } from "#replica/base/assert.ts";
 import { opFrom } from "#replica/base/brands.ts";
 import type { Checksum, Op } from "#replica/base/brands.ts";
+import { mutated } from "#replica/base/mutation.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
 import type { State } from "./state.ts";
 import { overwritableOp, persist } from "./superblock.ts";
 
+declare const MUTATIONS: boolean | undefined;
+
 /** Ring rule (vsr.md A7): the older wrap of this op's slot is checkpointed here and at a quorum. */
 export function canWrite(state: State, op: number): boolean {
+  const free = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("overwrite_ring");
+  if (free) return true;
   return op - state.log.slotsCount <= overwritableOp(state);
 }
 
@@ -21,7 +26,9 @@ export function startWrite(state: State, op: number): void {
   if (prepare === null || slot.header === null || slot.header.op !== op) return;
   if (state.log.present(op) || slot.writing === prepare.header.checksum) return;
   state.writesBlocked = true;
-  if (slot.writing !== null || !state.logDurable || !canWrite(state, op)) return;
+  const eager = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("write_before_log_view");
+  const due = state.logDurable || eager;
+  if (slot.writing !== null || !due || !canWrite(state, op)) return;
   if (slot.faulty && !state.superblock.durable.faultyOps.includes(opFrom(op))) {
     // A torn repair would look like a torn first write, which may be nacked (vsr.md B).
     persist(state);

@@ -198,6 +198,13 @@ export class Cluster implements Surroundings, Gateway {
     return this.committedMax;
   }
 
+  commitsDecided(replica: ReplicaIndex, view: number, op: number): void {
+    const acked = this.replicas.some((each) => {
+      return each.index !== replica && (each.promises.ackedIn.get(view) ?? -1) >= op;
+    });
+    if (!acked) throw new Violation(`7 commit: op ${op} without an ack of view ${view}`);
+  }
+
   known(commitMax: number): void {
     if (commitMax > this.committedMax) this.committedMax = commitMax;
   }

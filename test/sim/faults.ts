@@ -95,9 +95,11 @@ export class Faults {
   }
 
   private rot(): void {
-    const slot = this.prng.below(this.cluster.slots);
+    let slot = this.prng.below(this.cluster.slots);
     const machine = this.cluster.machine(this.cluster.victim(slot));
     const alone = this.options.rotMachine >= 0;
+    // The newest entry is the one whose loss is the most dangerous.
+    if (alone && this.prng.chance(0.3)) slot = machine.disk.highestOp() % this.cluster.slots;
     const both = alone && this.prng.chance(this.options.rotIdentifier);
     // A decayed slot right above the head may hide a newer op and makes the head uncertain.
     const head = machine.disk.highestOp();

@@ -36,7 +36,9 @@ export class Network {
     const { loss, duplication } = this.options;
     if (this.cut.has(from * 64 + to) || this.prng.chance(loss)) return;
     this.heap.after(this.delayMs(), deliver);
-    if (this.prng.chance(duplication)) this.heap.after(this.delayMs() * 3, deliver);
+    if (!this.prng.chance(duplication)) return;
+    // Some copies come very late: in another view.
+    this.heap.after(this.delayMs() * 3 + (this.prng.chance(0.3) ? 1000 * this.prng.fraction() : 0), deliver);
   }
 
   /** Cuts the path between two replicas, or only one direction of it. */

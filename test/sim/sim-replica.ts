@@ -9,6 +9,7 @@ import type { SimDisk, Snapshot } from "./disk.ts";
 import { fakeHash, fakeSealer } from "./fake-sealer.ts";
 import type { Heap } from "./heap.ts";
 import { ToyMachine, toyGenesis } from "./toy-machine.ts";
+import { Violation } from "./checkers/history.ts";
 import { Promises } from "./checkers/promises.ts";
 
 /** What a replica's host needs of the cluster around it. */
@@ -23,6 +24,8 @@ export interface Surroundings {
   executed(replica: ReplicaIndex, prepare: Prepare): void;
   checkpointTaken(op: number, id: string): void;
   committedOp(): number;
+  /** The primary of a view says that everything up to an op is committed. */
+  commitsDecided(replica: ReplicaIndex, view: number, op: number): void;
   /** A replica knows that this op is committed. */
   known(commitMax: number): void;
   /** A peer's checkpoint, when the peer lives, can be reached and still has it. */
@@ -54,6 +57,10 @@ export class SimReplica {
   private wakeMs = Infinity;
   private lastHead = 0;
   private stepping = false;
+  /** log_view of the newest superblock write. */
+  private logViewWriting = 0;
+  /** commitMax when this replica was last seen not to lead. */
+  private ledFrom = 0;
 
   constructor(index: ReplicaIndex, disk: SimDisk, around: Surroundings) {
     this.index = index;
@@ -70,6 +77,7 @@ export class SimReplica {
     this.machine = new ToyMachine(snapshot?.state ?? toyGenesis);
     this.life += 1;
     this.wakeMs = Infinity;
+    this.logViewWriting = logView;
     this.around.note(this.index, `start view ${view}/${logView} checkpoint ${checkpoint.op}`);
     this.replica = new Replica({
       replica: this.index,
@@ -122,8 +130,18 @@ export class SimReplica {
     this.lastHead = replica.head;
     around.trace(this.index, replica.view, replica.head, replica.commitMin);
     around.known(replica.commitMax);
+    this.checkLeading(replica);
     for (const effect of replica.drain()) this.run(effect);
     this.wake(replica);
+  }
+
+  /** A primary raises commitMax only by acks of its own view (A3.5). */
+  private checkLeading(replica: Replica): void {
+    const leads = replica.status === "normal" && replica.primary === this.index;
+    if (!leads) this.ledFrom = replica.commitMax;
+    else if (replica.commitMax > this.ledFrom) {
+      this.around.commitsDecided(this.index, replica.view, replica.commitMax);
+    }
   }
 
   private wake(replica: Replica): void {
@@ -202,6 +220,9 @@ export class SimReplica {
 
   private writePrepare(prepare: Prepare): void {
     const { op, checksum } = prepare.header;
+    if (this.logViewWriting > this.disk.superblock.logView) {
+      throw new Violation(`2 persist: op ${op} written before log_view is durable`);
+    }
     this.promises.replaced(op, checksum);
     this.disk.beginWrite(prepare);
     this.later(() => {
@@ -221,6 +242,7 @@ export class SimReplica {
   }
 
   private writeSuperblock(effect: Extract<Effect, { kind: "write_superblock" }>): void {
+    this.logViewWriting = effect.state.logView;
     this.later(() => {
       this.disk.superblock = effect.state;
       this.deliver({ kind: "superblock_durable", sequence: effect.state.sequence });

@@ -13,6 +13,8 @@ export class Promises {
   private logView = 0;
   private voteView = -1;
   private voteContent = "";
+  /** View → highest op acked in it. */
+  readonly ackedIn = new Map<number, number>();
   /** op → checksum of what was acked and not replaced since. */
   private readonly acked = new Map<number, string>();
 
@@ -73,6 +75,8 @@ export class Promises {
   ): void {
     if (message.view < this.voteView) this.fail("5 promises: an ack after a vote");
     this.logView = Math.max(this.logView, message.view);
+    const ackedOp = this.ackedIn.get(message.view) ?? -1;
+    this.ackedIn.set(message.view, Math.max(ackedOp, message.op));
     let checksum: string = message.checksum;
     for (let op: number = message.op; op > committed; op -= 1) {
       const { prepare } = disk.slot(op);
