@@ -26,6 +26,11 @@ export interface PeerLinkOptions {
 
 /** Milliseconds after a close within which a refused connection means that the process ended. */
 const refusedWindowMs = 250;
+/**
+ * A dying process's port may take one more connection before it closes. So that this does not hide
+ * a death for a whole delay, the first dials after a close follow each other quickly.
+ */
+const quickDials = { count: 3, delayMs: 2 } as const;
 
 /**
  * The link to one peer, for ever: one connection at a time, made anew when lost. The higher index
@@ -42,6 +47,7 @@ export class PeerLink {
   private dialling: Socket | null = null;
   private timer: NodeJS.Timeout | null = null;
   private closedAtMs: number | null = null;
+  private quickDialsLeft = 0;
   private stopped = false;
 
   /** Dials at once when it is this side's part. */
@@ -129,6 +135,7 @@ export class PeerLink {
     if (this.connection === connection) {
       this.connection = null;
       this.closedAtMs = performance.now();
+      this.quickDialsLeft = quickDials.count;
       this.options.scope.log("peer_disconnected", { peer: this.options.peer, why });
       this.options.onChange(this.options.peer, false);
       this.again(0);
@@ -195,6 +202,8 @@ export class PeerLink {
   private onDialEnd(socket: Socket): void {
     if (this.dialling !== socket) return;
     this.dialling = null;
-    this.again(this.backoff.next());
+    const quick = this.quickDialsLeft > 0;
+    if (quick) this.quickDialsLeft -= 1;
+    this.again(quick ? quickDials.delayMs : this.backoff.next());
   }
 }
