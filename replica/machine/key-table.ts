@@ -5,21 +5,15 @@ export const generationMs = 2 ** 20;
 
 const pageSlots = 512;
 /** A page splits above this: chains of probes stay short. */
-const pageFillMax = 400;
+const pageFillMax = 384;
 const depthMax = 24;
 const recordPageBits = 12;
 const recordPageSize = 1 << recordPageBits;
 
-/** A page of the index: pairs of fingerprint and locator + 1 (0 = empty). */
-class IndexPage {
-  readonly slots = new Int32Array(2 * pageSlots);
-  count = 0;
-  depth: number;
-
-  constructor(depth: number) {
-    this.depth = depth;
-  }
-}
+/** Pages that share one array: few arrays mean few misses of the processor's cache. */
+const slabPages = 16;
+/** A page in its slab: fingerprints (0 = empty), then locators. */
+const pageInts = 2 * pageSlots;
 
 /** Where the keys of a generation were used; later this column moves to disk. */
 class RecordPage {
@@ -37,26 +31,35 @@ class RecordPage {
 class Generation {
   count = 0;
   private depth = 0;
-  private directory: Uint32Array = new Uint32Array(1);
-  private readonly pages: IndexPage[] = [new IndexPage(0)];
+  private directory: Int32Array = new Int32Array(1);
+  private readonly slabs: Int32Array[] = [];
   private readonly records: RecordPage[] = [];
+  private pages = 0;
+  /** Keys in each page, and how many bits of a fingerprint lead to it. */
+  private readonly used: number[] = [];
+  private readonly depths: number[] = [];
+
+  constructor() {
+    this.addPage(0);
+  }
 
   get memoryBytes(): number {
     const records = this.records.length * recordPageSize * 14;
-    return this.pages.length * pageSlots * 8 + 4 * this.directory.length + records;
+    return this.slabs.length * slabPages * pageInts * 4 + 4 * this.directory.length + records;
   }
 
-  /** Seq of the key's first use if one with this hash in this room is known after `locator`. */
+  /** Moves to the next key with this hash in this room. */
   next(room: number, fingerprint: number, check: number, cursor: Cursor): boolean {
     const page = this.pageOf(fingerprint);
-    const { slots } = page;
+    const slab = this.slabOf(page);
+    const start = (page % slabPages) * pageInts;
     let slot = cursor.slot < 0 ? fingerprint & (pageSlots - 1) : cursor.slot;
     for (;;) {
-      const locator = (slots[2 * slot + 1] ?? 0) - 1;
-      if (locator < 0) return false;
-      const matches = slots[2 * slot] === fingerprint;
+      const here = slab[start + slot] ?? 0;
+      if (here === 0) return false;
+      const locator = here === fingerprint ? (slab[start + pageSlots + slot] ?? 0) : -1;
       slot = (slot + 1) & (pageSlots - 1);
-      if (!matches) continue;
+      if (locator < 0) continue;
       const record = this.records[locator >>> recordPageBits];
       assert(record !== undefined, "MCH-13: locator");
       const at = locator & (recordPageSize - 1);
@@ -69,11 +72,11 @@ class Generation {
 
   add(room: number, seq: number, fingerprint: number, check: number): void {
     let page = this.pageOf(fingerprint);
-    while (page.count >= pageFillMax && page.depth < depthMax) {
+    while ((this.used[page] ?? 0) >= pageFillMax && (this.depths[page] ?? 0) < depthMax) {
       this.split(fingerprint, page);
       page = this.pageOf(fingerprint);
     }
-    assert(page.count < pageSlots - 1, "MCH-13: page is full");
+    assert((this.used[page] ?? 0) < pageSlots - 1, "MCH-13: page is full");
     const locator = this.count;
     if (locator >>> recordPageBits === this.records.length) this.records.push(new RecordPage());
     const record = this.records[locator >>> recordPageBits];
@@ -84,50 +87,73 @@ class Generation {
     record.seqHigh[at] = Math.floor(seq / 2 ** 32);
     record.check[at] = check;
     this.count += 1;
-    placeKey(page, fingerprint, locator + 1);
+    this.place(page, fingerprint, locator);
   }
 
-  private pageOf(fingerprint: number): IndexPage {
-    const entry = this.depth === 0 ? 0 : fingerprint >>> (32 - this.depth);
-    const page = this.pages[this.directory[entry] ?? 0];
-    assert(page !== undefined, "MCH-13: directory");
+  private place(page: number, fingerprint: number, locator: number): void {
+    const slab = this.slabOf(page);
+    const start = (page % slabPages) * pageInts;
+    let slot = fingerprint & (pageSlots - 1);
+    while (slab[start + slot] !== 0) slot = (slot + 1) & (pageSlots - 1);
+    slab[start + slot] = fingerprint;
+    slab[start + pageSlots + slot] = locator;
+    this.used[page] = (this.used[page] ?? 0) + 1;
+  }
+
+  private pageOf(fingerprint: number): number {
+    return this.directory[this.depth === 0 ? 0 : fingerprint >>> (32 - this.depth)] ?? 0;
+  }
+
+  private slabOf(page: number): Int32Array {
+    const slab = this.slabs[Math.floor(page / slabPages)];
+    assert(slab !== undefined, "MCH-13: page");
+    return slab;
+  }
+
+  private addPage(depth: number): number {
+    const page = this.pages;
+    if (page % slabPages === 0) this.slabs.push(new Int32Array(slabPages * pageInts));
+    this.pages += 1;
+    this.used.push(0);
+    this.depths.push(depth);
     return page;
   }
 
-  private split(fingerprint: number, page: IndexPage): void {
-    if (page.depth === this.depth) this.double();
-    const depth = page.depth + 1;
-    const low = new IndexPage(depth);
-    const high = new IndexPage(depth);
+  /** Parts the keys of a page by their next bit: 0 stays, 1 moves to a new page. */
+  private split(fingerprint: number, page: number): void {
+    const before = this.depths[page] ?? 0;
+    if (before === this.depth) this.double();
+    const depth = before + 1;
+    const start = (page % slabPages) * pageInts;
+    const old = this.slabOf(page).slice(start, start + pageInts);
+    this.slabOf(page).fill(0, start, start + pageInts);
+    this.used[page] = 0;
+    this.depths[page] = depth;
+    const high = this.addPage(depth);
     for (let slot = 0; slot < pageSlots; slot += 1) {
-      const locator = page.slots[2 * slot + 1] ?? 0;
-      if (locator === 0) continue;
-      const moving = page.slots[2 * slot] ?? 0;
-      placeKey(((moving >>> (32 - depth)) & 1) === 0 ? low : high, moving, locator);
+      const moving = old[slot] ?? 0;
+      if (moving === 0) continue;
+      const target = ((moving >>> (32 - depth)) & 1) === 0 ? page : high;
+      this.place(target, moving, old[pageSlots + slot] ?? 0);
     }
-    const span = 2 ** (this.depth - page.depth);
+    const span = 2 ** (this.depth - before);
     const first = (fingerprint >>> (32 - this.depth)) & ~(span - 1);
-    const number = this.directory[first] ?? 0;
-    this.pages[number] = low;
-    this.pages.push(high);
-    this.directory.fill(this.pages.length - 1, first + span / 2, first + span);
+    this.directory.fill(high, first + span / 2, first + span);
   }
 
   private double(): void {
     assert(this.depth < depthMax, "MCH-13: directory depth");
-    const larger = new Uint32Array(2 * this.directory.length);
+    const larger = new Int32Array(2 * this.directory.length);
     for (let i = 0; i < larger.length; i += 1) larger[i] = this.directory[i >>> 1] ?? 0;
     this.directory = larger;
     this.depth += 1;
   }
 }
 
-function placeKey(page: IndexPage, fingerprint: number, locator: number): void {
-  let slot = fingerprint & (pageSlots - 1);
-  while (page.slots[2 * slot + 1] !== 0) slot = (slot + 1) & (pageSlots - 1);
-  page.slots[2 * slot] = fingerprint;
-  page.slots[2 * slot + 1] = locator;
-  page.count += 1;
+/** The half of the hash that the index holds; never 0, which stands for an empty slot. */
+function fingerprintOf(hash: Int32Array): number {
+  const half = hash[0] ?? 0;
+  return half === 0 ? 1 : half;
 }
 
 /** Position of a lookup; one object serves all. */
@@ -181,7 +207,7 @@ export class KeyTable {
   next(keyMs: number, room: number, hash: Int32Array, cursor: Cursor): boolean {
     const generation = this.generations.get(Math.floor(keyMs / generationMs));
     if (generation === undefined) return false;
-    return generation.next(room, hash[0] ?? 0, hash[1] ?? 0, cursor);
+    return generation.next(room, fingerprintOf(hash), hash[1] ?? 0, cursor);
   }
 
   /** Remembers a key. */
@@ -193,7 +219,7 @@ export class KeyTable {
       generation = new Generation();
       this.generations.set(number, generation);
     }
-    generation.add(room, seq, hash[0] ?? 0, hash[1] ?? 0);
+    generation.add(room, seq, fingerprintOf(hash), hash[1] ?? 0);
     this.total += 1;
   }
 }
