@@ -323,3 +323,21 @@ test("transport: certificates rotate under links; a relay keeps the author", asy
   assert.deepEqual(low.received[0], { ...message, prepare });
   assert.equal(low.network.counts(replicaFrom(1)).refusedSignature, 1);
 });
+
+test("transport: a replaced member loses its link at once, and its key opens none", async () => {
+  const ports = await threePorts();
+  const low = await startNode(0, ports);
+  const high = await startNode(2, ports);
+  await until("up", () => low.network.connected(replicaFrom(2)));
+  const successor = await authority.issue("lobby/2");
+  const members = identities.map((item, i) => memberOf(i, i === 2 ? successor : item));
+  low.network.setMembers(members);
+  assert.equal(low.network.connected(replicaFrom(2)), false);
+  const counts = low.network.counts(replicaFrom(2));
+  await until("the old incarnation is refused", () => counts.refusedIdentity > 0);
+  assert.equal(high.network.connected(replicaFrom(0)), false);
+  await high.network.close();
+  const hostile = await Hostile.dial(ports[0] ?? 0, successor.tls, successor);
+  hostile.hello(2, successor.key.incarnation);
+  await until("the successor is in", () => low.network.connected(replicaFrom(2)));
+});
