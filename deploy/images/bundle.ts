@@ -1,4 +1,5 @@
-// Bundles each process into one file: dist/replica.js, dist/operator.js, dist/edge.js.
+// Bundles each process into one file: dist/replica.js, dist/operator.js, dist/edge.js; with the edge
+// goes the web page, into dist/web.
 // `node deploy/node.mjs deploy/images/bundle.ts [replica|operator|edge ...]`; without names, all.
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -50,6 +51,13 @@ export async function bundle(name: string, directory = join(root, "dist")): Prom
   return bytes;
 }
 
+/** Builds the page that edges serve into dist/web. */
+export async function bundlePage(): Promise<void> {
+  const vite = await import("vite");
+  const configFile = join(root, "edge", "web", "vite.config.ts");
+  await vite.build({ configFile, logLevel: "error" });
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const given = process.argv.slice(2);
   const present = Object.keys(entries).filter((name) =>
@@ -58,5 +66,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const name of given.length > 0 ? given : present) {
     const bytes = await bundle(name);
     console.log(`dist/${name}.js ${Math.ceil(bytes / 1024)} KiB`);
+    if (name !== "edge") continue;
+    await bundlePage();
+    console.log("dist/web");
   }
 }

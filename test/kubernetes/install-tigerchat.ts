@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { bundle } from "#deploy/images/bundle.ts";
+import { bundle, bundlePage } from "#deploy/images/bundle.ts";
 import type { Report } from "./build/binaries.ts";
 import type { Cluster } from "./cluster.ts";
 import type { ImageArchive } from "./images.ts";
@@ -15,13 +15,13 @@ const processNames = ["replica", "operator", "edge"] as const;
 /** Name of the Helm release, and the namespace it goes to. */
 export const release = { name: "tigerchat", namespace: "tigerchat" } as const;
 
+const edgeLabel = "app.kubernetes.io/name=tigerchat-edge";
 const installTimeout = "120s";
 const servingTimeoutMs = 120_000;
 
 /**
- * Builds our three images, installs the chart and applies the example RoomShard; returns when the
- * shard
- * says that it is Ready.
+ * Builds our three images, installs the chart and applies the example RoomShard; returns when one
+ * can chat.
  */
 export async function installTigerchat(cluster: Cluster, report: Report): Promise<void> {
   await cluster.importImages(await buildTigerchatImages(report));
@@ -31,12 +31,15 @@ export async function installTigerchat(cluster: Cluster, report: Report): Promis
   await applyExample(cluster);
   await waitForShards(cluster);
   report("The example RoomShard is Ready.");
+  await waitForEdges(cluster);
+  report("The edges reach its primary.");
 }
 
 /** Bundles our processes and builds their images from the Dockerfiles that ship. */
 export async function buildTigerchatImages(report: Report): Promise<ImageArchive[]> {
   const base = await ensureBaseImage(report);
   const archives: ImageArchive[] = [];
+  await bundlePage();
   for (const name of processNames) {
     await bundle(name);
     const spec = {
@@ -88,6 +91,29 @@ export async function waitForShards(cluster: Cluster): Promise<void> {
     },
     { intervalMs: 1_000 },
   );
+}
+
+/** Waits until every edge reaches the primary of the example's shard. */
+export async function waitForEdges(cluster: Cluster): Promise<void> {
+  const path = "jsonpath={range .items[*]}{.status.podIP} {end}";
+  const query = ["get", "pods", "-n", release.namespace, "-l", edgeLabel, "-o", path];
+  await waitFor(
+    "the edges to reach the shard",
+    servingTimeoutMs,
+    async () => {
+      const found = (await cluster.kubectl.run(...query)).trim();
+      const edges = found === "" ? [] : found.split(" ");
+      const texts = await Promise.all(edges.map((ip) => metricsOf(ip)));
+      const reaching = /^tigerchat_edge_shard_has_primary\{[^}]*\} 1$/m;
+      return texts.length > 0 && texts.every((text) => reaching.test(text));
+    },
+    { intervalMs: 500 },
+  );
+}
+
+async function metricsOf(ip: string): Promise<string> {
+  const answer = await fetch(`http://${ip}:8082/metrics`, { signal: AbortSignal.timeout(3_000) });
+  return answer.text();
 }
 
 async function describePods(cluster: Cluster): Promise<string> {
