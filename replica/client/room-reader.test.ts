@@ -32,7 +32,7 @@ function askedId(effects: readonly ReaderEffect[]): number {
   return effect.message.id;
 }
 
-test("client: a read waits for a replica, is asked again elsewhere, and ends at its deadline", () => {
+test("client: a read waits for a replica, is asked again, ends at its deadline", () => {
   const r = reader();
   const id = r.read(name, range, 0);
   assert.deepEqual(lines(r.drain()), []);

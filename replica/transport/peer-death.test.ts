@@ -1,4 +1,4 @@
-// Goal: a killed peer is known within milliseconds, a stopped one within seconds, and both come back.
+// Goal: a killed peer is known within milliseconds, a stopped one within seconds; both come back.
 // Method: the peer is a real process (this file again), killed and stopped by signals.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
