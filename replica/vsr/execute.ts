@@ -27,8 +27,7 @@ function nextHeader(state: State): PrepareHeader | null {
   // The WAL must reach a checkpoint's op, else a restart would find a head below its state.
   const early = checkpointBusy(state) || !state.log.present(op);
   if (isCheckpointOp(state, op) && early) return null;
-  const skip =
-    (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("execute_without_chain");
+  const skip = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("execute_without_chain");
   if (skip) return header;
   if (op < state.log.chainLow) return null;
   assert(header.parent === state.commitChecksum, "VSR-60: what runs next names what ran last");
@@ -127,6 +126,11 @@ function reply(state: State, request: RequestHeader, op: Op, body: Uint8Array): 
 }
 
 /** Answers a request from the session table. */
-export function replyStored(state: State, request: RequestHeader, op: number, body: Uint8Array): void {
+export function replyStored(
+  state: State,
+  request: RequestHeader,
+  op: number,
+  body: Uint8Array,
+): void {
   reply(state, request, opFrom(op), body);
 }

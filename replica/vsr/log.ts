@@ -3,7 +3,7 @@ import { opFrom } from "#replica/base/brands.ts";
 import type { Checksum, Op } from "#replica/base/brands.ts";
 import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
 
-/** One slot of the ring: what the current log says stands there, and what the disk is known to hold. */
+/** One slot of the ring: what the current log says of it, and what the disk is known to hold. */
 export interface LogSlot {
   /** The current log's header here, or null: unknown. Its op may be of an older wrap. */
   header: PrepareHeader | null;

@@ -118,7 +118,10 @@ export function onPrepareOk(state: State, message: PrepareOk): void {
     updateQuorumCheckpoint(state);
     flushWrites(state);
   }
-  if (message.view > state.view) return onHigherView(state, message.view);
+  if (message.view > state.view) {
+    onHigherView(state, message.view);
+    return;
+  }
   const countOld = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("count_old_view_ack");
   if (!state.leads || (message.view !== state.view && !countOld)) return;
   const entry = state.pipeline.get(message.op);
@@ -149,7 +152,10 @@ export function advanceCommit(state: State): void {
 export function onPrepare(state: State, from: ReplicaIndex, prepare: Prepare): void {
   const { header } = prepare;
   if (header.author !== primaryOf(header.view)) return;
-  if (header.view > state.view) return onHigherView(state, header.view);
+  if (header.view > state.view) {
+    onHigherView(state, header.view);
+    return;
+  }
   if (state.status === "recovering_head") return;
   const current = header.view === state.view;
   if (state.status === "view_change" && !state.change.selected) {
@@ -209,9 +215,15 @@ export function ack(state: State, again: boolean): void {
 
 /** The primary's heartbeat. */
 export function onCommit(state: State, message: Commit): void {
-  if (message.view > state.view) return onHigherView(state, message.view);
+  if (message.view > state.view) {
+    onHigherView(state, message.view);
+    return;
+  }
   if (message.view < state.view || message.from !== state.primary) return;
-  if (state.status === "view_change") return onHigherView(state, message.view);
+  if (state.status === "view_change") {
+    onHigherView(state, message.view);
+    return;
+  }
   if (state.status !== "normal") return;
   if (message.monotonicMs > state.heartbeatSeenMs) {
     state.heartbeatSeenMs = message.monotonicMs;
@@ -233,7 +245,11 @@ function learnCommit(state: State, commitMax: Op, message: Commit): void {
   if (commitMax > state.log.head) {
     // The tail was lost on the way; what is committed in this view is of this view's log.
     if (!viewDurable(state)) return;
-    send(state, state.primary, { kind: "get_prepare", op: commitMax, checksum: message.commitChecksum });
+    send(state, state.primary, {
+      kind: "get_prepare",
+      op: commitMax,
+      checksum: message.commitChecksum,
+    });
     return;
   }
   const header = state.log.header(commitMax);
@@ -256,7 +272,10 @@ export function heartbeat(state: State): void {
 /** Tells the backups what is committed. */
 export function sendCommit(state: State): void {
   const header = state.log.header(state.commitMax);
-  assert(header !== null || state.commitMax === state.commitMin, "VSR-66: what is committed is known");
+  assert(
+    header !== null || state.commitMax === state.commitMin,
+    "VSR-66: what is committed is known",
+  );
   broadcast(state, {
     kind: "commit",
     commitMax: state.commitMax,

@@ -30,15 +30,23 @@ export function open(state: State): void {
     askView(state);
     return;
   }
-  if (state.logView < state.view) return continueViewChange(state);
+  if (state.logView < state.view) {
+    continueViewChange(state);
+    return;
+  }
   if (header.commitMax > state.commitMax) state.commitMax = header.commitMax;
   state.status = "normal";
   wantRepair(state);
-  if (primaryOf(state.view) !== state.replica) return armSuspicion(state);
-  const resume =
-    (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("resume_as_primary");
+  if (primaryOf(state.view) !== state.replica) {
+    armSuspicion(state);
+    return;
+  }
+  const resume = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("resume_as_primary");
   // Genesis: nothing was ever sent.
-  if (!state.formed) return startLeading(state, []);
+  if (!state.formed) {
+    startLeading(state, []);
+    return;
+  }
   if (resume) {
     // The bug: leads the same view again, though what it sent and lost may be acked elsewhere.
     state.status = "view_change";

@@ -8,7 +8,7 @@ import type { Machine, Sealer } from "./port.ts";
 export interface Timing {
   /** Between two heartbeats of the primary. */
   readonly heartbeatMs: number;
-  /** Silence of the primary after which a backup suspects it (jitter of up to 30 % comes on top). */
+  /** Silence of the primary after which a backup suspects it (up to 30 % jitter on top). */
   readonly suspectMs: number;
   /** Time a view change may take before the next view is tried; doubled at every failure. */
   readonly viewChangeMs: number;
@@ -18,7 +18,7 @@ export interface Timing {
 export interface BatchOptions {
   /** Least time between two batches while one is in flight, ms. */
   readonly lingerMs: number;
-  /** Prepares in flight up to which a batch that is not full may go; 1 to pipelineMax. Default 2. */
+  /** Prepares in flight up to which a batch that is not full may go, to pipelineMax; 2. */
   readonly depth?: number;
   /** Least time between two batches even when nothing is in flight, ms. Default 0. */
   readonly gapMs?: number;

@@ -122,7 +122,7 @@ export function onGetHeaders(
   if (headers.length > 0) send(state, message.from, { kind: "headers", headers });
 }
 
-/** Headers from a peer: accepted only by the hash chain. Progress asks for the next ones at once. */
+/** Headers from a peer: accepted only by the hash chain. Progress asks for the next ones. */
 export function onHeaders(state: State, message: Extract<PeerMessage, { kind: "headers" }>): void {
   if (!mayRepair(state)) return;
   let progress = false;

@@ -148,27 +148,38 @@ function dispatch(state: State, event: Event): void {
     case "timeout":
       return;
     case "message":
-      return onMessage(state, event.message);
+      onMessage(state, event.message);
+      return;
     case "request":
-      return onRequest(state, event.request, event.viewKnown);
+      onRequest(state, event.request, event.viewKnown);
+      return;
     case "prepare_durable":
-      return prepareDurable(state, event.op, event.checksum);
+      prepareDurable(state, event.op, event.checksum);
+      return;
     case "prepare_read":
-      return prepareRead(state, event);
+      prepareRead(state, event);
+      return;
     case "superblock_durable":
-      return superblockWritten(state, event.sequence);
+      superblockWritten(state, event.sequence);
+      return;
     case "blocks_loaded":
-      return onBlocksLoaded(state, event.op, event.blocks);
+      onBlocksLoaded(state, event.op, event.blocks);
+      return;
     case "checkpoint_durable":
-      return onCheckpointDurable(state, event.checkpoint);
+      onCheckpointDurable(state, event.checkpoint);
+      return;
     case "sync_done":
-      return onSyncDone(state, event.checkpoint, event.sessions);
+      onSyncDone(state, event.checkpoint, event.sessions);
+      return;
     case "sync_failed":
-      return onSyncFailed(state);
+      onSyncFailed(state);
+      return;
     case "transfer":
-      return onTransfer(state, event.target);
+      onTransfer(state, event.target);
+      return;
     case "peer_refused":
-      return onPeerRefused(state, event.replica);
+      onPeerRefused(state, event.replica);
+      return;
     case "client_gone":
       return; // Sessions outlive connections.
     default:
@@ -190,11 +201,14 @@ function prepareRead(state: State, event: Extract<Event, { kind: "prepare_read" 
   const { op, checksum, purpose, prepare } = event;
   switch (purpose.kind) {
     case "commit":
-      return onCommitRead(state, op, prepare);
+      onCommitRead(state, op, prepare);
+      return;
     case "pipeline":
-      return onSuffixRead(state, op, prepare);
+      onSuffixRead(state, op, prepare);
+      return;
     case "repair":
-      return onRepairRead(state, purpose.peer, op, checksum, prepare);
+      onRepairRead(state, purpose.peer, op, checksum, prepare);
+      return;
     default:
       purpose satisfies never;
   }
@@ -217,7 +231,8 @@ function superblockWritten(state: State, sequence: number): void {
   sendVote(state);
   if (state.leads && state.logDurable) {
     if (state.deadlines.get("heartbeat") === Infinity && state.voting) sendCommit(state);
-    return ackOwn(state);
+    ackOwn(state);
+    return;
   }
   ack(state, true);
 }
@@ -246,32 +261,42 @@ function onMessage(state: State, message: PeerMessage): void {
   peer.heardMs = state.nowMs;
   switch (message.kind) {
     case "prepare":
-      return onPrepare(state, message.from, message.prepare);
+      onPrepare(state, message.from, message.prepare);
+      return;
     case "prepare_ok":
-      return onPrepareOk(state, message);
+      onPrepareOk(state, message);
+      return;
     case "commit":
-      return onCommit(state, message);
+      onCommit(state, message);
+      return;
     case "start_view_change":
-      return onStartViewChange(state, message.from, message.view);
+      onStartViewChange(state, message.from, message.view);
+      return;
     case "do_view_change":
-      return onDoViewChange(state, message);
+      onDoViewChange(state, message);
+      return;
     case "start_view":
       if (onStartView(state, message)) armSuspicion(state);
       return;
     case "get_view":
-      return sendStartView(state, message.from, message.nonce);
+      sendStartView(state, message.from, message.nonce);
+      return;
     case "get_headers":
-      return onGetHeaders(state, message);
+      onGetHeaders(state, message);
+      return;
     case "headers":
-      return onHeaders(state, message);
+      onHeaders(state, message);
+      return;
     case "get_prepare":
-      return onGetPrepare(state, message.from, message.op, message.checksum);
+      onGetPrepare(state, message.from, message.op, message.checksum);
+      return;
     case "get_chunk":
     case "chunk":
       return; // The host's, for state sync.
     case "ping":
     case "pong":
-      return onPing(state, message);
+      onPing(state, message);
+      return;
     default:
       message satisfies never;
   }

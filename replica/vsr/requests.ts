@@ -26,9 +26,15 @@ export function rejectWaiting(state: State, waiting: readonly Request[]): void {
 function onRegister(state: State, request: Request): void {
   const { clientId } = request.header;
   const known = state.sessions.ofClient(clientId);
-  if (known !== undefined) return replyStored(state, request.header, known.session, emptyBody);
+  if (known !== undefined) {
+    replyStored(state, request.header, known.session, emptyBody);
+    return;
+  }
   if (state.registering.has(clientId)) return;
-  if (!state.pipeline.enqueue(request)) return reject(state, request.header, "busy");
+  if (!state.pipeline.enqueue(request)) {
+    reject(state, request.header, "busy");
+    return;
+  }
   state.registering.add(clientId);
 }
 
@@ -39,7 +45,8 @@ function onCommitted(state: State, session: Session, request: Request): void {
   const stored = state.sessions.reply(session, requestNumber);
   if (stored === undefined) return; // Older than the window: the client has long moved on.
   if (stored.requestChecksum !== requestChecksum) {
-    return reject(state, request.header, "request_mismatch");
+    reject(state, request.header, "request_mismatch");
+    return;
   }
   replyStored(state, request.header, stored.op, stored.body);
 }
@@ -47,26 +54,51 @@ function onCommitted(state: State, session: Session, request: Request): void {
 /** A client's request (vsr.md A9): answered, taken, dropped as a duplicate, or rejected. */
 export function onRequest(state: State, request: Request, viewKnown: number): void {
   const { header } = request;
-  if (!state.leads || !state.voting) return reject(state, header, "not_primary");
-  if (request.body.length > requestBodyBytesMax) return reject(state, header, "busy");
-  if (state.transfer !== null) return reject(state, header, "busy");
-  if (header.session === 0) return onRegister(state, request);
+  if (!state.leads || !state.voting) {
+    reject(state, header, "not_primary");
+    return;
+  }
+  if (request.body.length > requestBodyBytesMax) {
+    reject(state, header, "busy");
+    return;
+  }
+  if (state.transfer !== null) {
+    reject(state, header, "busy");
+    return;
+  }
+  if (header.session === 0) {
+    onRegister(state, request);
+    return;
+  }
   const session = state.sessions.get(header.session);
   if (session === undefined) {
     // A replica that is behind what the client knows must not declare its session dead (A9).
-    if (viewKnown > state.view) return reject(state, header, "not_primary");
+    if (viewKnown > state.view) {
+      reject(state, header, "not_primary");
+      return;
+    }
     // Its registration may stand in the suffix that this view commits again.
     const reason = header.session > state.commitMin ? "busy" : "no_session";
-    return reject(state, header, reason);
+    reject(state, header, reason);
+    return;
   }
-  if (header.requestNumber <= session.committed) return onCommitted(state, session, request);
+  if (header.requestNumber <= session.committed) {
+    onCommitted(state, session, request);
+    return;
+  }
   const twice = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("prepare_twice");
   if (header.requestNumber <= session.prepared) {
     if (twice) state.pipeline.enqueue(request);
     return;
   }
-  if (header.requestNumber !== session.prepared + 1) return reject(state, header, "out_of_order");
-  if (!state.pipeline.enqueue(request)) return reject(state, header, "busy");
+  if (header.requestNumber !== session.prepared + 1) {
+    reject(state, header, "out_of_order");
+    return;
+  }
+  if (!state.pipeline.enqueue(request)) {
+    reject(state, header, "busy");
+    return;
+  }
   session.prepared = header.requestNumber;
 }
 

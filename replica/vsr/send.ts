@@ -42,21 +42,26 @@ function assertPersisted(state: State, body: PeerBody): void {
   switch (body.kind) {
     case "do_view_change":
       assert(state.voting, "VSR-45: only voters vote");
-      return assertVoteDurable(state, body);
+      assertVoteDurable(state, body);
+      return;
     case "start_view_change":
-      return assert(state.voting, "VSR-45: only voters suspect");
+      assert(state.voting, "VSR-45: only voters suspect");
+      return;
     case "start_view":
     case "commit":
       assert(state.leads, "VSR-42: only the normal primary leads");
-      return assert(state.logDurable, "VSR-42: a view starts after its log_view is durable");
+      assert(state.logDurable, "VSR-42: a view starts after its log_view is durable");
+      return;
     case "prepare":
       // A relayed prepare is its author's word, an older one was said in its own view.
       if (body.prepare.header.author !== state.replica) return;
       if (body.prepare.header.view < state.view) return;
-      return assert(state.logDurable, "VSR-42: prepares follow a durable log_view");
+      assert(state.logDurable, "VSR-42: prepares follow a durable log_view");
+      return;
     case "prepare_ok":
       assert(state.voting, "VSR-45: only voters ack");
-      return assertAckDurable(state, body.op);
+      assertAckDurable(state, body.op);
+      return;
     case "ping":
     case "pong":
     case "get_view":

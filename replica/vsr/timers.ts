@@ -31,26 +31,34 @@ export function fireTimers(state: State, wantedMs: number): void {
 function fire(state: State, name: TimerName): void {
   switch (name) {
     case "heartbeat":
-      return heartbeat(state);
+      heartbeat(state);
+      return;
     case "suspect":
       if (state.status === "normal" && !state.leads) suspect(state);
       return;
     case "resend":
-      return resend(state);
+      resend(state);
+      return;
     case "viewChange":
-      return viewChangeTimeout(state);
+      viewChangeTimeout(state);
+      return;
     case "ping":
-      return pingAll(state);
+      pingAll(state);
+      return;
     case "repair":
-      return repairRound(state);
+      repairRound(state);
+      return;
     case "prepare":
-      return resendPrepares(state);
+      resendPrepares(state);
+      return;
     case "batch":
       return; // Batches are looked at after every step.
     case "transfer":
-      return continueTransfer(state);
+      continueTransfer(state);
+      return;
     case "sync":
-      return syncTimeout(state);
+      syncTimeout(state);
+      return;
     default:
       name satisfies never;
   }
@@ -65,7 +73,10 @@ function viewChangeTimeout(state: State): void {
 
 function resend(state: State): void {
   state.deadlines.set("resend", state.nowMs + resendMs(state));
-  if (state.status === "recovering_head") return askView(state);
+  if (state.status === "recovering_head") {
+    askView(state);
+    return;
+  }
   if (state.status === "normal") {
     if (!state.leads) suspect(state);
     return;

@@ -42,7 +42,10 @@ function countSuspicions(state: State): void {
 
 /** A peer wants to leave its view. */
 export function onStartViewChange(state: State, from: ReplicaIndex, view: View): void {
-  if (view > state.view) return joinView(state, view);
+  if (view > state.view) {
+    joinView(state, view);
+    return;
+  }
   if (view < state.view || state.status === "recovering_head" || !state.voting) return;
   state.change.suspectedMs[from] = state.nowMs;
   countSuspicions(state);
@@ -53,7 +56,10 @@ export function joinView(state: State, view: View): void {
   assert(view > state.view, "VSR-14: views never go back");
   const { recovering, voteFloor } = state.superblock.durable;
   const mayVote = state.formed && !recovering && view >= voteFloor;
-  if (state.status === "recovering_head" || !mayVote) return onHigherView(state, view);
+  if (state.status === "recovering_head" || !mayVote) {
+    onHigherView(state, view);
+    return;
+  }
   enterView(state, view);
 }
 
@@ -165,7 +171,10 @@ export function onDoViewChange(state: State, message: DoViewChange): void {
   learnQuorumCheckpoint(state, message.quorumCheckpointOp);
   if (message.view > state.view) joinView(state, message.view);
   if (message.view !== state.view || state.primary !== state.replica) return;
-  if (state.status === "normal") return sendStartView(state, message.from, 0);
+  if (state.status === "normal") {
+    sendStartView(state, message.from, 0);
+    return;
+  }
   if (state.status !== "view_change" || state.change.selected) return;
   const before = state.change.votes.get(message.from);
   if (before !== undefined) {
@@ -194,12 +203,16 @@ function trySelect(state: State): void {
   for (const [replica, message] of votes) all.push({ ...message, replica });
   if (forfeit(state)) return;
   const selection = selectLog(all);
-  if (selection.kind === "selected") return install(state, selection.headers, all);
+  if (selection.kind === "selected") {
+    install(state, selection.headers, all);
+    return;
+  }
   // The third vote may still come; when it does not, a person must know what is missing.
   if (state.change.alarmed || (selection.kind === "wait" && !state.change.expired)) return;
   state.change.alarmed = true;
   const what = `view ${state.view}: op ${selection.op} can be neither kept nor dropped:`;
-  const why = selection.kind === "wait" ? "it needs the third replica's vote" : "no intact copy left";
+  const why =
+    selection.kind === "wait" ? "it needs the third replica's vote" : "no intact copy left";
   state.emit({ kind: "alarm", what: `${what} ${why}` });
 }
 

@@ -187,7 +187,10 @@ export class Cluster implements Surroundings, Gateway {
   executed(replica: ReplicaIndex, prepare: Prepare): void {
     if (!this.history.commit(replica, prepare)) return;
     if (this.traceLog.verbose) this.note(replica, `committed ${prepare.header.op}`);
-    checkDurableCopies(prepare, this.replicas.map((each) => each.disk));
+    checkDurableCopies(
+      prepare,
+      this.replicas.map((each) => each.disk),
+    );
   }
 
   checkpointTaken(op: number, id: string): void {

@@ -39,11 +39,15 @@ function many(first: number, runs: number, mutations: readonly string[], stopAt:
     if (outcome.ok) continue;
     failed += 1;
     process.stdout.write(`seed ${seed} FAILED ${outcome.why}\n`);
-    process.stdout.write(`  replay: npm run sim -- --seed ${seed} --trace (Node ${process.version})\n`);
+    process.stdout.write(
+      `  replay: npm run sim -- --seed ${seed} --trace (Node ${process.version})\n`,
+    );
   }
   const seconds = (performance.now() - started) / 1000;
   const rate = (done / seconds).toFixed(1);
-  process.stdout.write(`${done} runs, ${failed} failed, ${excused} excused, ${third} third, ${commits} commits, `);
+  process.stdout.write(
+    `${done} runs, ${failed} failed, ${excused} excused, ${third} third, ${commits} commits, `,
+  );
   process.stdout.write(`${(virtualMs / 3_600_000).toFixed(2)} virtual hours, ${rate} runs/s\n`);
   return failed === 0 ? 0 : 1;
 }

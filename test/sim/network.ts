@@ -38,7 +38,10 @@ export class Network {
     this.heap.after(this.delayMs(), deliver);
     if (!this.prng.chance(duplication)) return;
     // Some copies come very late: in another view.
-    this.heap.after(this.delayMs() * 3 + (this.prng.chance(0.3) ? 1000 * this.prng.fraction() : 0), deliver);
+    this.heap.after(
+      this.delayMs() * 3 + (this.prng.chance(0.3) ? 1000 * this.prng.fraction() : 0),
+      deliver,
+    );
   }
 
   /** Cuts the path between two replicas, or only one direction of it. */

@@ -110,7 +110,10 @@ export class SimReplica {
   deliver(event: Event): void {
     const { heap } = this.around;
     if (this.replica === null) return;
-    if (heap.nowMs >= this.pausedUntilMs) return this.step(event);
+    if (heap.nowMs >= this.pausedUntilMs) {
+      this.step(event);
+      return;
+    }
     const { life } = this;
     heap.at(this.pausedUntilMs, () => {
       if (this.life === life) this.deliver(event);
@@ -171,34 +174,43 @@ export class SimReplica {
     switch (effect.kind) {
       case "send":
         this.promises.sent(effect.message, this.disk, this.around.committedOp());
-        return this.around.send(this.index, effect.to, effect.message);
+        this.around.send(this.index, effect.to, effect.message);
+        return;
       case "write_prepare":
-        return this.writePrepare(effect.prepare);
+        this.writePrepare(effect.prepare);
+        return;
       case "read_prepare":
-        return this.readPrepare(effect);
+        this.readPrepare(effect);
+        return;
       case "write_superblock":
-        return this.writeSuperblock(effect);
+        this.writeSuperblock(effect);
+        return;
       case "load_blocks":
-        return this.later(() => {
-          const blocks = effect.addresses.map(() => new Uint8Array(1));
-          this.deliver({ kind: "blocks_loaded", op: effect.op, blocks });
-        });
+        this.loadBlocks(effect);
+        return;
       case "reply":
       case "reject":
-        return this.around.answer(this.index, effect);
+        this.around.answer(this.index, effect);
+        return;
       case "committed":
-        return this.committed(effect.op);
+        this.committed(effect.op);
+        return;
       case "write_checkpoint":
-        return this.writeCheckpoint(effect);
+        this.writeCheckpoint(effect);
+        return;
       case "checkpoint_installed":
-        return this.dropSnapshots(effect.checkpoint);
+        this.dropSnapshots(effect.checkpoint);
+        return;
       case "sync":
-        return this.sync(effect.target, effect.source);
+        this.sync(effect.target, effect.source);
+        return;
       case "status":
-        return this.noteStatus();
+        this.noteStatus();
+        return;
       case "alarm":
         this.alarm = effect.what;
-        return this.around.note(this.index, `alarm: ${effect.what}`);
+        this.around.note(this.index, `alarm: ${effect.what}`);
+        return;
       case "stop":
         throw new Error(`replica ${this.index} stopped: ${effect.why}`);
       default:
@@ -216,6 +228,13 @@ export class SimReplica {
     if (prepare === undefined) throw new Error("sim: committed without apply");
     this.machine.executed.delete(op);
     this.around.executed(this.index, prepare);
+  }
+
+  private loadBlocks(effect: Extract<Effect, { kind: "load_blocks" }>): void {
+    this.later(() => {
+      const blocks = effect.addresses.map(() => new Uint8Array(1));
+      this.deliver({ kind: "blocks_loaded", op: effect.op, blocks });
+    });
   }
 
   private writePrepare(prepare: Prepare): void {

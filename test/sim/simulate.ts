@@ -55,7 +55,7 @@ class Run {
     cluster.readFailure = 0;
     // The core is everyone, or two of three where no slot of the third is needed.
     const rots = options.rotEveryMs !== Infinity || options.readFailure > 0;
-    const without = this.seed % 3 === 0 && !rots ? this.seed % 9 / 3 : -1;
+    const without = this.seed % 3 === 0 && !rots ? (this.seed % 9) / 3 : -1;
     let core = cluster.replicas.filter((each) => each.index !== without);
     for (const each of cluster.replicas) {
       each.pausedUntilMs = 0;
@@ -74,7 +74,10 @@ class Run {
       core = [...cluster.replicas];
       this.until(cluster.heap.nowMs + options.livenessMs, calm);
     }
-    if (calm()) return cluster.checkEnd(core);
+    if (calm()) {
+      cluster.checkEnd(core);
+      return;
+    }
     const lost = core.filter((each) => each.replica?.status === "recovering_head").length;
     // A quorum without its head, or one such replica and a vote that cannot be done without it.
     const alarms = core.filter((each) => each.alarm !== null).length;
@@ -88,7 +91,9 @@ class Run {
       return `r${each.index} ${status} view ${view} ${ops} ${each.alarm ?? ""}`;
     });
     const answers = cluster.clients.map((client) => client.answered).join(" ");
-    throw new Error(`liveness: history ${cluster.history.head}; answered ${answers}; ${states.join("; ")}`);
+    throw new Error(
+      `liveness: history ${cluster.history.head}; answered ${answers}; ${states.join("; ")}`,
+    );
   }
 
   private until(untilMs: number, done: () => boolean): void {

@@ -84,7 +84,10 @@ export class SimClient {
     if (mine === undefined || mine.request.header.requestChecksum !== header.requestChecksum) {
       return;
     }
-    if (answer.kind === "reject") return this.rejected(answer);
+    if (answer.kind === "reject") {
+      this.rejected(answer);
+      return;
+    }
     this.target = answer.view % 3;
     this.outstanding.delete(header.requestNumber);
     this.checkReply(answer);
