@@ -1,5 +1,5 @@
 // Posts a second of one core's time through ChatMachine.apply, with needs() before, as production
-// does. CPU time of the thread, so that a busy machine does not blur it; the slowest call by the clock.
+// does. CPU time of the thread, so that a busy machine does not blur it; slowest call by the clock.
 import { performance } from "node:perf_hooks";
 import { createRoom, post, prepareOf, requestOf, uuidv7 } from "#test/support/prepares.ts";
 import { opFrom } from "#replica/base/brands.ts";

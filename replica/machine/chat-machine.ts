@@ -88,7 +88,7 @@ export class ChatMachine {
     return this.tables.keys.memoryBytes;
   }
 
-  /** Blocks that {@link apply} of this prepare will read: originals of retried keys. Usually none. */
+  /** Blocks that {@link apply} of this prepare will read: originals of retried keys; rare. */
   needs(prepare: Prepare): readonly BlockAddress[] {
     assert(!this.restoring, "MCH-10: no commit during a restore");
     this.opNeeded = Math.max(this.opNeeded, prepare.header.op);
@@ -145,8 +145,8 @@ export class ChatMachine {
   }
 
   /**
-   * The checkpoint of `op` is durable and installed: its delta may leave memory, and reads use these
-   * segments (`CheckpointWriter.installed(op).history`).
+   * The checkpoint of `op` is durable and installed: its delta may leave memory, and reads use
+   * these segments (`CheckpointWriter.installed(op).history`).
    */
   release(op: Op, history: readonly HistorySegment[]): void {
     const delta = this.deltas.shift();
@@ -200,8 +200,8 @@ export class ChatMachine {
   }
 
   /**
-   * Committed entries of a room: at most the range's limit, readEntriesMax and 192 KiB, at least one
-   * if there is one. On `load`: load the addresses and call again with the blocks (all loaded so
+   * Committed entries of a room: at most the range's limit, readEntriesMax and 192 KiB, at least
+   * one if there is one. On `load`: load the addresses and call again with the blocks (all loaded so
    * far for this read); it may ask again a few times. A block that cannot be found any more was
    * merged away meanwhile: start over without blocks.
    */

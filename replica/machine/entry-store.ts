@@ -123,7 +123,7 @@ export class EntryStore {
     return back === 0 ? -1 : address - back;
   }
 
-  /** Address of the entry `seq` of the room whose newest entry is at `newest`; -1: not in memory. */
+  /** Address of entry `seq` of the room whose newest entry is at `newest`; -1: not in memory. */
   find(newest: number, seq: number): number {
     const { floor } = this;
     let at = newest;

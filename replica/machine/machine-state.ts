@@ -96,7 +96,7 @@ export function encodeMachineState(state: MachineState): Uint8Array {
   return bytes;
 }
 
-/** Reads what {@link encodeMachineState} wrote; the manifest's digest was checked, so it asserts. */
+/** Reads what {@link encodeMachineState} wrote; asserts, for the manifest's digest was checked. */
 export function decodeMachineState(bytes: Uint8Array): MachineState {
   assert(bytes.length >= fixedBytes + 8, "MCH-11: state is short");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

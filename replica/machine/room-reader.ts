@@ -50,7 +50,7 @@ export function findInBlock(block: Uint8Array, room: number, seq: number): Entry
   return null;
 }
 
-/** First and last seq that a range names in a room with this floor and head; empty: first > last. */
+/** First and last seq that a range names, given floor and head of the room; first > last: none. */
 export function rangeOf(
   range: ReadRange,
   floor: number,

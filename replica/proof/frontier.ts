@@ -3,8 +3,8 @@ import type { Digest } from "./merkle.ts";
 import { emptyRoot, nodeHash, treeHashBytes, treeSizeMax } from "./merkle.ts";
 
 /**
- * The right edge of an append-only tree: the roots of its complete subtrees, one for each bit of its
- * size, at most 53. Enough to append and to know the root (RFC 6962; design: "frontier").
+ * The right edge of an append-only tree: the roots of its complete subtrees, one for each bit of
+ * its size, at most 53. Enough to append and to know the root (RFC 6962; design: "frontier").
  */
 export class Frontier {
   private readonly digest: Digest;
@@ -23,7 +23,7 @@ export class Frontier {
     return new Frontier(digest, 0, []);
   }
 
-  /** The frontier that {@link encode} gave; null when the number of hashes does not fit the size. */
+  /** The frontier that {@link encode} gave; null when the hashes do not fit the size. */
   static decode(digest: Digest, size: number, bytes: Uint8Array): Frontier | null {
     if (!Number.isSafeInteger(size) || size < 0) return null;
     let peaksCount = 0;

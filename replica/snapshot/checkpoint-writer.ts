@@ -103,7 +103,7 @@ export class CheckpointWriter {
     this.startMerges();
   }
 
-  /** True while a checkpoint is being written: step at once. False: only merges, step at leisure. */
+  /** True while a checkpoint is being written: step at once. False: merges only, at leisure. */
   get urgent(): boolean {
     return this.active !== null || this.queue.length > 0;
   }

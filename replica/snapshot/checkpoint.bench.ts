@@ -1,6 +1,6 @@
 // Pauses and costs of checkpoints with many rooms: node checkpoint.bench.ts [rooms] [entries].
-// Writing is in memory, so figures are of this room alone, in CPU time of the thread: what others do
-// on the machine does not count.
+// Writing is in memory, so figures are of this room alone, in CPU time of the thread: what others
+// do on the machine does not count.
 import { utf8From } from "#replica/base/text.ts";
 import { MemoryShard } from "#test/support/memory-shard.ts";
 import type { Operation } from "#test/support/prepares.ts";

@@ -55,8 +55,8 @@ export interface SegmentWrite {
 }
 
 /*
- * What this room must know of the machine's rows. A row of a room begins with its own length, u32. A
- * row of a key has 24 bytes and begins with the key's own time in milliseconds, u48.
+ * What this room must know of the machine's rows. A row of a room begins with its own length, u32.
+ * A row of a key has 24 bytes and begins with the key's own time in milliseconds, u48.
  */
 
 /** Bytes of a row of a remembered key. */

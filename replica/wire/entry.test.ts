@@ -110,7 +110,7 @@ test("entry: lists are split, joined and refused when cut or too long", () => {
   );
 });
 
-test("history block: runs hold consecutive entries of a room and end where the block is full", () => {
+test("history block: runs hold consecutive entries of a room and end with the block", () => {
   const writer = new HistoryBlockWriter(new Uint8Array(200));
   const source = encodeEntry(entry);
   assert.ok(writer.tryAppend(1, 5, source, 0, 30));

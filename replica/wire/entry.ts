@@ -151,7 +151,7 @@ export function entryBytes(senderBytes: number, bodyBytes: number): number {
   return entryFixedBytes + senderBytes + entrySaltBytes + bodyBytes;
 }
 
-/** Seq of an encoded entry that starts at `offset` of a view; the bytes are known to be an entry. */
+/** Seq of an encoded entry at `offset` of a view; the bytes are known to be an entry. */
 export function entrySeqAt(view: DataView, offset: number): number {
   return view.getUint32(offset + 12, true) * 2 ** 32 + view.getUint32(offset + 8, true);
 }

@@ -186,7 +186,7 @@ export class OperationReader {
     this.end = end;
   }
 
-  /** Moves to the next operation; false at the end. A broken prefix is one last, faulty operation. */
+  /** Moves to the next operation; false at the end. A broken prefix is one last, faulty one. */
   next(): boolean {
     const { offset, end } = this;
     if (offset === end) return false;
