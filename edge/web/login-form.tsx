@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import icon from "./icon.svg";
 import { EdgeError, type Login, logIn } from "./edge-calls.ts";
 
 /** Asks for a one-time code and reports the login. */
@@ -20,7 +21,7 @@ export function LoginForm({ onLogin }: { readonly onLogin: (login: Login) => voi
   return (
     <main class="centre">
       <form class="card" onSubmit={submit}>
-        <img src="./icon.svg" alt="" width="44" height="44" />
+        <img src={icon} alt="" width="44" height="44" />
         <h1>TigerChat</h1>
         <label for="code">One-time code</label>
         <input

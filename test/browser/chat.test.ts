@@ -6,10 +6,10 @@ import type { Browser } from "playwright-core";
 import { launchChromium, Person } from "./chromium.ts";
 import { LocalFleet } from "../support/local-fleet.ts";
 
-/** Messages that each person writes while the primary dies. */
-const messagesEach = 30;
+/** Messages that each person writes while the primary dies: within the burst that an edge allows. */
+const messagesEach = 15;
 /** Pause between two messages of one person, so that writing spans the kill. */
-const pauseMs = 60;
+const pauseMs = 120;
 
 let fleet: LocalFleet;
 let browser: Browser;
