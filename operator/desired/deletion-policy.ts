@@ -6,8 +6,12 @@ const allowed =
   "has(oldObject.metadata.annotations) && " +
   `'${marks.allowDelete}' in oldObject.metadata.annotations`;
 
+// Without a quorum nobody says what a shard owns: only one that never formed, or that says that it
+// owns none, is free to go.
 const ownsSlots =
-  "has(oldObject.status) && has(oldObject.status.slots) && oldObject.status.slots.owned > 0";
+  "has(oldObject.status) && has(oldObject.status.phase) && " +
+  "!(oldObject.status.phase in ['Pending', 'Forming']) && " +
+  "!(has(oldObject.status.slots) && oldObject.status.slots.owned == 0)";
 
 /**
  * The ValidatingAdmissionPolicy that refuses to delete a shard that owns slots, and the definition
@@ -32,10 +36,8 @@ export function deletionPolicyOf(name: string) {
       matchConstraints: {
         resourceRules: [
           rule([group], [plural]),
-          {
-            ...rule(["apiextensions.k8s.io"], ["customresourcedefinitions"]),
-            resourceNames: [crdName],
-          },
+          // Not by resourceNames: deleting the whole collection names nothing.
+          rule(["apiextensions.k8s.io"], ["customresourcedefinitions"]),
         ],
       },
       validations: [
@@ -45,7 +47,7 @@ export function deletionPolicyOf(name: string) {
           reason: "Forbidden",
         },
         {
-          expression: `request.resource.group == '${group}' || (${allowed})`,
+          expression: `oldObject.metadata.name != '${crdName}' || (${allowed})`,
           message: `Deleting ${crdName} deletes every RoomShard; to do so, ${annotate}.`,
           reason: "Forbidden",
         },

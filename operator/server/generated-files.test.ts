@@ -24,6 +24,15 @@ test("generate: no generated template holds an expression of Helm by accident", 
   }
 });
 
+test("generate: kubectl and Helm, which read YAML 1.1, understand the same", () => {
+  for (const { path, text } of generatedFiles()) {
+    const plain = text.replaceAll(/^\{\{-.*\}\}$/gm, "").replaceAll(/\{\{.*?\}\}/g, "NAME");
+    for (const part of plain.split("---\n")) {
+      assert.deepEqual(parse(part, { version: "1.1" }), parse(part, { version: "1.2" }), path);
+    }
+  }
+});
+
 test("examples: the manifest that kubectl and npm start read is valid", () => {
   const validated = validateRoomShard(parse(textOf("deploy/examples/roomshard.yaml")));
   assert.ok(validated.ok, validated.ok ? "" : validated.faults.join(" "));
