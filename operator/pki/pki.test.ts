@@ -87,7 +87,7 @@ test("pki: operator and replica meet over TLS 1.3 with both sides authenticated"
     minVersion: "TLSv1.3",
   });
   listener.on("secureConnection", (socket) =>
-    socket.end(socket.getPeerCertificate().subjectaltname),
+    socket.end(socket.getPeerCertificate().subjectaltname ?? ""),
   );
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
   const { port } = listener.address() as AddressInfo;
