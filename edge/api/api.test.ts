@@ -38,13 +38,20 @@ test("api: every server vector is judged as it says", () => {
 
 test("api: vectors cover every op with a valid and an invalid case", () => {
   const cases = [
-    [clientFrames, clientFrameVectors], [serverFrames, serverFrameVectors],
+    [clientFrames, clientFrameVectors],
+    [serverFrames, serverFrameVectors],
   ] as const;
   for (const [frames, vectors] of cases) {
     for (const op of Object.keys(frames)) {
       const own = vectors.filter((vector) => vector.name.startsWith(`${op}: `));
-      assert.ok(own.some((vector) => vector.valid), op);
-      assert.ok(own.some((vector) => !vector.valid), op);
+      assert.ok(
+        own.some((vector) => vector.valid),
+        op,
+      );
+      assert.ok(
+        own.some((vector) => !vector.valid),
+        op,
+      );
     }
   }
 });
@@ -85,11 +92,14 @@ test("api: error names of calls are rows of the table, and codes say when to rec
 });
 
 test("api: any text is judged without a throw", () => {
-  fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
-    const decoded = decodeClientFrame(text);
-    if (decoded.ok) assert.ok(decoded.frame.op in clientFrames);
-    else assert.ok(decoded.detail.length <= 300);
-  }), { numRuns: 300 });
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+      const decoded = decodeClientFrame(text);
+      if (decoded.ok) assert.ok(decoded.frame.op in clientFrames);
+      else assert.ok(decoded.detail.length <= 300);
+    }),
+    { numRuns: 300 },
+  );
 });
 
 test("api: any mutilated frame is judged without a throw and keeps its id", () => {
@@ -97,18 +107,26 @@ test("api: any mutilated frame is judged without a throw and keeps its id", () =
     return (schema as unknown as { readonly examples: readonly object[] }).examples;
   });
   const arbitrary = fc.record({
-    base: fc.constantFrom(...bases), member: fc.string(), value: fc.jsonValue(),
+    base: fc.constantFrom(...bases),
+    member: fc.string(),
+    value: fc.jsonValue(),
   });
-  fc.assert(fc.property(arbitrary, ({ base, member, value }) => {
-    const frame = { ...base, [member]: value };
-    const decoded = decodeClientFrame(JSON.stringify(frame));
-    if (!decoded.ok && "id" in base && member !== "id") assert.equal(decoded.id, base.id);
-  }), { numRuns: 300 });
+  fc.assert(
+    fc.property(arbitrary, ({ base, member, value }) => {
+      const frame = { ...base, [member]: value };
+      const decoded = decodeClientFrame(JSON.stringify(frame));
+      if (!decoded.ok && "id" in base && member !== "id") assert.equal(decoded.id, base.id);
+    }),
+    { numRuns: 300 },
+  );
 });
 
 test("api: a body's bytes are those of its UTF-8 or of its base64", () => {
-  fc.assert(fc.property(fc.string({ unit: "binary" }), fc.uint8Array(), (text, bytes) => {
-    assert.equal(bodyBytes(text, undefined), Buffer.byteLength(text));
-    assert.equal(bodyBytes(undefined, Buffer.from(bytes).toString("base64")), bytes.length);
-  }), { numRuns: 100 });
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), fc.uint8Array(), (text, bytes) => {
+      assert.equal(bodyBytes(text, undefined), Buffer.byteLength(text));
+      assert.equal(bodyBytes(undefined, Buffer.from(bytes).toString("base64")), bytes.length);
+    }),
+    { numRuns: 100 },
+  );
 });

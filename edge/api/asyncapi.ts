@@ -33,15 +33,18 @@ function referencesTo(at: string, names: readonly string[]): readonly JsonObject
 /** The AsyncAPI 3.0 document of the WebSocket. `url`: public base URL, http or https. */
 export function asyncApiDocument(url: string): JsonObject {
   const messages = {
-    ...messagesOf("client_", clientFrames), ...messagesOf("server_", serverFrames),
+    ...messagesOf("client_", clientFrames),
+    ...messagesOf("server_", serverFrames),
   };
   const names = Object.keys(messages);
   const inChannel = Object.fromEntries(
     names.map((name) => [name, { $ref: `#/components/messages/${name}` }]),
   );
-  const from = (prefix: string) => referencesTo(
-    "#/channels/socket/messages", names.filter((name) => name.startsWith(prefix)),
-  );
+  const from = (prefix: string) =>
+    referencesTo(
+      "#/channels/socket/messages",
+      names.filter((name) => name.startsWith(prefix)),
+    );
   const [scheme, rest = ""] = url.split("://");
   return {
     asyncapi: "3.0.0",
@@ -53,7 +56,8 @@ export function asyncApiDocument(url: string): JsonObject {
     channels: {
       socket: {
         address: socketPath,
-        description: `One WebSocket with subprotocol ${subprotocolJson}; one JSON object a text ` +
+        description:
+          `One WebSocket with subprotocol ${subprotocolJson}; one JSON object a text ` +
           "message. All rooms of a client share it.",
         messages: inChannel,
       },

@@ -1,10 +1,26 @@
 import {
-  Array as ListOf, Integer, Literal, Object as ObjectOf, Optional, String as Text,
+  Array as ListOf,
+  Integer,
+  Literal,
+  Object as ObjectOf,
+  Optional,
+  String as Text,
 } from "typebox";
 import type { Static } from "typebox";
 import {
-  bodyBase64Field, bodyField, idField, keyField, limitField, oneBody, positionField,
-  positionSchema, roomField, seqField, signalKindField, tokenField, typeField,
+  bodyBase64Field,
+  bodyField,
+  idField,
+  keyField,
+  limitField,
+  oneBody,
+  positionField,
+  positionSchema,
+  roomField,
+  seqField,
+  signalKindField,
+  tokenField,
+  typeField,
 } from "./fields.ts";
 import { pageEntriesMax, recoverEntriesMax } from "./limits.ts";
 
@@ -21,14 +37,18 @@ export const helloFrame = ObjectOf(
       maxLength: 128,
       description: "Name and version of the client, for the server's logs.",
     }),
-    caps: Optional(ListOf(Text({ maxLength: 32 }), {
-      maxItems: 32,
-      description: "Optional abilities of the client; none are defined yet.",
-    })),
-    ckpt: Optional(Text({
-      maxLength: 8192,
-      description: "Last verified checkpoint (signed note); reserved, ignored so far.",
-    })),
+    caps: Optional(
+      ListOf(Text({ maxLength: 32 }), {
+        maxItems: 32,
+        description: "Optional abilities of the client; none are defined yet.",
+      }),
+    ),
+    ckpt: Optional(
+      Text({
+        maxLength: 8192,
+        description: "Last verified checkpoint (signed note); reserved, ignored so far.",
+      }),
+    ),
   },
   {
     description: "Must be the first frame, within 10 s. Answered by the server's `hello`.",
@@ -44,12 +64,15 @@ export const attachFrame = ObjectOf(
     room: roomField,
     token: tokenField,
     since: Optional(positionSchema),
-    tail: Optional(Integer({
-      minimum: 0,
-      maximum: pageEntriesMax,
-      description: "Send this many of the newest entries first. Used when `since` is absent or " +
-        "cannot be honoured.",
-    })),
+    tail: Optional(
+      Integer({
+        minimum: 0,
+        maximum: pageEntriesMax,
+        description:
+          "Send this many of the newest entries first. Used when `since` is absent or " +
+          "cannot be honoured.",
+      }),
+    ),
     thread: Optional(Text({ maxLength: 64, description: "Reserved: DENIED so far." })),
   },
   {
@@ -127,7 +150,8 @@ export const readFrame = ObjectOf(
     description:
       "Read committed entries of an attached room: those after a seq (oldest first), or the " +
       "last ones before a seq. Exactly one of after and before. Answered by `ok` with {epoch, " +
-      "floor, head, events}, events always in rising seq. A page may be shorter than limit: read on " +
+      "floor, head, events}, events always in rising seq. A page may be shorter than limit: " +
+      "read on " +
       "until it is empty or reaches head.",
     examples: [
       { op: "read", id: "5", room: "lobby", after: 41, limit: 200 },

@@ -1,15 +1,20 @@
 import { Integer, Object as ObjectOf, Optional, String as Text } from "typebox";
 import type { Static } from "typebox";
 import {
-  bodyBytesMax, correlationCharsMax, idCharsMax, pageEntriesMax, tokenCharsMax,
+  bodyBytesMax,
+  correlationCharsMax,
+  idCharsMax,
+  pageEntriesMax,
+  tokenCharsMax,
 } from "./limits.ts";
 
 const idPattern = `^[A-Za-z0-9][A-Za-z0-9._:~@+-]{0,${idCharsMax - 1}}$`;
-const idSyntax = `1 to ${idCharsMax} characters of A-Z a-z 0-9 . _ : ~ @ + -, the first a letter ` +
+const idSyntax =
+  `1 to ${idCharsMax} characters of A-Z a-z 0-9 . _ : ~ @ + -, the first a letter ` +
   "or digit; upper and lower case differ";
 const base64Pattern = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$";
-const keyPattern = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}" +
-  "-[0-9a-fA-F]{12}$";
+const keyPattern =
+  "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}" + "-[0-9a-fA-F]{12}$";
 
 /** Id of a room. */
 export const roomField = Text({ pattern: idPattern, description: `Id of the room: ${idSyntax}.` });

@@ -63,13 +63,16 @@ function errorsTable(): string {
     } |`;
   });
   return [
-    "## Errors", "",
+    "## Errors",
+    "",
     "An err frame with an id concerns that frame only, and the connection stays, with these",
     "exceptions: after BAD_FRAME it is closed (4400), and 4401 or 4403 follow when 10 s after",
-    "hello no room could be attached. The close code is used when a whole connection ends.", "",
+    "hello no room could be attached. The close code is used when a whole connection ends.",
+    "",
     "| Code | Name | HTTP | Close | What happened | What a client does |",
     "|---|---|---|---|---|---|",
-    ...lines, "",
+    ...lines,
+    "",
   ].join("\n");
 }
 

@@ -26,11 +26,16 @@ export interface HttpCall {
   readonly auth: readonly HttpAuth[];
   readonly parameters: readonly HttpParameter[];
   readonly body: HttpSchemaName | null;
-  readonly answers: Readonly<Record<string, {
-    readonly description: string;
-    readonly schema: HttpSchemaName | null;
-    readonly mediaType: string;
-  }>>;
+  readonly answers: Readonly<
+    Record<
+      string,
+      {
+        readonly description: string;
+        readonly schema: HttpSchemaName | null;
+        readonly mediaType: string;
+      }
+    >
+  >;
   readonly errors: readonly ErrorName[];
 }
 
@@ -58,46 +63,79 @@ const waitField = {
   type: "integer",
   minimum: 1,
   maximum: longPollSMax,
-  description: "Long poll: answer with ReadResult as soon as there is an entry after the " +
+  description:
+    "Long poll: answer with ReadResult as soon as there is an entry after the " +
     "position, or with an empty page after this many seconds.",
 };
 
 const roomCalls: readonly HttpCall[] = [
   {
-    id: "createRoom", method: "post", path: "/v1/rooms", auth: ["apiKey"], parameters: [],
+    id: "createRoom",
+    method: "post",
+    path: "/v1/rooms",
+    auth: ["apiKey"],
+    parameters: [],
     summary: "Create a room",
     description: "Harmless when the room exists.",
     body: "RoomRequest",
     answers: {
-      200: answer("It existed before.", "Room"), 201: answer("Created.", "Room"),
+      200: answer("It existed before.", "Room"),
+      201: answer("Created.", "Room"),
     },
-    errors: ["BAD_FRAME", "TOKEN_INVALID", "DENIED", "RATE_LIMITED", "NO_LEADER",
-      "UNKNOWN_OUTCOME"],
+    errors: [
+      "BAD_FRAME",
+      "TOKEN_INVALID",
+      "DENIED",
+      "RATE_LIMITED",
+      "NO_LEADER",
+      "UNKNOWN_OUTCOME",
+    ],
   },
   {
-    id: "createDm", method: "post", path: "/v1/dms", auth: ["apiKey"], parameters: [],
+    id: "createDm",
+    method: "post",
+    path: "/v1/dms",
+    auth: ["apiKey"],
+    parameters: [],
     summary: "Create the room of two people",
     description: "The room's id follows from the sorted pair, so both orders give one room.",
     body: "DmRequest",
     answers: {
-      200: answer("It existed before.", "Room"), 201: answer("Created.", "Room"),
+      200: answer("It existed before.", "Room"),
+      201: answer("Created.", "Room"),
     },
-    errors: ["BAD_FRAME", "TOKEN_INVALID", "DENIED", "RATE_LIMITED", "NO_LEADER",
-      "UNKNOWN_OUTCOME"],
+    errors: [
+      "BAD_FRAME",
+      "TOKEN_INVALID",
+      "DENIED",
+      "RATE_LIMITED",
+      "NO_LEADER",
+      "UNKNOWN_OUTCOME",
+    ],
   },
   {
-    id: "createSession", method: "post", path: "/v1/rooms/{room}/sessions",
-    auth: ["apiKey", "cookie"], parameters: inRoom,
+    id: "createSession",
+    method: "post",
+    path: "/v1/rooms/{room}/sessions",
+    auth: ["apiKey", "cookie"],
+    parameters: inRoom,
     summary: "Mint a session token",
-    description: "By the application's server with its API key, or by a logged-in page for " +
+    description:
+      "By the application's server with its API key, or by a logged-in page for " +
       "itself. The token is short-lived: mint another before it ends and send `refresh`.",
     body: "SessionRequest",
     answers: { 201: answer("The token.", "Session") },
     errors: ["BAD_FRAME", "TOKEN_INVALID", "DENIED", "RATE_LIMITED"],
   },
   {
-    id: "roomHead", method: "get", path: "/v1/rooms/{room}/head", auth: ["session", "apiKey"],
-    parameters: inRoom, summary: "Position of a room", description: "", body: null,
+    id: "roomHead",
+    method: "get",
+    path: "/v1/rooms/{room}/head",
+    auth: ["session", "apiKey"],
+    parameters: inRoom,
+    summary: "Position of a room",
+    description: "",
+    body: null,
     answers: { 200: answer("The position.", "Room") },
     errors: [...tokenErrors, ...shardErrors],
   },
@@ -105,42 +143,67 @@ const roomCalls: readonly HttpCall[] = [
 
 const eventCalls: readonly HttpCall[] = [
   {
-    id: "post", method: "post", path: "/v1/rooms/{room}/events", auth: ["session", "apiKey"],
+    id: "post",
+    method: "post",
+    path: "/v1/rooms/{room}/events",
+    auth: ["session", "apiKey"],
     parameters: [
       ...inRoom,
       { name: "Idempotency-Key", in: "header", required: true, schema: keyField },
     ],
     summary: "Post an entry",
-    description: "Answered once two of three disks hold it. Repeating it with the same key is " +
+    description:
+      "Answered once two of three disks hold it. Repeating it with the same key is " +
       "always safe and gives the same seq with dup: true.",
     body: "PostRequest",
     answers: {
-      200: answer("Committed before.", "PostResult"), 201: answer("Committed.", "PostResult"),
+      200: answer("Committed before.", "PostResult"),
+      201: answer("Committed.", "PostResult"),
     },
-    errors: ["BAD_FRAME", ...tokenErrors, ...shardErrors, "KEY_MISMATCH", "KEY_TOO_OLD",
-      "KEY_IN_FUTURE", "TOO_LARGE", "UNKNOWN_OUTCOME"],
+    errors: [
+      "BAD_FRAME",
+      ...tokenErrors,
+      ...shardErrors,
+      "KEY_MISMATCH",
+      "KEY_TOO_OLD",
+      "KEY_IN_FUTURE",
+      "TOO_LARGE",
+      "UNKNOWN_OUTCOME",
+    ],
   },
   {
-    id: "read", method: "get", path: "/v1/rooms/{room}/events", auth: ["session", "apiKey"],
+    id: "read",
+    method: "get",
+    path: "/v1/rooms/{room}/events",
+    auth: ["session", "apiKey"],
     parameters: [
-      ...inRoom, optional("query", "after", positionField), optional("query", "before", seqField),
+      ...inRoom,
+      optional("query", "after", positionField),
+      optional("query", "before", seqField),
       optional("query", "limit", limitField),
     ],
     summary: "Read committed entries",
-    description: "Those after a seq (oldest first), or the last ones before a seq; without " +
+    description:
+      "Those after a seq (oldest first), or the last ones before a seq; without " +
       "either, the newest. Events come in rising seq always.",
     body: null,
     answers: { 200: answer("A page.", "ReadResult") },
     errors: ["BAD_FRAME", ...tokenErrors, ...shardErrors, "BELOW_FLOOR"],
   },
   {
-    id: "stream", method: "get", path: "/v1/rooms/{room}/stream", auth: ["session", "apiKey"],
+    id: "stream",
+    method: "get",
+    path: "/v1/rooms/{room}/stream",
+    auth: ["session", "apiKey"],
     parameters: [
-      ...inRoom, optional("query", "after", positionField), optional("query", "wait", waitField),
+      ...inRoom,
+      optional("query", "after", positionField),
+      optional("query", "wait", waitField),
       optional("header", "Last-Event-ID", lastEventId),
     ],
     summary: "Follow a room without a WebSocket",
-    description: "Server-sent events: `event: ev` with data = Entry and id = epoch:seq; " +
+    description:
+      "Server-sent events: `event: ev` with data = Entry and id = epoch:seq; " +
       "`event: attached` first with {epoch, head, floor, next, recovered}; `event: gap` with " +
       "{from, to}; `event: drain` with {window_ms}. Starts after Last-Event-ID, else after " +
       "`after`, else at the head.",
@@ -154,7 +217,11 @@ const eventCalls: readonly HttpCall[] = [
 
 const pageCalls: readonly HttpCall[] = [
   {
-    id: "login", method: "post", path: "/v1/logins", auth: [], parameters: [],
+    id: "login",
+    method: "post",
+    path: "/v1/logins",
+    auth: [],
+    parameters: [],
     summary: "Log in with a one-time code",
     description: "For the built-in page: sets an HttpOnly, SameSite=Strict cookie.",
     body: "LoginRequest",
@@ -162,22 +229,40 @@ const pageCalls: readonly HttpCall[] = [
     errors: ["BAD_FRAME", "TOKEN_INVALID", "RATE_LIMITED"],
   },
   {
-    id: "whoAmI", method: "get", path: "/v1/logins", auth: ["cookie"], parameters: [],
-    summary: "Who is logged in", description: "", body: null,
+    id: "whoAmI",
+    method: "get",
+    path: "/v1/logins",
+    auth: ["cookie"],
+    parameters: [],
+    summary: "Who is logged in",
+    description: "",
+    body: null,
     answers: { 200: answer("The login.", "Login") },
     errors: ["TOKEN_INVALID"],
   },
   {
-    id: "health", method: "get", path: "/healthz", auth: [], parameters: [],
-    summary: "Alive", description: "", body: null,
-    answers: { 200: answer("Alive.", "Health") }, errors: [],
+    id: "health",
+    method: "get",
+    path: "/healthz",
+    auth: [],
+    parameters: [],
+    summary: "Alive",
+    description: "",
+    body: null,
+    answers: { 200: answer("Alive.", "Health") },
+    errors: [],
   },
   {
-    id: "ready", method: "get", path: "/readyz", auth: [], parameters: [],
+    id: "ready",
+    method: "get",
+    path: "/readyz",
+    auth: [],
+    parameters: [],
     summary: "Takes connections",
     description: "200 while connections are welcome; 503 while draining or without a shard.",
     body: null,
-    answers: { 200: answer("Ready.", "Health"), 503: answer("Not ready.", "Health") }, errors: [],
+    answers: { 200: answer("Ready.", "Health"), 503: answer("Not ready.", "Health") },
+    errors: [],
   },
 ];
 

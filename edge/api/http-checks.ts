@@ -2,11 +2,18 @@ import { compiledSchema } from "./compiled-schema.ts";
 import type { FaultOf } from "./compiled-schema.ts";
 import { keyField, roomField, userField } from "./fields.ts";
 import {
-  dmRequestSchema, loginRequestSchema, postRequestSchema, roomRequestSchema,
+  dmRequestSchema,
+  loginRequestSchema,
+  postRequestSchema,
+  roomRequestSchema,
   sessionRequestSchema,
 } from "./http-schemas.ts";
 import type {
-  DmRequest, LoginRequest, PostRequest, RoomRequest, SessionRequest,
+  DmRequest,
+  LoginRequest,
+  PostRequest,
+  RoomRequest,
+  SessionRequest,
 } from "./http-schemas.ts";
 
 /** A checked value, or a sentence that says what is wrong with it. */

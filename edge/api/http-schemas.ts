@@ -1,10 +1,24 @@
 import {
-  Array as ListOf, Boolean as Bool, Integer, Object as ObjectOf, Optional, String as Text,
+  Array as ListOf,
+  Boolean as Bool,
+  Integer,
+  Object as ObjectOf,
+  Optional,
+  String as Text,
 } from "typebox";
 import type { Static } from "typebox";
 import {
-  bodyBase64Field, bodyField, entrySchema, epochField, oneBody, positionField, retryField,
-  roomField, seqField, typeField, userField,
+  bodyBase64Field,
+  bodyField,
+  entrySchema,
+  epochField,
+  oneBody,
+  positionField,
+  retryField,
+  roomField,
+  seqField,
+  typeField,
+  userField,
 } from "./fields.ts";
 import { tokenLifetimeSMax } from "./limits.ts";
 import { postResultSchema, readResultSchema } from "./server-frames.ts";
@@ -46,15 +60,19 @@ export const dmRequestSchema = ObjectOf(
 export const sessionRequestSchema = ObjectOf(
   {
     user: Optional(userField),
-    scopes: Optional(ListOf(
-      Text({ enum: ["read", "post", "signal"], description: "One thing that the token allows." }),
-      { maxItems: 8, description: "All three when absent." },
-    )),
-    ttl_s: Optional(Integer({
-      minimum: 10,
-      maximum: tokenLifetimeSMax,
-      description: `Seconds until the token ends, at most ${tokenLifetimeSMax}, the default.`,
-    })),
+    scopes: Optional(
+      ListOf(
+        Text({ enum: ["read", "post", "signal"], description: "One thing that the token allows." }),
+        { maxItems: 8, description: "All three when absent." },
+      ),
+    ),
+    ttl_s: Optional(
+      Integer({
+        minimum: 10,
+        maximum: tokenLifetimeSMax,
+        description: `Seconds until the token ends, at most ${tokenLifetimeSMax}, the default.`,
+      }),
+    ),
   },
   {
     description: "Who the session is for. With a login cookie `user` is the login's own.",
@@ -119,10 +137,17 @@ export const problemSchema = ObjectOf(
   },
   {
     description: "A failure (RFC 9457, application/problem+json).",
-    examples: [{
-      type: "urn:tigerchat:error:NO_ROOM", title: "There is no such room.", status: 404,
-      code: 404, name: "NO_ROOM", detail: "There is no room nowhere.", retryable: false,
-    }],
+    examples: [
+      {
+        type: "urn:tigerchat:error:NO_ROOM",
+        title: "There is no such room.",
+        status: 404,
+        code: 404,
+        name: "NO_ROOM",
+        detail: "There is no room nowhere.",
+        retryable: false,
+      },
+    ],
   },
 );
 

@@ -55,12 +55,15 @@ function answersOf(call: HttpCall): JsonObject {
 }
 
 function operationOf(call: HttpCall): JsonObject {
-  const body = call.body === null ? {} : {
-    requestBody: {
-      required: true,
-      content: { "application/json": { schema: reference(call.body) } },
-    },
-  };
+  const body =
+    call.body === null
+      ? {}
+      : {
+          requestBody: {
+            required: true,
+            content: { "application/json": { schema: reference(call.body) } },
+          },
+        };
   return {
     operationId: call.id,
     summary: call.summary,
@@ -82,14 +85,15 @@ function pathsOf(): JsonObject {
   return paths;
 }
 
-/** The OpenAPI 3.1 document of the edge's HTTP calls. `url`: public base URL, no slash at the end. */
+/** The OpenAPI 3.1 document of the HTTP calls. `url`: public base URL, no slash at the end. */
 export function openApiDocument(url: string): JsonObject {
   return {
     openapi: "3.1.0",
     info: {
       title: "TigerChat edge, HTTP",
       version,
-      description: "Rooms as strictly ordered logs. The WebSocket is described in " +
+      description:
+        "Rooms as strictly ordered logs. The WebSocket is described in " +
         "/asyncapi.json. Every failure is a Problem with a name of the table in x-errors.",
     },
     servers: [{ url }],
@@ -99,7 +103,9 @@ export function openApiDocument(url: string): JsonObject {
       securitySchemes: {
         apiKey: { type: "http", scheme: "bearer", description: "API key of an application." },
         session: {
-          type: "http", scheme: "bearer", bearerFormat: "JWT",
+          type: "http",
+          scheme: "bearer",
+          bearerFormat: "JWT",
           description: "Session token of one user in one room.",
         },
         cookie: { type: "apiKey", in: "cookie", name: "tigerchat_login" },

@@ -1,11 +1,26 @@
 import {
-  Array as ListOf, Boolean as Bool, Integer, Literal, Object as ObjectOf, Optional,
-  String as Text, Union,
+  Array as ListOf,
+  Boolean as Bool,
+  Integer,
+  Literal,
+  Object as ObjectOf,
+  Optional,
+  String as Text,
+  Union,
 } from "typebox";
 import type { Static, TObject } from "typebox";
 import {
-  entryFields, entrySchema, epochField, positionField, retryField, ridField, roomField, seqField,
-  signalKindField, timeField, userField,
+  entryFields,
+  entrySchema,
+  epochField,
+  positionField,
+  retryField,
+  ridField,
+  roomField,
+  seqField,
+  signalKindField,
+  timeField,
+  userField,
 } from "./fields.ts";
 
 const key1 = "019ae0c4-5b1c-7a31-8f0e-3d2c1b0a9f8e";
@@ -44,14 +59,28 @@ export const serverHelloFrame = ObjectOf(
   },
   {
     description: "Answer to the client's `hello`; only now may other frames be sent.",
-    examples: [{
-      op: "hello", conn: "c-1f", ping_ms: 25000, pong_ms: 10000, time: 1790000000000000,
-      limits: {
-        frame_bytes: 65536, body_bytes: 16384, rooms: 128, read_entries: 200,
-        recover_entries: 1000, posts_pending: 64, frames_per_s: 20, frames_burst: 60,
-        posts_per_s: 5, posts_burst: 20, types: ["msg"],
+    examples: [
+      {
+        op: "hello",
+        conn: "c-1f",
+        ping_ms: 25000,
+        pong_ms: 10000,
+        time: 1790000000000000,
+        limits: {
+          frame_bytes: 65536,
+          body_bytes: 16384,
+          rooms: 128,
+          read_entries: 200,
+          recover_entries: 1000,
+          posts_pending: 64,
+          frames_per_s: 20,
+          frames_burst: 60,
+          posts_per_s: 5,
+          posts_burst: 20,
+          types: ["msg"],
+        },
       },
-    }],
+    ],
   },
 );
 
@@ -75,7 +104,8 @@ export const readResultSchema = ObjectOf(
     events: ListOf(entrySchema, { description: "Entries in rising seq, possibly none." }),
   },
   {
-    description: "Result of `read`. head: seq of the newest committed entry; floor: seq of the " +
+    description:
+      "Result of `read`. head: seq of the newest committed entry; floor: seq of the " +
       "oldest entry kept.",
   },
 );
@@ -105,10 +135,19 @@ export const okFrame = ObjectOf(
         op: "ok",
         id: "5",
         result: {
-          epoch: 1, head: 42, floor: 1,
-          events: [{
-            seq: 42, t: 1790000000000000, type: "msg", from: "ann", key: key1, body: "Hello",
-          }],
+          epoch: 1,
+          head: 42,
+          floor: 1,
+          events: [
+            {
+              seq: 42,
+              t: 1790000000000000,
+              type: "msg",
+              from: "ann",
+              key: key1,
+              body: "Hello",
+            },
+          ],
         },
       },
       { op: "ok", id: "7", result: {} },
@@ -136,12 +175,22 @@ export const errFrame = ObjectOf(
       "with the close code of the table.",
     examples: [
       {
-        op: "err", id: "3", code: 504, name: "UNKNOWN_OUTCOME",
-        message: "No answer from the shard in time.", retryable: true, retry_ms: 200,
+        op: "err",
+        id: "3",
+        code: 504,
+        name: "UNKNOWN_OUTCOME",
+        message: "No answer from the shard in time.",
+        retryable: true,
+        retry_ms: 200,
       },
       {
-        op: "err", id: "", room: "lobby", code: 401, name: "TOKEN_EXPIRED",
-        message: "The token ended and was not refreshed.", retryable: false,
+        op: "err",
+        id: "",
+        room: "lobby",
+        code: 401,
+        name: "TOKEN_EXPIRED",
+        message: "The token ended and was not refreshed.",
+        retryable: false,
       },
     ],
   },
@@ -170,10 +219,19 @@ export const attachedFrame = ObjectOf(
       "The room is followed. head: newest entry now; floor: oldest entry kept; next: seq of the " +
       "first entry that follows by itself. Between the client's position and next the client " +
       "reads by `read`.",
-    examples: [{
-      op: "attached", id: "2", room: "lobby", rid: 7, epoch: 1, head: 44, floor: 1, next: 42,
-      recovered: true,
-    }],
+    examples: [
+      {
+        op: "attached",
+        id: "2",
+        room: "lobby",
+        rid: 7,
+        epoch: 1,
+        head: 44,
+        floor: 1,
+        next: 42,
+        recovered: true,
+      },
+    ],
   },
 );
 
@@ -184,12 +242,25 @@ export const evFrame = ObjectOf(
     description: "A committed entry of an attached room; seq is the one before plus 1.",
     examples: [
       {
-        op: "ev", rid: 7, seq: 42, t: 1790000000000000, type: "msg", from: "ann", key: key1,
+        op: "ev",
+        rid: 7,
+        seq: 42,
+        t: 1790000000000000,
+        type: "msg",
+        from: "ann",
+        key: key1,
         body: "Hello",
       },
       {
-        op: "ev", rid: 7, seq: 43, t: 1790000000000100, type: "msg", from: "bob", key: key1,
-        parent: 42, body_b64: "AP8=",
+        op: "ev",
+        rid: 7,
+        seq: 43,
+        t: 1790000000000100,
+        type: "msg",
+        from: "bob",
+        key: key1,
+        parent: 42,
+        body_b64: "AP8=",
       },
     ],
   },

@@ -49,9 +49,12 @@ function derived(frames: Readonly<Record<string, object>>): readonly FrameVector
     }
     for (const [member, property] of Object.entries(shape.properties)) {
       if (!(member in base) || member === "op") continue;
-      vectors.push(bad(`${op}: ${member} of a wrong type`, {
-        ...base, [member]: wrongFor(property.type),
-      }));
+      vectors.push(
+        bad(`${op}: ${member} of a wrong type`, {
+          ...base,
+          [member]: wrongFor(property.type),
+        }),
+      );
     }
   }
   return vectors;
@@ -118,20 +121,27 @@ function serverEdges(): readonly FrameVector[] {
 
 /** Test vectors of the frames that clients send. */
 export const clientFrameVectors: readonly FrameVector[] = [
-  ...derived(clientFrames), ...clientEdges(),
+  ...derived(clientFrames),
+  ...clientEdges(),
 ];
 
 /** Test vectors of the frames that the edge sends. */
 export const serverFrameVectors: readonly FrameVector[] = [
-  ...derived(serverFrames), ...serverEdges(),
+  ...derived(serverFrames),
+  ...serverEdges(),
 ];
 
 /** Errors and close codes as data for SDKs. */
 export const errorVectors = {
   errors: errorTable,
-  closes: [1000, 1001, 1006, 1011, 1012, ...new Set(
-    errorTable.flatMap((row) => (row.close === null ? [] : [row.close])),
-  )].map((code) => ({ code, action: closeCodeAction(code) })),
+  closes: [
+    1000,
+    1001,
+    1006,
+    1011,
+    1012,
+    ...new Set(errorTable.flatMap((row) => (row.close === null ? [] : [row.close]))),
+  ].map((code) => ({ code, action: closeCodeAction(code) })),
 };
 
 /** Files of the published folder: name → content, ready to be written as JSON. */

@@ -9,7 +9,12 @@ import type { Session } from "./session.ts";
 import { headerAccepted, signingKeysFrom } from "./signing-keys.ts";
 
 const session: Session = {
-  tenant: "", room: "lobby", user: "ann", scopes: ["read", "post"], expiresS: 1600, tokenId: "j",
+  tenant: "",
+  room: "lobby",
+  user: "ann",
+  scopes: ["read", "post"],
+  expiresS: 1600,
+  tokenId: "j",
 };
 const claims = claimsOfSession(session, "fleet", 1000);
 const context = { issuer: "fleet", nowS: 1000 };

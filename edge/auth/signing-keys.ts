@@ -38,8 +38,9 @@ function isSigningKey(value: unknown): value is SigningKey {
   const { kty, crv, kid, x, d } = value as Partial<Record<string, unknown>>;
   if (kty !== "OKP" || crv !== "Ed25519" || typeof kid !== "string") return false;
   if (kid.length < 1 || kid.length > 128) return false;
-  return typeof x === "string" && typeof d === "string" && base64url32.test(x) &&
-    base64url32.test(d);
+  return (
+    typeof x === "string" && typeof d === "string" && base64url32.test(x) && base64url32.test(d)
+  );
 }
 
 /** True when a token's header names our algorithm and a known key. RFC 8725 section 3.1. */

@@ -9,9 +9,10 @@ export interface BusEvents {
 }
 
 /**
- * Carries committed entries from shards to edges. It may lose, repeat and delay: the log may not, and
- * whoever listens sees holes by seq and lost tails by head. `direct` asks the shards themselves; an
- * adapter over another server differs in where entries come from, never in what reads them.
+ * Carries committed entries from shards to edges. It may lose, repeat and delay: the log may not,
+ * and whoever listens sees holes by seq and lost tails by head. `direct` asks the shards
+ * themselves; an adapter over another server differs in where entries come from, never in what
+ * reads them.
  */
 export interface Bus {
   /** From now on entries of the room come; the room's position, or null when nobody answers. */

@@ -26,7 +26,10 @@ export class DirectBus implements Bus {
   unwatch(name: RoomName): void {
     const shard = this.watched.get(keyOf(name));
     this.watched.delete(keyOf(name));
-    this.shards.all().find((port) => port.name === shard)?.link.unwatch(name);
+    this.shards
+      .all()
+      .find((port) => port.name === shard)
+      ?.link.unwatch(name);
   }
 }
 

@@ -71,7 +71,11 @@ export class Hub {
       if (page !== null) {
         const { epoch, head, floor, entries } = page;
         return {
-          ok: true, epoch, head, floor, events: entries.map(({ members }) => `{${members}}`),
+          ok: true,
+          epoch,
+          head,
+          floor,
+          events: entries.map(({ members }) => `{${members}}`),
         };
       }
       await new Promise((resolve) => setTimeout(resolve, 150));
@@ -209,11 +213,14 @@ export class Hub {
     this.timer = null;
     this.timerMs = dueMs;
     if (dueMs === Number.POSITIVE_INFINITY) return;
-    this.timer = setTimeout(() => {
-      this.timer = null;
-      this.fanout.tick(performance.now());
-      this.pump();
-    }, Math.max(1, Math.ceil(dueMs - nowMs)));
+    this.timer = setTimeout(
+      () => {
+        this.timer = null;
+        this.fanout.tick(performance.now());
+        this.pump();
+      },
+      Math.max(1, Math.ceil(dueMs - nowMs)),
+    );
   }
 }
 

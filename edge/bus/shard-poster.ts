@@ -1,14 +1,21 @@
 import { postOutcomeOf, refused } from "#edge/connection/intents.ts";
 import type { PostIntent, PostOutcome } from "#edge/connection/intents.ts";
 import {
-  requestBodyBytesMax, requestOperationsMax, sessionWindowMax,
+  requestBodyBytesMax,
+  requestOperationsMax,
+  sessionWindowMax,
 } from "#replica/base/limits.ts";
 import { utf8From } from "#replica/base/text.ts";
 import { random } from "#replica/crypto/hash.ts";
 import type { ShardLinkPort, SubmitOutcome } from "#replica/transport/shard-link.ts";
 import type { RoomName } from "#replica/wire/client-message.ts";
 import {
-  appendCreateRoom, appendPost, createRoomBytes, operationBytesMax, postBytes, readResult,
+  appendCreateRoom,
+  appendPost,
+  createRoomBytes,
+  operationBytesMax,
+  postBytes,
+  readResult,
 } from "#replica/wire/operation.ts";
 
 /** Told what became of one operation; never called inside the call that submitted it. */
@@ -80,7 +87,9 @@ export class ShardPoster {
   /** Creates a room; `dup` = it was there. */
   createRoom(name: RoomName, creator: string, done: PostDone): void {
     const fields = {
-      tenant: utf8From(name.tenant), room: utf8From(name.room), creator: utf8From(creator),
+      tenant: utf8From(name.tenant),
+      room: utf8From(name.room),
+      creator: utf8From(creator),
     };
     const batch = this.roomFor(createRoomBytes(fields), done);
     if (batch === null) return;
@@ -106,7 +115,10 @@ export class ShardPoster {
     const size = Math.min(requestBodyBytesMax, last === undefined ? 8192 : requestBodyBytesMax);
     const buffer = new Uint8Array(Math.max(size, bytes));
     const batch = {
-      bytes: buffer, view: new DataView(buffer.buffer), used: 0, dones: [],
+      bytes: buffer,
+      view: new DataView(buffer.buffer),
+      used: 0,
+      dones: [],
       startedMs: performance.now(),
     };
     this.waiting.push(batch);
@@ -149,9 +161,10 @@ export class ShardPoster {
     }
     if (outcome.kind === "unknown") this.counts.unknown += batch.dones.length;
     else this.counts.refused += batch.dones.length;
-    const refusal = outcome.kind === "unknown"
-      ? refused("UNKNOWN_OUTCOME", 200)
-      : refused("NO_LEADER", Math.max(50, outcome.retryMs));
+    const refusal =
+      outcome.kind === "unknown"
+        ? refused("UNKNOWN_OUTCOME", 200)
+        : refused("NO_LEADER", Math.max(50, outcome.retryMs));
     for (const done of batch.dones) done(refusal);
   }
 

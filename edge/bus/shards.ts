@@ -5,7 +5,9 @@ import type { Result } from "#replica/base/result.ts";
 import type { ClientId } from "#replica/base/brands.ts";
 import { ShardLink } from "#replica/transport/shard-link.ts";
 import type {
-  ShardLinkOptions, ShardLinkPort, TlsMaterial,
+  ShardLinkOptions,
+  ShardLinkPort,
+  TlsMaterial,
 } from "#replica/transport/shard-link.ts";
 import type { RoomName } from "#replica/wire/client-message.ts";
 import { ShardPoster } from "./shard-poster.ts";
@@ -57,7 +59,7 @@ export class Shards {
     this.dial();
   }
 
-  /** Takes a routing file that was read again; stale ones and ones of other clusters are refused. */
+  /** Takes a routing file that was read again; refuses stale ones and those of other clusters. */
   reroute(text: string): Result<RoutingTable, RoutingFault> {
     const parsed = RoutingTable.parse(text);
     const next = parsed.ok ? this.table.succeed(parsed.value) : fail(parsed.reason);

@@ -11,7 +11,11 @@ import type { ConnectionEffect } from "./intents.ts";
 
 const key = "019ae0c4-5b1c-7a31-8f0e-3d2c1b0a9f8e";
 const session: Session = {
-  tenant: "t", room: "lobby", user: "ann", scopes: ["read", "post", "signal"], expiresS: 600,
+  tenant: "t",
+  room: "lobby",
+  user: "ann",
+  scopes: ["read", "post", "signal"],
+  expiresS: 600,
   tokenId: "j",
 };
 
@@ -77,14 +81,23 @@ test("connection: attach verifies, then subscribes with since and tail", () => {
   const since = { epoch: 1, seq: 4 };
   say(connection, { op: "attach", id: "1", room: "lobby", token: "tok", since, tail: 5 });
   connection.verified(1, { ok: true, session }, 0);
-  assert.deepEqual(connection.drain(), [{
-    kind: "subscribe", id: "1", name: { tenant: "t", room: "lobby" }, since, tail: 5,
-  }]);
+  assert.deepEqual(connection.drain(), [
+    {
+      kind: "subscribe",
+      id: "1",
+      name: { tenant: "t", room: "lobby" },
+      since,
+      tail: 5,
+    },
+  ]);
   assert.deepEqual(sent(connection), []);
 });
 
 test("connection: a token of another room or without read attaches nothing", () => {
-  for (const wrong of [{ ...session, room: "other" }, { ...session, scopes: ["post" as const] }]) {
+  for (const wrong of [
+    { ...session, room: "other" },
+    { ...session, scopes: ["post" as const] },
+  ]) {
     const connection = greeted();
     say(connection, { op: "attach", id: "1", room: "lobby", token: "tok" });
     connection.verified(1, { ok: true, session: wrong }, 0);
@@ -96,7 +109,11 @@ test("connection: a token of another room or without read attaches nothing", () 
 test("connection: a post becomes an intent in the session's name, its outcome an answer", () => {
   const connection = attachedTo();
   const [effect] = say(connection, {
-    op: "post", id: "p", room: "lobby", key: key.toUpperCase(), body: "Grüße",
+    op: "post",
+    id: "p",
+    room: "lobby",
+    key: key.toUpperCase(),
+    body: "Grüße",
   });
   assert.ok(effect?.kind === "post");
   assert.equal(effect.post.sender, "ann");
@@ -129,9 +146,17 @@ test("connection: what the token does not allow is denied, and the connection st
   ];
   for (const frame of frames) assert.deepEqual(say(reader, frame), []);
   assert.deepEqual(say(reader, { op: "signal", room: "lobby", kind: "typing" }), []);
-  assert.deepEqual(sent(reader).map((frame) => frame["name"]), ["DENIED", "DENIED", "DENIED"]);
+  assert.deepEqual(
+    sent(reader).map((frame) => frame["name"]),
+    ["DENIED", "DENIED", "DENIED"],
+  );
   const [type] = say(attachedTo(), {
-    op: "post", id: "1", room: "lobby", key, body: "x", type: "edit",
+    op: "post",
+    id: "1",
+    room: "lobby",
+    key,
+    body: "x",
+    type: "edit",
   });
   assert.equal(type, undefined);
 });
@@ -160,7 +185,10 @@ test("connection: a room is detached 30 s after its token's end, unless refreshe
   for (const connection of [lapsed, fresh]) connection.tick(1, 629);
   assert.deepEqual(lapsed.drain(), []);
   for (const connection of [lapsed, fresh]) connection.tick(2, 630);
-  assert.deepEqual(lapsed.drain().map((effect) => effect.kind), ["unsubscribe"]);
+  assert.deepEqual(
+    lapsed.drain().map((effect) => effect.kind),
+    ["unsubscribe"],
+  );
   assert.deepEqual(fresh.drain(), []);
   const [frame] = sent(lapsed);
   assert.deepEqual([frame?.["id"], frame?.["room"], frame?.["code"]], ["", "lobby", 401]);
@@ -190,28 +218,33 @@ test("connection: any frames in any order are answered by frames that follow the
   const bases = Object.values(clientFrames).flatMap((schema) => {
     return (schema as unknown as { readonly examples: readonly object[] }).examples;
   });
-  const mutated = fc.tuple(fc.constantFrom(...bases), fc.string(), fc.jsonValue())
+  const mutated = fc
+    .tuple(fc.constantFrom(...bases), fc.string(), fc.jsonValue())
     .map(([base, member, value]) => JSON.stringify({ ...base, [member]: value }));
   const texts = fc.oneof(
     { weight: 4, arbitrary: fc.constantFrom(...bases).map((base) => JSON.stringify(base)) },
     { weight: 1, arbitrary: mutated },
     { weight: 1, arbitrary: fc.string() },
   );
-  fc.assert(fc.property(fc.array(texts, { maxLength: 40 }), (messages) => {
-    const connection = greeted();
-    let now = 0;
-    for (const message of messages) {
-      now += 200;
-      connection.text(message, now, 0);
-      for (const effect of connection.drain()) {
-        if (effect.kind === "verify") connection.verified(effect.ticket, { ok: true, session }, now);
-        if (effect.kind === "post") {
-          connection.posted(effect.ticket, { ok: true, epoch: 1, seq: 1, timeUs: 1, dup: false });
+  fc.assert(
+    fc.property(fc.array(texts, { maxLength: 40 }), (messages) => {
+      const connection = greeted();
+      let now = 0;
+      for (const message of messages) {
+        now += 200;
+        connection.text(message, now, 0);
+        for (const effect of connection.drain()) {
+          if (effect.kind === "verify")
+            connection.verified(effect.ticket, { ok: true, session }, now);
+          if (effect.kind === "post") {
+            connection.posted(effect.ticket, { ok: true, epoch: 1, seq: 1, timeUs: 1, dup: false });
+          }
         }
+        connection.tick(now, 0);
+        sent(connection);
       }
-      connection.tick(now, 0);
-      sent(connection);
-    }
-    assert.ok(connection.roomsCount <= 1);
-  }), { numRuns: 100 });
+      assert.ok(connection.roomsCount <= 1);
+    }),
+    { numRuns: 100 },
+  );
 });

@@ -4,8 +4,14 @@ import type { DecodedFrame } from "#edge/api/decode-frame.ts";
 import { errorRow } from "#edge/api/errors.ts";
 import type { ErrorName } from "#edge/api/errors.ts";
 import {
-  helloDeadlineMs, pageEntriesMax, pingIntervalMs, pongDeadlineMs, postsPendingMax,
-  readsPendingMax, roomsPerConnectionMax, tokenGraceMs,
+  helloDeadlineMs,
+  pageEntriesMax,
+  pingIntervalMs,
+  pongDeadlineMs,
+  postsPendingMax,
+  readsPendingMax,
+  roomsPerConnectionMax,
+  tokenGraceMs,
 } from "#edge/api/limits.ts";
 import type { Scope, Session } from "#edge/auth/session.ts";
 import { bytesFromBase64 } from "#edge/fanout/base64.ts";
@@ -19,7 +25,11 @@ import { utf8From } from "#replica/base/text.ts";
 import type { ReadRange } from "#replica/wire/client-message.ts";
 import { serverHello } from "./server-hello.ts";
 import type {
-  ConnectionEffect, PostOutcome, ReadOutcome, Refusal, VerifyOutcome,
+  ConnectionEffect,
+  PostOutcome,
+  ReadOutcome,
+  Refusal,
+  VerifyOutcome,
 } from "./intents.ts";
 
 type Frame<Op extends ClientFrame["op"]> = Extract<ClientFrame, { readonly op: Op }>;
@@ -40,8 +50,8 @@ interface Room {
 }
 
 /**
- * One client's WebSocket as a state machine: opened → greeted (hello) → closed; per room attaching →
- * attached → detached. Pure: frames, answers and time in; frames into the outbox, effects out.
+ * One client's WebSocket as a state machine: opened → greeted (hello) → closed; per room attaching
+ * → attached → detached. Pure: frames, answers and time in; frames into the outbox, effects out.
  */
 export class Connection {
   readonly outbox: Outbox;
@@ -148,9 +158,11 @@ export class Connection {
     }
     const { epoch, seq, timeUs, dup } = outcome;
     const tail = dup ? ',"dup":true' : "";
-    this.send(`{"op":"ok","id":${JSON.stringify(frame.id)},"result":{"epoch":${epoch},"seq":${
-      seq
-    },"t":${timeUs}${tail}}}`);
+    this.send(
+      `{"op":"ok","id":${JSON.stringify(frame.id)},"result":{"epoch":${epoch},"seq":${
+        seq
+      },"t":${timeUs}${tail}}}`,
+    );
   }
 
   /** A `read` effect is answered. */
@@ -163,9 +175,11 @@ export class Connection {
       return;
     }
     const { epoch, head, floor, events } = outcome;
-    this.send(`{"op":"ok","id":${JSON.stringify(frame.id)},"result":{"epoch":${epoch},"head":${
-      head
-    },"floor":${floor},"events":[${events.join(",")}]}}`);
+    this.send(
+      `{"op":"ok","id":${JSON.stringify(frame.id)},"result":{"epoch":${epoch},"head":${
+        head
+      },"floor":${floor},"events":[${events.join(",")}]}}`,
+    );
   }
 
   /** Deadlines, pings, expiry. To be called about once a second. `nowS`: seconds since 1970. */
@@ -352,9 +366,10 @@ export class Connection {
     this.readsPending += 1;
     const limit = Math.min(frame.limit ?? 50, pageEntriesMax);
     const { after, before } = frame;
-    const range: ReadRange = before === undefined
-      ? { kind: "after", seq: seqFrom(after ?? 0), limit }
-      : { kind: "before", seq: seqFrom(before), limit };
+    const range: ReadRange =
+      before === undefined
+        ? { kind: "after", seq: seqFrom(after ?? 0), limit }
+        : { kind: "before", seq: seqFrom(before), limit };
     const name = { tenant: session.tenant, room: session.room };
     this.effects.push({ kind: "read", ticket: this.ticket(frame), name, range });
   }

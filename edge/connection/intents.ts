@@ -57,16 +57,29 @@ export type ConnectionEffect =
   /** Answer by `verified`. */
   | { readonly kind: "verify"; readonly ticket: number; readonly token: string }
   /** Answer by `attached` or `refused`. */
-  | { readonly kind: "subscribe"; readonly id: string; readonly name: RoomName;
-      readonly since: Since | null; readonly tail: number }
+  | {
+      readonly kind: "subscribe";
+      readonly id: string;
+      readonly name: RoomName;
+      readonly since: Since | null;
+      readonly tail: number;
+    }
   | { readonly kind: "unsubscribe"; readonly name: RoomName }
   /** Answer by `posted`. */
   | { readonly kind: "post"; readonly ticket: number; readonly post: PostIntent }
   /** Answer by `pageRead`. */
-  | { readonly kind: "read"; readonly ticket: number; readonly name: RoomName;
-      readonly range: ReadRange }
-  | { readonly kind: "signal"; readonly name: RoomName; readonly signal: string;
-      readonly from: string }
+  | {
+      readonly kind: "read";
+      readonly ticket: number;
+      readonly name: RoomName;
+      readonly range: ReadRange;
+    }
+  | {
+      readonly kind: "signal";
+      readonly name: RoomName;
+      readonly signal: string;
+      readonly from: string;
+    }
   /** Flush, then close with that code. */
   | { readonly kind: "close"; readonly code: number; readonly reason: string }
   /** Cut at once, without trying to flush. */

@@ -1,6 +1,12 @@
 import {
-  bodyBytesMax, frameBytesMax, pageEntriesMax, pingIntervalMs, pongDeadlineMs, postsPendingMax,
-  recoverEntriesMax, roomsPerConnectionMax,
+  bodyBytesMax,
+  frameBytesMax,
+  pageEntriesMax,
+  pingIntervalMs,
+  pongDeadlineMs,
+  postsPendingMax,
+  recoverEntriesMax,
+  roomsPerConnectionMax,
 } from "#edge/api/limits.ts";
 import type { ServerFrame } from "#edge/api/server-frames.ts";
 import type { EdgeLimits } from "#edge/limit/edge-limits.ts";

@@ -19,8 +19,11 @@ export function bytesFromBase64(text: string): Uint8Array {
   const bytes = new Uint8Array((text.length / 4) * 3 - padding);
   let at = 0;
   for (let i = 0; i < text.length; i += 4) {
-    const word = (valueOf(text, i) << 18) | (valueOf(text, i + 1) << 12) |
-      (valueOf(text, i + 2) << 6) | valueOf(text, i + 3);
+    const word =
+      (sextet(text, i) << 18) |
+      (sextet(text, i + 1) << 12) |
+      (sextet(text, i + 2) << 6) |
+      sextet(text, i + 3);
     for (const shift of [16, 8, 0]) {
       if (at < bytes.length) bytes[at] = (word >> shift) & 255;
       at += 1;
@@ -29,6 +32,6 @@ export function bytesFromBase64(text: string): Uint8Array {
   return bytes;
 }
 
-function valueOf(text: string, index: number): number {
+function sextet(text: string, index: number): number {
   return Math.max(0, alphabet.indexOf(text.charAt(index)));
 }

@@ -75,8 +75,9 @@ export class Catching {
   }
 
   private joinReady(feed: RoomFeed): void {
-    const ready = [...feed.catching].filter((subscription) =>
-      subscription.next >= feed.recent.first || subscription.pages >= pagesMax);
+    const ready = [...feed.catching].filter(
+      (subscription) => subscription.next >= feed.recent.first || subscription.pages >= pagesMax,
+    );
     if (ready.length === 0) return;
     feed.flush();
     for (const subscription of ready) {

@@ -6,9 +6,10 @@ import { base64From } from "./base64.ts";
 /** A UUID as text. `key`: 16 bytes. */
 export function uuidFrom(key: Uint8Array): string {
   const hex = hexFrom(key);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${
-    hex.slice(16, 20)
-  }-${hex.slice(20)}`;
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(
+    16,
+    20,
+  )}-${hex.slice(20)}`;
 }
 
 /** Name of an entry's type in frames. */
@@ -22,9 +23,9 @@ export function typeName(type: EntryType): string {
  */
 export function entryMembers(entry: Entry): string {
   const parent = entry.parent === 0 ? "" : `,"parent":${entry.parent}`;
-  return `"seq":${entry.seq},"t":${entry.timeUs},"type":"${typeName(entry.type)}","from":${
-    JSON.stringify(entry.sender)
-  },"key":"${uuidFrom(entry.key)}"${parent},${bodyMember(entry)}`;
+  const from = JSON.stringify(entry.sender);
+  const head = `"seq":${entry.seq},"t":${entry.timeUs},"type":"${typeName(entry.type)}"`;
+  return `${head},"from":${from},"key":"${uuidFrom(entry.key)}"${parent},${bodyMember(entry)}`;
 }
 
 function bodyMember(entry: Entry): string {

@@ -18,11 +18,20 @@ export type FanoutEffect =
   /** Read entries after a seq; answer by `page`. */
   | { readonly kind: "read"; readonly name: RoomName; readonly after: number }
   /** The attach frame with this id succeeded; the frame `attached` is in the outbox already. */
-  | { readonly kind: "attached"; readonly outbox: Outbox; readonly id: string;
-      readonly room: string }
+  | {
+      readonly kind: "attached";
+      readonly outbox: Outbox;
+      readonly id: string;
+      readonly room: string;
+    }
   /** The attach frame with this id failed, or (empty id) the room was detached. */
-  | { readonly kind: "refused"; readonly outbox: Outbox; readonly id: string;
-      readonly room: string; readonly error: ErrorName };
+  | {
+      readonly kind: "refused";
+      readonly outbox: Outbox;
+      readonly id: string;
+      readonly room: string;
+      readonly error: ErrorName;
+    };
 
 /** What a client asks when it attaches. */
 export interface SubscribeRequest {
@@ -112,8 +121,15 @@ export class Fanout {
       return;
     }
     const subscription: Subscription = {
-      outbox, name, id, since: request.since, tail: request.tail, startedMs: nowMs,
-      state: "waiting", next: 0, pages: 0,
+      outbox,
+      name,
+      id,
+      since: request.since,
+      tail: request.tail,
+      startedMs: nowMs,
+      state: "waiting",
+      next: 0,
+      pages: 0,
     };
     const followed = this.followed.get(outbox) ?? new Map<string, Subscription>();
     this.followed.set(outbox, followed.set(keyOf(name), subscription));
@@ -267,15 +283,27 @@ export class Fanout {
     const { outbox, since, tail, id } = subscription;
     this.flush(feed, nowMs);
     feed.waiting.delete(subscription);
-    const recovered = since !== null && since.epoch === feed.epoch && since.seq <= feed.head &&
-      since.seq + 1 >= feed.floor && feed.head - since.seq <= recoverEntriesMax;
+    const recovered =
+      since !== null &&
+      since.epoch === feed.epoch &&
+      since.seq <= feed.head &&
+      since.seq + 1 >= feed.floor &&
+      feed.head - since.seq <= recoverEntriesMax;
     const first = recovered ? since.seq + 1 : Math.max(feed.head - tail + 1, feed.floor, 1);
     subscription.next = Math.min(first, feed.head + 1);
     if (since !== null) this.counts[recovered ? "recovered" : "unrecovered"] += 1;
-    outbox.push(outbox.encoding.attached({
-      id, room: feed.name.room, rid: feed.rid, epoch: feed.epoch, head: feed.head,
-      floor: feed.floor, next: subscription.next, recovered,
-    }));
+    outbox.push(
+      outbox.encoding.attached({
+        id,
+        room: feed.name.room,
+        rid: feed.rid,
+        epoch: feed.epoch,
+        head: feed.head,
+        floor: feed.floor,
+        next: subscription.next,
+        recovered,
+      }),
+    );
     this.effects.push({ kind: "attached", outbox, id, room: feed.name.room });
     subscription.state = "catching";
     feed.catching.add(subscription);

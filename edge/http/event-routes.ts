@@ -53,11 +53,17 @@ export function eventRoutes(app: FastifyInstance, deps: HttpDeps, callers: Calle
     const waitMs = deps.tenantPosts.take(name.tenant, performance.now());
     if (waitMs > 0) throw new Problem("RATE_LIMITED", undefined, waitMs);
     const outcome = await new Promise<PostOutcome>((resolve) => {
-      deps.hub.post({
-        name, sender, type: "message", parent,
-        key: bytesFromHex(key.value.replaceAll("-", "")),
-        body: body === undefined ? bytesFromBase64(base64 ?? "") : utf8From(body),
-      }, resolve);
+      deps.hub.post(
+        {
+          name,
+          sender,
+          type: "message",
+          parent,
+          key: bytesFromHex(key.value.replaceAll("-", "")),
+          body: body === undefined ? bytesFromBase64(base64 ?? "") : utf8From(body),
+        },
+        resolve,
+      );
     });
     if (!outcome.ok) throw Problem.of(outcome.refusal);
     const { epoch, seq, timeUs: t, dup } = outcome;
@@ -72,9 +78,10 @@ export function eventRoutes(app: FastifyInstance, deps: HttpDeps, callers: Calle
     if (after !== undefined && before !== undefined) {
       throw new Problem("BAD_FRAME", "Give after or before, not both.");
     }
-    const range: ReadRange = after === undefined
-      ? { kind: "before", seq: seqFrom(before ?? seqEnd), limit }
-      : { kind: "after", seq: seqFrom(after), limit };
+    const range: ReadRange =
+      after === undefined
+        ? { kind: "before", seq: seqFrom(before ?? seqEnd), limit }
+        : { kind: "after", seq: seqFrom(after), limit };
     const page = await deps.hub.read(name, range);
     if (!page.ok) throw Problem.of(page.refusal);
     return await reply.type("application/json").send(pageText(page));

@@ -27,7 +27,9 @@ export async function makeHttpServer(
     forceCloseConnections: "idle",
     trustProxy: false,
     http: {
-      maxHeaderSize: headerBytesMax, headersTimeout: requestTimeoutMs, connectionsCheckingInterval: 5_000,
+      maxHeaderSize: headerBytesMax,
+      headersTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: 5_000,
     },
   });
   app.server.maxHeadersCount = headersMax;
@@ -49,7 +51,9 @@ export async function makeHttpServer(
     }
   });
   app.setNotFoundHandler(async (_request, reply) => {
-    await reply.code(404).type("application/problem+json")
+    await reply
+      .code(404)
+      .type("application/problem+json")
       .send('{"type":"about:blank","title":"Not Found","status":404}');
   });
   const callers = new Callers(deps);

@@ -30,14 +30,19 @@ export async function sendProblem(reply: FastifyReply, refusal: Refusal): Promis
   const { retryMs, detail = meaning } = refusal;
   const wait = retryable && retryMs !== undefined;
   if (wait) reply.header("retry-after", String(Math.ceil(retryMs / 1000)));
-  await reply.code(status).type("application/problem+json").send(JSON.stringify({
-    type: `urn:tigerchat:error:${name}`,
-    title: meaning,
-    status,
-    code,
-    name,
-    detail,
-    retryable,
-    ...(wait ? { retry_ms: retryMs } : {}),
-  }));
+  await reply
+    .code(status)
+    .type("application/problem+json")
+    .send(
+      JSON.stringify({
+        type: `urn:tigerchat:error:${name}`,
+        title: meaning,
+        status,
+        code,
+        name,
+        detail,
+        retryable,
+        ...(wait ? { retry_ms: retryMs } : {}),
+      }),
+    );
 }

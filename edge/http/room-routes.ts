@@ -1,7 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import {
-  checkDmRequest, checkRoomRequest, checkSessionRequest,
-} from "#edge/api/http-checks.ts";
+import { checkDmRequest, checkRoomRequest, checkSessionRequest } from "#edge/api/http-checks.ts";
 import type { Checked } from "#edge/api/http-checks.ts";
 import type { SessionRequest } from "#edge/api/http-schemas.ts";
 import { socketPath, tokenLifetimeSMax } from "#edge/api/limits.ts";

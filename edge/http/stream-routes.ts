@@ -107,8 +107,8 @@ export class Streams {
       "x-accel-buffering": "no",
     });
     const { name, session } = caller;
-    const endMs = session === null
-      ? Number.POSITIVE_INFINITY : session.expiresS * 1000 + tokenGraceMs;
+    const endMs =
+      session === null ? Number.POSITIVE_INFINITY : session.expiresS * 1000 + tokenGraceMs;
     const stream = new EventStream(reply, hub, endMs);
     this.open.add(stream);
     reply.raw.on("close", () => this.open.delete(stream));

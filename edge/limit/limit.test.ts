@@ -16,22 +16,25 @@ test("limit: a bucket lets its burst through at once, then its rate", () => {
 
 test("limit: over any time no more than burst + rate passes, and waiting as told suffices", () => {
   const steps = fc.array(fc.nat(400), { minLength: 1, maxLength: 200 });
-  fc.assert(fc.property(steps, (waits) => {
-    const bucket = new TokenBucket({ perS: 10, burst: 3 }, 0);
-    let now = 0;
-    let passed = 0;
-    for (const wait of waits) {
-      now += wait;
-      const retry = bucket.take(1, now);
-      if (retry === 0) passed += 1;
-      else {
-        now += retry;
-        assert.equal(bucket.take(1, now), 0);
-        passed += 1;
+  fc.assert(
+    fc.property(steps, (waits) => {
+      const bucket = new TokenBucket({ perS: 10, burst: 3 }, 0);
+      let now = 0;
+      let passed = 0;
+      for (const wait of waits) {
+        now += wait;
+        const retry = bucket.take(1, now);
+        if (retry === 0) passed += 1;
+        else {
+          now += retry;
+          assert.equal(bucket.take(1, now), 0);
+          passed += 1;
+        }
       }
-    }
-    assert.ok(passed <= 3 + now / 100 + 1e-6);
-  }), { numRuns: 100 });
+      assert.ok(passed <= 3 + now / 100 + 1e-6);
+    }),
+    { numRuns: 100 },
+  );
 });
 
 test("limit: a clock that jumps back gives nothing away", () => {

@@ -111,15 +111,26 @@ function isAddress(value: unknown): value is RoutingAddress {
 function isShard(value: unknown): value is RoutingShard {
   if (typeof value !== "object" || value === null) return false;
   const { name, addresses } = value as Partial<Record<string, unknown>>;
-  return isName(name, 40) && Array.isArray(addresses) && addresses.length === 3 &&
-    addresses.every(isAddress);
+  return (
+    isName(name, 40) &&
+    Array.isArray(addresses) &&
+    addresses.length === 3 &&
+    addresses.every(isAddress)
+  );
 }
 
 function isRange(value: unknown): value is RoutingRange {
   if (typeof value !== "object" || value === null) return false;
   const { tenant, first, count, shard, epoch } = value as Partial<Record<string, unknown>>;
-  return typeof tenant === "string" && tenant.length <= 128 && isCount(first) &&
-    isCount(count) && count >= 1 && isName(shard, 40) && isCount(epoch);
+  return (
+    typeof tenant === "string" &&
+    tenant.length <= 128 &&
+    isCount(first) &&
+    isCount(count) &&
+    count >= 1 &&
+    isName(shard, 40) &&
+    isCount(epoch)
+  );
 }
 
 function isRoutingFile(value: unknown): value is RoutingFile {
@@ -128,7 +139,13 @@ function isRoutingFile(value: unknown): value is RoutingFile {
   if (!isName(fleet) || typeof cluster !== "string" || !/^[0-9a-f]{32}$/.test(cluster)) {
     return false;
   }
-  return isCount(epoch) && Array.isArray(shards) && shards.length <= 1024 &&
-    shards.every(isShard) && Array.isArray(slots) && slots.length <= 65_536 &&
-    slots.every(isRange);
+  return (
+    isCount(epoch) &&
+    Array.isArray(shards) &&
+    shards.length <= 1024 &&
+    shards.every(isShard) &&
+    Array.isArray(slots) &&
+    slots.length <= 65_536 &&
+    slots.every(isRange)
+  );
 }

@@ -7,8 +7,13 @@ import { RoutingTable } from "./routing-table.ts";
 
 const addresses = [1, 2, 3].map((port) => ({ host: "h", port }));
 const base = {
-  fleet: "default", cluster: "0".repeat(32), epoch: 3,
-  shards: [{ name: "a", addresses }, { name: "b", addresses }],
+  fleet: "default",
+  cluster: "0".repeat(32),
+  epoch: 3,
+  shards: [
+    { name: "a", addresses },
+    { name: "b", addresses },
+  ],
   slots: [
     { tenant: "", first: 0, count: 2048, shard: "a", epoch: 1 },
     { tenant: "", first: 2048, count: 2048, shard: "b", epoch: 1 },
@@ -22,10 +27,12 @@ function parse(change: object) {
 test("routing: a room is where its slot is", () => {
   const table = parse({});
   assert.ok(table.ok);
-  fc.assert(fc.property(fc.string(), fc.string({ minLength: 1 }), (tenant, room) => {
-    const expected = slotOfRoom(tenant, room) < 2048 ? "a" : "b";
-    assert.equal(table.value.shardOf(tenant, room), expected);
-  }));
+  fc.assert(
+    fc.property(fc.string(), fc.string({ minLength: 1 }), (tenant, room) => {
+      const expected = slotOfRoom(tenant, room) < 2048 ? "a" : "b";
+      assert.equal(table.value.shardOf(tenant, room), expected);
+    }),
+  );
 });
 
 test("routing: a tenant with a space of its own uses that alone", () => {
@@ -61,9 +68,14 @@ test("routing: bad files are refused by reason", () => {
 });
 
 test("routing: only a later epoch of the same cluster replaces a table", () => {
-  const [now, later, foreign] = [parse({}), parse({ epoch: 4 }), parse({
-    epoch: 9, cluster: "1".repeat(32),
-  })];
+  const [now, later, foreign] = [
+    parse({}),
+    parse({ epoch: 4 }),
+    parse({
+      epoch: 9,
+      cluster: "1".repeat(32),
+    }),
+  ];
   assert.ok(now.ok && later.ok && foreign.ok);
   assert.deepEqual(now.value.succeed(later.value), { ok: true, value: later.value });
   assert.deepEqual(later.value.succeed(now.value), { ok: false, reason: "stale" });

@@ -1,7 +1,14 @@
 import { readFileSync } from "node:fs";
 import {
-  Array as ListOf, Integer, Literal, Object as ObjectOf, Optional, Record as RecordOf,
-  String as Text, Union, Unknown,
+  Array as ListOf,
+  Integer,
+  Literal,
+  Object as ObjectOf,
+  Optional,
+  Record as RecordOf,
+  String as Text,
+  Union,
+  Unknown,
 } from "typebox";
 import type { Static } from "typebox";
 import { Compile } from "typebox/compile";
@@ -20,8 +27,14 @@ const configSchema = ObjectOf(
     listen: ObjectOf({ host: Text({ minLength: 1 }), port, metricsPort: port }, strict),
     files: ObjectOf(
       {
-        routing: path, cert: path, key: path, trust: path, jwtKeys: path, apiKeys: path,
-        logins: Optional(path), web: Optional(path),
+        routing: path,
+        cert: path,
+        key: path,
+        trust: path,
+        jwtKeys: path,
+        apiKeys: path,
+        logins: Optional(path),
+        web: Optional(path),
       },
       strict,
     ),
@@ -30,10 +43,12 @@ const configSchema = ObjectOf(
     bus: Optional(ObjectOf({ kind: Literal("direct") }, strict)),
     limits: Optional(RecordOf(Text(), Unknown())),
     drain: Optional(ObjectOf({ windowMs: Integer({ minimum: 0, maximum: 600_000 }) }, strict)),
-    log: Optional(ObjectOf(
-      { level: Union([Literal("debug"), Literal("info"), Literal("warn"), Literal("error")]) },
-      strict,
-    )),
+    log: Optional(
+      ObjectOf(
+        { level: Union([Literal("debug"), Literal("info"), Literal("warn"), Literal("error")]) },
+        strict,
+      ),
+    ),
   },
   strict,
 );
@@ -91,7 +106,11 @@ export function configFrom(value: unknown, file: string): EdgeConfig {
   const limits = edgeLimitsFrom(value.limits);
   if (typeof limits === "string") throw new ConfigError(`In ${file}, ${limits}.`);
   return {
-    cluster, fleet, listen, files, limits,
+    cluster,
+    fleet,
+    listen,
+    files,
+    limits,
     publicUrl: publicUrl ?? null,
     allowedOrigins: allowedOrigins ?? [],
     drainWindowMs: drain?.windowMs ?? drainWindowMsDefault,

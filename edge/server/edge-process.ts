@@ -63,7 +63,11 @@ export class EdgeProcess {
     const { limits, allowedOrigins } = config;
     const { hub, tenantPosts } = this;
     this.sockets = new Sockets({
-      hub, gate, limits, allowedOrigins, tenantPosts,
+      hub,
+      gate,
+      limits,
+      allowedOrigins,
+      tenantPosts,
       refusing: () => (this.draining ? "This edge is draining." : null),
     });
   }
@@ -171,11 +175,19 @@ export class EdgeProcess {
   private async listen(): Promise<void> {
     const { config, hub, gate, tenantPosts } = this;
     const { limits, allowedOrigins, publicUrl, listen } = config;
-    const { app, streams } = await makeHttpServer({
-      hub, gate, limits, allowedOrigins, publicUrl, tenantPosts,
-      web: config.files.web ?? null,
-      refusing: () => this.notReady(),
-    }, (error) => this.log.error({ error }, "call failed"));
+    const { app, streams } = await makeHttpServer(
+      {
+        hub,
+        gate,
+        limits,
+        allowedOrigins,
+        publicUrl,
+        tenantPosts,
+        web: config.files.web ?? null,
+        refusing: () => this.notReady(),
+      },
+      (error) => this.log.error({ error }, "call failed"),
+    );
     await this.sockets.register(app);
     this.app = app;
     this.streams = streams;
@@ -198,9 +210,11 @@ export class EdgeProcess {
     } catch (error) {
       const { host } = this.config.listen;
       const busy = (error as { readonly code?: unknown }).code === "EADDRINUSE";
-      throw new ConfigError(busy
-        ? `The port ${port} of ${host} is in use: choose another in the configuration.`
-        : `Port ${port} of ${host} cannot be opened: ${String(error)}.`);
+      throw new ConfigError(
+        busy
+          ? `The port ${port} of ${host} is in use: choose another in the configuration.`
+          : `Port ${port} of ${host} cannot be opened: ${String(error)}.`,
+      );
     }
   }
 

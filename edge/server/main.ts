@@ -6,7 +6,8 @@ import { EdgeProcess } from "./edge-process.ts";
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { config: { type: "string" } } });
-  if (values.config === undefined) throw new ConfigError("Say where the configuration is: --config FILE.");
+  if (values.config === undefined)
+    throw new ConfigError("Say where the configuration is: --config FILE.");
   const config = readConfig(values.config);
   const log = pino({ level: config.logLevel, base: { process: "edge", fleet: config.fleet } });
   const edge = await EdgeProcess.start(config, log);
@@ -15,10 +16,13 @@ async function main(): Promise<void> {
     // A second signal does not wait for clients.
     if (stopping) process.exit(1);
     stopping = true;
-    edge.drain().then(() => process.exit(0), (error: unknown) => {
-      log.error({ error }, "drain failed");
-      process.exit(1);
-    });
+    edge.drain().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ error }, "drain failed");
+        process.exit(1);
+      },
+    );
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);

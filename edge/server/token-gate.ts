@@ -6,7 +6,12 @@ import type { Gate, Minted } from "#edge/bus/gate.ts";
 import { apiKeyByHash } from "#edge/auth/api-keys.ts";
 import type { ApiKey } from "#edge/auth/api-keys.ts";
 import {
-  cookieFrom, loginAudience, loginCookie, loginFrom, loginFromClaims, loginLifetimeS,
+  cookieFrom,
+  loginAudience,
+  loginCookie,
+  loginFrom,
+  loginFromClaims,
+  loginLifetimeS,
 } from "#edge/auth/login.ts";
 import type { Login } from "#edge/auth/login.ts";
 import { claimsOfSession, sessionFromClaims } from "#edge/auth/session.ts";
@@ -94,8 +99,9 @@ export class TokenGate implements Gate {
     this.claimsOf(token).then(
       (claims) => {
         if (claims !== null) this.remember(digest, claims);
-        done(claims === null ? invalid("The signature or the key is not valid.")
-          : this.judge(claims));
+        done(
+          claims === null ? invalid("The signature or the key is not valid.") : this.judge(claims),
+        );
       },
       () => done(invalid("The token is malformed.")),
     );

@@ -27,8 +27,15 @@ const socketOptions = {
 /** All WebSockets of the process. */
 export class Sockets {
   readonly counts: SocketCounts = {
-    opened: 0, closed: 0, framesIn: 0, writes: 0, bytesOut: 0, posts: 0, postsFailed: 0,
-    terminated: 0, refused: 0,
+    opened: 0,
+    closed: 0,
+    framesIn: 0,
+    writes: 0,
+    bytesOut: 0,
+    posts: 0,
+    postsFailed: 0,
+    terminated: 0,
+    refused: 0,
   };
   private readonly deps: SocketDeps;
   private readonly clients = new Set<ClientSocket>();
@@ -66,7 +73,7 @@ export class Sockets {
     );
   }
 
-  /** Tells everybody to leave within the window, in batches; resolves when all are gone or it is over. */
+  /** Tells everybody to leave within the window, in batches; resolves when it is over. */
   async drain(windowMs: number): Promise<void> {
     const untilMs = performance.now() + windowMs;
     await this.inBatches((client) => client.announceDrain(windowMs));

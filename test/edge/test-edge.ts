@@ -45,8 +45,12 @@ export class TestEdge {
       fleet: "default",
       listen: { host: "127.0.0.1", port, metricsPort },
       files: {
-        routing: file("routing.json"), cert: file("tls.crt"), key: file("tls.key"),
-        trust: file("ca.crt"), jwtKeys: file("jwt.json"), apiKeys: file("api-keys.json"),
+        routing: file("routing.json"),
+        cert: file("tls.crt"),
+        key: file("tls.key"),
+        trust: file("ca.crt"),
+        jwtKeys: file("jwt.json"),
+        apiKeys: file("api-keys.json"),
         logins: file("logins"),
       },
       drain: { windowMs: 300 },
@@ -110,7 +114,10 @@ export class TestEdge {
   private async waitUntilReady(): Promise<void> {
     const untilMs = performance.now() + 20_000;
     while (performance.now() < untilMs && this.child.exitCode === null) {
-      const ready = await fetch(`${this.url}/readyz`).then((r) => r.ok, () => false);
+      const ready = await fetch(`${this.url}/readyz`).then(
+        (r) => r.ok,
+        () => false,
+      );
       if (ready) return;
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
@@ -124,11 +131,16 @@ function writeFiles(shard: TestShard, folder: string, fresh: boolean): void {
   mkdirSync(join(folder, "logins"), { recursive: true });
   const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
   const { name } = { name: shard.config.shard };
-  write("routing.json", JSON.stringify({
-    fleet: "default", cluster: shard.cluster, epoch: 1,
-    shards: [{ name, addresses: shard.addresses() }],
-    slots: [{ tenant: "", first: 0, count: 4096, shard: name, epoch: 1 }],
-  }));
+  write(
+    "routing.json",
+    JSON.stringify({
+      fleet: "default",
+      cluster: shard.cluster,
+      epoch: 1,
+      shards: [{ name, addresses: shard.addresses() }],
+      slots: [{ tenant: "", first: 0, count: 4096, shard: name, epoch: 1 }],
+    }),
+  );
   write("tls.crt", shard.edgeTls.cert);
   write("tls.key", shard.edgeTls.key);
   write("ca.crt", shard.edgeTls.ca);

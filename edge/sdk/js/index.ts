@@ -1,0 +1,20 @@
+// Everything that an application may import.
+export { Chat } from "./chat.ts";
+export { ChatError } from "./chat-error.ts";
+export { Room } from "./room.ts";
+/** What an application sees. */
+export type {
+  ChatEntry,
+  ChatErrorFacts,
+  ChatOptions,
+  ChatState,
+  Clock,
+  Page,
+  PendingPost,
+  PostAck,
+  RoomHandlers,
+  RoomOptions,
+  RoomState,
+  SocketLike,
+  TokenAnswer,
+} from "./types.ts";
