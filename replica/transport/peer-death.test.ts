@@ -23,6 +23,26 @@ function networkOf(shared: Shared, onRefused: (peer: number) => void): PeerNetwo
   return new PeerNetwork({ ...shared, privateKey, onMessage: () => undefined, onRefused });
 }
 
+function sharedFor(
+  index: number,
+  cluster: string,
+  identities: readonly TestIdentity[],
+  ports: readonly number[],
+): Shared {
+  const address = (i: number) => ({ host: "127.0.0.1", port: ports[i] ?? 1 });
+  const identity = identities[index];
+  assert(identity);
+  return {
+    self: memberOf(index, identity),
+    cluster,
+    shard: "lobby",
+    addresses: [address(0), address(1), address(2)],
+    listen: address(index),
+    members: identities.map((item, i) => memberOf(i, item)),
+    tls: identity.tls,
+  };
+}
+
 const childOptions = process.env["PEER_DEATH_CHILD"];
 if (childOptions !== undefined) {
   const network = networkOf(JSON.parse(childOptions) as Shared, () => undefined);
@@ -49,20 +69,8 @@ function declareTests(): void {
     for (const network of networks) await network.close();
   });
 
-  const sharedOf = (index: number): Shared => {
-    const address = (i: number) => ({ host: "127.0.0.1", port: ports[i] ?? 1 });
-    const identity = identities[index];
-    assert(identity);
-    return {
-      self: memberOf(index, identity),
-      cluster: authority.cluster,
-      shard: "lobby",
-      addresses: [address(0), address(1), address(2)],
-      listen: address(index),
-      members: identities.map((item, i) => memberOf(i, item)),
-      tls: identity.tls,
-    };
-  };
+  const sharedOf = (index: number): Shared =>
+    sharedFor(index, authority.cluster, identities, ports);
   const startPeer = (): ChildProcess => {
     const env = { ...process.env, PEER_DEATH_CHILD: JSON.stringify(sharedOf(1)) };
     Reflect.deleteProperty(env, "NODE_TEST_CONTEXT");
