@@ -160,7 +160,7 @@ export class ChatMachine {
     this.tables.store.release(this.releasable, this.cacheBytes);
   }
 
-  /** Entries of watched rooms committed since the last drain, grouped by room, ≤ 192 KiB a fact. */
+  /** Entries of watched rooms committed since the last drain, by room, ≤ 192 KiB a fact. */
   drainFacts(): readonly RoomFact[] {
     return this.tables.watches.drain(this.tables.rooms, this.tables.store);
   }
@@ -201,9 +201,9 @@ export class ChatMachine {
 
   /**
    * Committed entries of a room: at most the range's limit, readEntriesMax and 192 KiB, at least
-   * one if there is one. On `load`: load the addresses and call again with the blocks (all loaded so
-   * far for this read); it may ask again a few times. A block that cannot be found any more was
-   * merged away meanwhile: start over without blocks.
+   * one if there is one. On `load`: load the addresses and call again with all blocks loaded so far
+   * for this read; it may ask again a few times. A block that cannot be found any more was merged
+   * away meanwhile: start over without blocks.
    */
   read(name: RoomName, range: ReadRange, loaded: readonly LoadedBlock[] = []): ReadStep {
     const answer = this.room(name);

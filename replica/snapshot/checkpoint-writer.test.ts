@@ -288,3 +288,30 @@ test("snapshot: the writer says which digest a block of a live segment must have
   }
   assert.equal(shard.writer.blockDigest({ segment: "h9-9-9", block: 0 }), null);
 });
+
+test("snapshot: a delta of the largest messages is cut into segments that the storage can hold", () => {
+  const shard = new MemoryShard(genesis, memory);
+  shard.commit(prepareOf(1, startMs * 1000, [requestOf([createRoom("r")])]));
+  for (let op = 2; op <= 401; op += 1) {
+    const messages = Array.from({ length: 5 }, (_, i) => {
+      const key = uuidv7(startMs, op * 5 + i);
+      return post({ room: "r", sender: "ann", key, body: "z".repeat(16_384) });
+    });
+    shard.commit(prepareOf(op, startMs * 1000 + op, [requestOf(messages)]));
+  }
+  shard.checkpoint();
+  const { segments } = manifestOf(shard.manifest);
+  assert.ok(segments.length >= 2);
+  for (const { blocksCount, bytes } of segments) {
+    assert.ok(blocksCount <= 1000 && bytes <= 17 * 1024 * 1024, `${blocksCount}, ${bytes}`);
+  }
+  shard.restart();
+  const read = shard.read(
+    { tenant: "t", room: "r" },
+    { kind: "before", seq: seqFrom(9e9), limit: 3 },
+  );
+  assert.deepEqual(
+    decodeEntries(read.entries, 9)?.map((entry) => entry.seq),
+    [1998, 1999, 2000],
+  );
+});

@@ -16,6 +16,9 @@ import {
 } from "./segment-index.ts";
 import type { SegmentSection } from "./segment-index.ts";
 
+/** The next block, the index block that it may begin, and the head must still fit. */
+const blocksSpare = 3;
+
 /** A finished segment: what to write, what the manifest says of it, its index in memory. */
 export interface BuiltSegment {
   readonly write: SegmentWrite;
@@ -57,8 +60,7 @@ export class SegmentBuilder {
     assert(block.length > 0, "SNP-04: no empty blocks");
     if (section === "history") this.indexRuns(block);
     this.push(section, block);
-    const rowBlocks = this.indexBlocks.length;
-    const full = this.blocks.length + rowBlocks + 1 >= segmentBlocksMax / 2;
+    const full = this.blocks.length + this.indexBlocks.length + blocksSpare > segmentBlocksMax;
     return this.bytes >= this.bytesMax || full ? this.cut() : null;
   }
 

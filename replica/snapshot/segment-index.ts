@@ -26,8 +26,10 @@ export const indexRowBytes = 16;
 export const indexBlockRows = 2048;
 /** Bytes of any block at most. */
 export const blockBytesMax = 64 * 1024;
-/** Blocks of a segment at most, so that its head is one block. */
-export const segmentBlocksMax = Math.floor((blockBytesMax - headFixedBytes) / 32);
+/** Blocks of a segment at most: what the storage's table of a file holds; its head is one block. */
+export const segmentBlocksMax = 1000;
+
+assert(headFixedBytes + 32 * segmentBlocksMax <= blockBytesMax, "SNP-04: a head is one block");
 
 /** Range of blocks of one kind: [first, end). */
 export interface BlockRange {

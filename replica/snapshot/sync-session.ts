@@ -40,8 +40,8 @@ export class SyncSession {
   private left: number;
 
   /**
-   * `local`: a manifest whose segments are durable here (the own checkpoint), or null; `durable`: of
-   * a session that aimed at an older checkpoint, so that a new target costs only the difference.
+   * `local`: a manifest whose segments are durable here (the own checkpoint), or null. `durable`:
+   * those of a session that aimed at an older checkpoint: a new target costs only the difference.
    */
   constructor(options: {
     readonly hash: Hash;
