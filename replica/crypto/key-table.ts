@@ -4,7 +4,7 @@ import { bytesEqual, readU64, writeU64 } from "#replica/base/bytes.ts";
 import { random, sha256Bytes } from "./hash.ts";
 import type { VaultPurpose } from "./vault.ts";
 
-// The file has two copies of 128 KiB, written in turn. A copy: magic u32, version u32, sequence
+// The file has two copies of 512 KiB, written in turn. A copy: magic u32, version u32, sequence
 // u64, KEK id 16, next key id u32, count u32, zeros to 64, SHA-256 of header (hash as zeros) and
 // entries 32, zeros to 128, entries. Entry, 72 bytes: key id u32, purpose u32, nonce 12, wrapped
 // key 32, tag 16, zeros 4.
@@ -18,7 +18,7 @@ const keyBytes = 32;
 const tagBytes = 16;
 
 /** Bytes of one copy of the table. */
-export const tableCopyBytes = 128 * 1024;
+export const tableCopyBytes = 512 * 1024;
 /** Data keys that a table holds at most. */
 export const dataKeysMax = Math.floor((tableCopyBytes - entriesAt) / entryBytes);
 

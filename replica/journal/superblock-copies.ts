@@ -2,8 +2,14 @@ import { assert } from "#replica/base/assert.ts";
 import { type Checksum, checksumFrom } from "#replica/base/brands.ts";
 import { bytesFromHex, hexFrom, readU64, writeU64 } from "#replica/base/bytes.ts";
 import { diskUnitBytes } from "#replica/base/limits.ts";
+import { textFromUtf8 } from "#replica/base/text.ts";
 import type { JournalTools } from "./journal-tools.ts";
-import { decodeContent, encodeContent, type SuperblockContent } from "./superblock-codec.ts";
+import {
+  decodeContent,
+  encodeContent,
+  shardBytes,
+  type SuperblockContent,
+} from "./superblock-codec.ts";
 
 // A copy is 16 KiB: magic (8), version u32, copy u32, content bytes u32, zero u32, write number
 // u64, parent (32), checksum (32), zeros to 128, content, zeros. The checksum covers the whole copy
@@ -126,6 +132,22 @@ export type SuperblockChoice =
       readonly copy: number;
       readonly detail: string;
     };
+
+/**
+ * Cluster and shard that a copy names, its checksum not asked: whoever looks at an unknown volume
+ * needs them before any header on it can be decoded. Null when there is no copy of ours.
+ */
+export function peekShard(
+  bytes: Uint8Array,
+): { readonly cluster: string; readonly shard: string } | null {
+  if (magic.some((byte, index) => bytes[index] !== byte)) return null;
+  const at = contentAt + 8;
+  const padded = bytes.subarray(at + 16, at + 16 + shardBytes);
+  const end = padded.indexOf(0);
+  const shard = textFromUtf8(end === -1 ? padded : padded.subarray(0, end));
+  if (shard === null || shard === "") return null;
+  return { cluster: hexFrom(bytes.subarray(at, at + 16)), shard };
+}
 
 type ValidCopy = Extract<SuperblockCopy, { readonly kind: "valid" }> & { readonly copy: number };
 

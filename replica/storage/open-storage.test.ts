@@ -62,7 +62,9 @@ test("storage: a bit flipped anywhere in the prepares ring costs at most that on
   const sound = livedIn();
   const all = sound.reopen().recovered.slots;
   const files = sound.disk.snapshot();
-  const units = new Map(all.map((s) => [s.op, Math.ceil(((s.op % 4) * 4000 + 400) / 4032)]));
+  const units = new Map(
+    all.map((s) => [Number(s.op), Math.ceil(((s.op % 4) * 4000 + 400) / 4032)]),
+  );
   for (const at of places(files.get("prepares")?.length ?? 0)) {
     sound.disk.restore(files);
     sound.flip("prepares", at);

@@ -19,6 +19,8 @@ import type { Refusal, StorageTools } from "./storage-tools.ts";
 import { Volume } from "./volume.ts";
 
 const zone = { kind: "prepares" } as const;
+/** Slots that are written again at once while opening. */
+const rewritesMax = 4;
 
 /** What must be found on the volume: anything else is the wrong volume. */
 export interface OpenOptions extends StorageTools {
@@ -89,18 +91,27 @@ function rewriteLive(
 ): void {
   const checkpointOp = loaded.content.state.checkpoint.op;
   const live = wal.verdicts.filter((v) => v.state === "clean" && v.op > checkpointOp);
-  const next = (index: number): void => {
-    const verdict = live[index];
-    if (verdict === undefined) {
-      finish(volume, loaded, scan, wal, live, done);
-      return;
+  let index = 0;
+  let running = 0;
+  let failed = false;
+  const pump = (): void => {
+    while (running < rewritesMax && index < live.length && !failed) {
+      const verdict = live[index];
+      assert(verdict !== undefined, "STO-07: a live slot");
+      index += 1;
+      running += 1;
+      rewriteSlot(volume, verdict, scan.scans[verdict.slot], (result) => {
+        running -= 1;
+        if (failed) return;
+        failed = result === "error";
+        const offset = slotOffset(verdict.slot, volume.geometry);
+        if (failed) done(refuseIo("prepares", offset, "a rewrite"));
+        else pump();
+      });
     }
-    rewriteSlot(volume, verdict, scan.scans[verdict.slot], (result) => {
-      if (result === "ok") next(index + 1);
-      else done(refuseIo("prepares", slotOffset(verdict.slot, volume.geometry), "a rewrite"));
-    });
+    if (running === 0 && !failed) finish(volume, loaded, scan, wal, live, done);
   };
-  next(0);
+  pump();
 }
 
 function rewriteSlot(

@@ -1,7 +1,7 @@
 // Goal: what storage said is durable is there after a crash at any point, what was never said is
 // never reported as damage. Method: the production class over a disk whose pending writes land
 // unit by unit or not; every crash point of a fixed history, several ways to tear each.
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { test } from "node:test";
 import { opFrom } from "#replica/base/brands.ts";
 import { Prng } from "#replica/base/prng.ts";
@@ -31,6 +31,15 @@ function readBack(replica: TestReplica, wanted: Prepare): Prepare | null {
   replica.disk.settle();
   ok(found !== undefined, "a read completes");
   return found;
+}
+
+/** Lets every second unit land, beginning with an even or odd one. */
+function everySecond(first: number): () => boolean {
+  let unit = first;
+  return () => {
+    unit += 1;
+    return unit % 2 === 0;
+  };
 }
 
 /** Durable, its identifier perhaps not. */
@@ -204,13 +213,7 @@ test("storage: a repair torn by a crash is still faulty, never empty", () => {
   const files = damaged.disk.snapshot();
   for (let steps = 0; steps < 12; steps += 1) {
     damaged.disk.restore(files);
-    for (const lands of [
-      () => false,
-      (() => {
-        let n = 0;
-        return () => (n += 1) % 2 === 0;
-      })(),
-    ]) {
+    for (const lands of [() => false, everySecond(0)]) {
       const repairing = damaged.clone().reopen();
       let done = false;
       repairing.storage.writePrepare(prepare, () => {
@@ -245,8 +248,7 @@ test("storage: rewriting what was acknowledged names it first, even when identif
         replica.storage.writePrepare(prepare, () => undefined);
       }
       for (let i = 0; i < Math.floor(steps / 2); i += 1) replica.disk.step();
-      let unit = steps;
-      replica.disk.crash(() => (unit += 1) % 2 === 0);
+      replica.disk.crash(everySecond(steps));
       const slot = replica.reopen().recovered.slots.find((found) => found.op === 5);
       ok(slot !== undefined, `step ${steps}: an acknowledged op is not nacked`);
     }
@@ -352,6 +354,20 @@ test("storage: of queued superblocks the newest is written and everyone is told"
   replica.disk.settle();
   deepStrictEqual(told, [1, 2, 3, 4, 5]);
   deepStrictEqual(replica.reopen().recovered.superblock, state);
+});
+
+test("storage: a prepare waits for the checkpoint that frees its slot, or is a bug (A7)", () => {
+  const replica = TestReplica.format().clone();
+  replica.writeAll([1, 2].map((op) => testPrepare(op)));
+  throws(() => replica.storage.writePrepare(testPrepare(21), () => undefined), /STO-10/);
+  const order: string[] = [];
+  const state = nextSuperblock(replica.recovered.superblock, { checkpointOp: 1 });
+  replica.storage.writeSuperblock(state, () => order.push("superblock"));
+  replica.storage.writePrepare(testPrepare(21), () => order.push("prepare"));
+  throws(() => replica.storage.writePrepare(testPrepare(22), () => undefined), /STO-10/);
+  replica.disk.settle();
+  deepStrictEqual(order, ["superblock", "prepare"]);
+  deepStrictEqual(cleanOps(replica.reopen().recovered.slots), [0, 2, 21]);
 });
 
 test("storage: a failed write poisons once, completes nothing more, and bars the next open", () => {

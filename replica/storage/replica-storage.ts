@@ -53,7 +53,11 @@ export class ReplicaStorage implements Storage {
   }
 
   writePrepare(prepare: Prepare, done: () => void): void {
-    this.prepares.write(prepare, done);
+    // The slot holds what the checkpoint must have reached before it may go (A7).
+    const { slotsCount } = this.volume.geometry;
+    this.superblock.afterCheckpoint(prepare.header.op - slotsCount, () => {
+      this.prepares.write(prepare, done);
+    });
   }
 
   readPrepare(op: Op, checksum: Checksum, done: (prepare: Prepare | null) => void): void {

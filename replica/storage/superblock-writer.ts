@@ -1,5 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
-import type { Checksum } from "#replica/base/brands.ts";
+import type { Checksum, Op } from "#replica/base/brands.ts";
 import {
   encodeSuperblock,
   superblockCopies,
@@ -21,7 +21,8 @@ export class SuperblockWriter {
   private parent: Checksum;
   private last: SuperblockState | null;
   private queued: { readonly state: SuperblockState; readonly dones: (() => void)[] } | null = null;
-  private busy = false;
+  private writing: SuperblockState | null = null;
+  private waiters: { readonly checkpointOp: number; readonly run: () => void }[] = [];
 
   /** `number` and `checksum` of the superblock that is durable now; 0 and zeros before the first. */
   constructor(
@@ -42,12 +43,35 @@ export class SuperblockWriter {
 
   /** Queues a state; replaces a queued one, whose caller is told when this newer one is durable. */
   write(state: SuperblockState, done: () => void): void {
-    const before = this.queued?.state ?? this.last;
+    const before = this.queued?.state ?? this.writing ?? this.last;
     if (before !== null) this.checkForward(before, state);
     const dones = this.queued?.dones ?? [];
     dones.push(done);
     this.queued = { state, dones };
     this.pump();
+  }
+
+  /**
+   * Runs once a superblock whose checkpoint has reached `op` is durable; at once when it is. The
+   * caller has queued such a superblock: a slot above checkpoint + N would make the volume one
+   * of two moments, which is refused at open.
+   */
+  afterCheckpoint(op: number, run: () => void): void {
+    if (checkpointOf(this.last) >= op) {
+      run();
+      return;
+    }
+    const coming = Math.max(checkpointOf(this.writing), checkpointOf(this.queued?.state ?? null));
+    assert(coming >= op, `STO-10: no checkpoint has reached op ${op}`);
+    this.waiters.push({ checkpointOp: op, run });
+  }
+
+  private wake(): void {
+    const durable = checkpointOf(this.last);
+    const ready = this.waiters.filter((waiter) => waiter.checkpointOp <= durable);
+    if (ready.length === 0) return;
+    this.waiters = this.waiters.filter((waiter) => waiter.checkpointOp > durable);
+    for (const waiter of ready) waiter.run();
   }
 
   /** Views and knowledge that this volume promised never go back. */
@@ -61,12 +85,13 @@ export class SuperblockWriter {
   }
 
   private pump(): void {
-    if (this.busy || this.queued === null) return;
-    this.busy = true;
+    if (this.writing !== null || this.queued === null) return;
+    this.writing = this.queued.state;
     this.barrier(() => {
       const next = this.queued;
       assert(next !== null, "STO-05: a state is queued");
       this.queued = null;
+      this.writing = next.state;
       this.writePairs(next.state, next.dones);
     });
   }
@@ -81,10 +106,15 @@ export class SuperblockWriter {
         this.number = link.number;
         this.parent = checksum;
         this.last = state;
-        this.busy = false;
+        this.writing = null;
+        this.wake();
         for (const done of dones) done();
         this.pump();
       });
     });
   }
+}
+
+function checkpointOf(state: SuperblockState | null): Op | -1 {
+  return state === null ? -1 : state.checkpoint.op;
 }
