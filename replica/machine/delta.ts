@@ -83,9 +83,11 @@ export class Delta implements FrozenDelta {
     const { store } = this.parts;
     const writer = new HistoryBlockWriter(block);
     for (let at = this.peek(); at >= 0; at = this.peek()) {
-      const bytes = store.bytesOf(at);
+      const from = store.bytesOf(at);
+      const view = store.viewOf(at);
+      const start = store.offsetOf(at);
       const length = store.lengthOf(at);
-      if (!writer.tryAppend(this.room, this.seq, bytes, store.offsetOf(at), length)) break;
+      if (!writer.tryAppend(this.room, this.seq, from, view, start, length)) break;
       this.advance();
     }
     return writer.used;

@@ -196,20 +196,28 @@ export class Merge {
   }
 
   private copyRun(run: HistoryBlockReader): number {
+    if (this.writer.tryAppendRun(run)) this.used = this.writer.used;
+    else this.splitRun(run);
+    return run.end - run.start;
+  }
+
+  /** Copies entry by entry: the run crosses into the next block. */
+  private splitRun(run: HistoryBlockReader): void {
+    const { room, bytes, view } = run;
     let at = run.start;
     for (let i = 0; i < run.count; i += 1) {
-      const length = run.view.getUint32(at, true);
+      const seq = run.seqFirst + i;
+      const length = view.getUint32(at, true);
       const start = at + entryPrefixBytes;
       assert(start + length <= run.end, "SNP-06: an entry within its run");
-      if (!this.writer.tryAppend(run.room, run.seqFirst + i, run.bytes, start, length)) {
+      if (!this.writer.tryAppend(room, seq, bytes, view, start, length)) {
         this.flush("history");
-        const fits = this.writer.tryAppend(run.room, run.seqFirst + i, run.bytes, start, length);
+        const fits = this.writer.tryAppend(room, seq, bytes, view, start, length);
         assert(fits, "SNP-06: a block holds the largest entry");
       }
       this.used = this.writer.used;
       at = start + length;
     }
-    return run.end - run.start;
   }
 
   private stepRows(section: "rooms" | "keys", bytesMax: number): readonly BlockAddress[] {

@@ -113,11 +113,12 @@ test("entry: lists are split, joined and refused when cut or too long", () => {
 test("history block: runs hold consecutive entries of a room and end with the block", () => {
   const writer = new HistoryBlockWriter(new Uint8Array(200));
   const source = encodeEntry(entry);
-  assert.ok(writer.tryAppend(1, 5, source, 0, 30));
-  assert.ok(writer.tryAppend(1, 6, source, 0, 30));
-  assert.ok(writer.tryAppend(1, 8, source, 0, 20));
-  assert.ok(writer.tryAppend(2, 9, source, 0, 10));
-  assert.equal(writer.tryAppend(2, 10, source, 0, 60), false);
+  const from = new DataView(source.buffer);
+  assert.ok(writer.tryAppend(1, 5, source, from, 0, 30));
+  assert.ok(writer.tryAppend(1, 6, source, from, 0, 30));
+  assert.ok(writer.tryAppend(1, 8, source, from, 0, 20));
+  assert.ok(writer.tryAppend(2, 9, source, from, 0, 10));
+  assert.equal(writer.tryAppend(2, 10, source, from, 0, 60), false);
   const reader = new HistoryBlockReader(writer.bytes.subarray(0, writer.used));
   const runs: number[][] = [];
   while (reader.next()) {
