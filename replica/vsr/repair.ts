@@ -106,18 +106,22 @@ function mayKeep(state: State): boolean {
   return state.status === "view_change" && state.change.selected;
 }
 
-/** Headers of the log, asked for by a peer; only what the chain proves. Silence when unknown. */
+/**
+ * Headers, asked for by a peer: whatever is known here, even with an uncertain head; the asker
+ * takes only what its chain names. Silence when nothing is known.
+ */
 export function onGetHeaders(
   state: State,
   message: Extract<PeerMessage, { kind: "get_headers" }>,
 ): void {
-  if (!viewDurable(state) || state.status === "recovering_head") return;
+  if (!viewDurable(state)) return;
   const { log } = state;
-  const first = Math.max(message.opFirst, log.chainLow);
+  const first = Math.max(message.opFirst, log.head - log.slotsCount + 1);
   const headers: PrepareHeader[] = [];
-  for (let op: number = message.opLast; op >= first && headers.length < headersMax; op -= 1) {
-    const header = op <= log.head ? log.header(op) : null;
+  for (let op = Math.min(message.opLast, log.head); op >= first; op -= 1) {
+    const header = log.header(op);
     if (header !== null) headers.push(header);
+    if (headers.length === headersMax) break;
   }
   if (headers.length > 0) send(state, message.from, { kind: "headers", headers });
 }
