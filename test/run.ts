@@ -12,21 +12,13 @@ interface Rung {
 
 const node = process.execPath;
 const tool = (path: string): string => join(rootFolder, "node_modules", path);
-const reporter = ["--test-reporter", join(rootFolder, "test/support/reporter.ts")];
+const reporter = [`--test-reporter=${join(rootFolder, "test/support/reporter.ts")}`];
 
 function nodeTests(globs: readonly string[]): readonly string[] {
   const files = globs.flatMap((glob) => globSync(glob, { cwd: rootFolder })).sort();
   const own = files.filter((path) => !path.includes("node_modules"));
-  return [
-    node,
-    "--test",
-    "--test-concurrency",
-    "2",
-    "--test-timeout",
-    "120000",
-    ...reporter,
-    ...own,
-  ];
+  // Options in one word: a test that starts processes with its own options passes them on whole.
+  return [node, "--test", "--test-concurrency=2", "--test-timeout=120000", ...reporter, ...own];
 }
 
 const check: readonly Rung[] = [
@@ -103,9 +95,8 @@ async function main(): Promise<void> {
     total.failed += outcome.failed;
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
     const verdict = outcome.ok ? "ok" : "FAILED";
-    console.log(
-      `${rung.name.padEnd(12)} ${verdict.padEnd(7)} ${seconds.padStart(6)} s  ${outcome.passed} passed`,
-    );
+    const facts = `${verdict.padEnd(7)} ${seconds.padStart(6)} s  ${outcome.passed} passed`;
+    console.log(`${rung.name.padEnd(12)} ${facts}`);
   }
   console.log(`${total.passed} passed, ${total.failed} failed`);
   process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;

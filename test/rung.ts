@@ -13,8 +13,8 @@ if (files.length === 0) {
   console.error(`There is no *.test.ts in ${folders.join(", ") || "(no folder named)"}.`);
   process.exit(1);
 }
-const reporter = ["--test-reporter", join(rootFolder, "test/support/reporter.ts")];
-const pace = ["--test-concurrency", "1", "--test-timeout", String(testLimitMs)];
+const reporter = [`--test-reporter=${join(rootFolder, "test/support/reporter.ts")}`];
+const pace = ["--test-concurrency=1", `--test-timeout=${testLimitMs}`];
 const child = spawn(process.execPath, ["--test", ...pace, ...reporter, ...files.sort()], {
   cwd: rootFolder,
   stdio: "inherit",

@@ -134,7 +134,8 @@ function endPreviousRun(path: string): void {
   }
   if (isAlive(run.owner)) {
     throw new Refusal(
-      `${path} is in use by process ${run.owner.pid}; stop it first, or name another --data directory.`,
+      `${path} is in use by process ${run.owner.pid}; ` +
+        "stop it first, or name another --data directory.",
     );
   }
   for (const child of run.children) {

@@ -1,4 +1,5 @@
-// Goal: the floor's containers, ids and chance keep their bounds. Method: direct calls and properties.
+// Goal: the floor's containers, ids and chance keep their bounds.
+// Method: direct calls and properties.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

@@ -6,7 +6,7 @@ import type { Browser } from "playwright-core";
 import { launchChromium, Person } from "./chromium.ts";
 import { LocalFleet } from "../support/local-fleet.ts";
 
-/** Messages that each person writes while the primary dies: within the burst that an edge allows. */
+/** Messages that each person writes while the primary dies; within an edge's burst limit. */
 const messagesEach = 15;
 /** Pause between two messages of one person, so that writing spans the kill. */
 const pauseMs = 120;
@@ -43,7 +43,7 @@ function assertWhole(seen: readonly { readonly seq: number; readonly body: strin
   }
 }
 
-test("browser: three write, the primary is killed, nothing is lost, doubled or reordered", async (t) => {
+test("browser: three write, the primary is killed, each message once and in order", async (t) => {
   const [first, second] = fleet.facts.logins;
   assert.ok(first !== undefined && second !== undefined);
   const adasBrowser = await browser.newContext();

@@ -37,7 +37,7 @@ export class LocalFleet {
     this.tookMs = tookMs;
   }
 
-  /** Starts `npm start -- --json --port 0 --data DIR`; with the data of a `previous` fleet, if any. */
+  /** Starts `npm start -- --json --port 0 --data DIR`; with a `previous` fleet's data, if any. */
   static async start(args: readonly string[] = [], previous?: LocalFleet): Promise<LocalFleet> {
     const folder = previous?.folder ?? mkdtempSync(join(tmpdir(), "tigerchat-fleet-"));
     const startedMs = performance.now();

@@ -72,7 +72,7 @@ test("boundaries: pure rooms have no clock, chance, async or locale", () => {
   assert.deepEqual(faults, []);
 });
 
-test("boundaries: each room's project references rooms of its table only; pure means no types", () => {
+test("boundaries: a room's project references rooms of its table; pure means no types", () => {
   for (const path of projectFiles().filter((file) =>
     /^(replica|operator|edge)\/.*tsconfig\.json$/.test(file),
   )) {

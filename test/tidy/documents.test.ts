@@ -127,7 +127,13 @@ function entryPoints(): readonly string[] {
       /(index\.html|vite\.config\.ts)$/.test(path),
   );
   const named = starters.map((path) => textOf(path)).join("\n");
+  const tests = sourceFiles()
+    .filter(isTest)
+    .map((path) => textOf(path))
+    .join("\n");
   return sourceFiles().filter((path) => {
+    const started = new RegExp(`/${path.split("/").at(-1)?.replaceAll(".", "\\.")}["\`]`);
+    if (isTest(path) && started.test(tests.replaceAll(/^(import|export) .*$/gm, ""))) return true;
     if (/\.(test|fuzz|bench)\.ts$/.test(path) || path.endsWith("vite.config.ts")) return true;
     return named.includes(path) || path === "edge/sdk/js/index.ts" || path === "edge/web/main.tsx";
   });
