@@ -37,7 +37,7 @@ export function checkpointIdOf(
   return sha256(bytes);
 }
 
-/** A sealer with native SHA-256 and Ed25519: one hash of the body, one of the header, one signature. */
+/** A sealer with native SHA-256 and Ed25519: a hash of the body, one of the header, a signature. */
 export function nodeSealer(options: NodeSealerOptions): NodeSealer {
   assert(options.privateKey.asymmetricKeyType === "ed25519", "CRY-01: an Ed25519 key");
   const blank = new Uint8Array(signatureBytes);

@@ -49,7 +49,7 @@ test("crypto: what a vault sealed opens under the same key and additional data o
   vault.close();
 });
 
-test("crypto: every boot and rotation seals under a key of its own; old data stays readable", async () => {
+test("crypto: every boot and rotation has a key of its own; old data stays readable", async () => {
   const file = newFile();
   const sealed: Sealed[] = [];
   const seen = new Set<string>();
@@ -106,7 +106,7 @@ test("crypto: rotation forgets log keys that no slot needs, and only those", asy
   vault.close();
 });
 
-test("crypto: another key-encryption key is refused with what to do; with the old one it rotates", () => {
+test("crypto: another key-encryption key is refused; beside the old one it rotates", () => {
   const file = newFile();
   const before = opened(file);
   const sealed = before.seal("wal", aad, plain);

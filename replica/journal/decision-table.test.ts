@@ -1,4 +1,5 @@
-// Goal: the recovery decision is total, unambiguous and never denies what may have been acknowledged.
+// Goal: the recovery decision is total, unambiguous and never denies what may have
+// been acknowledged.
 // Method: every combination of the inputs, not a sample.
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { test } from "node:test";

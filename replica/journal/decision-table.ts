@@ -50,7 +50,7 @@ const any = listedInputs;
 const none = ["none"] as const;
 const sound = ["called", "free"] as const;
 
-/** Every possible input matches exactly one row. Rows of the reference: vsr.md B and A5a 4, 8, 9. */
+/** Every possible input matches exactly one row; each says why. */
 export const decisionRows: readonly DecisionRow[] = [
   {
     id: "never-written",

@@ -35,7 +35,7 @@ test("journal: every state of an identifier comes back from its sector", () => {
   deepStrictEqual(found.entries, entries);
 });
 
-test("journal: one bit flipped anywhere, or another place, makes a copy of a sector invalid", () => {
+test("journal: a bit flipped anywhere, or another place, makes a sector invalid", () => {
   const bytes = sector(0, 1);
   for (let at = 0; at < bytes.length; at += 1) {
     bytes[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));

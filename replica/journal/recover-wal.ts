@@ -73,7 +73,7 @@ function isVoidIdentifier(identifier: Identifier, superblock: SuperblockState): 
   return identifier.header !== null && judgeHeader(identifier.header, superblock) === "void";
 }
 
-/** Judges the whole log: vsr.md B, "first judge identifiers against the superblock". */
+/** Judges the whole log, identifiers against the superblock first (A5a 4). */
 export function recoverWal(input: RecoverWalInput): RecoveredWal {
   const { geometry, superblock } = input;
   assert(input.scans.length === geometry.slotsCount, "JRN-05: one scan a slot");

@@ -146,7 +146,7 @@ test("journal: of all combinations of four copies only a majority of equals is e
   }
 });
 
-test("journal: a write cut anywhere leaves the old superblock or the new one, never neither", () => {
+test("journal: a write cut anywhere leaves the old superblock or the new one", () => {
   const make = copiesByKind();
   const old = [0, 1, 2, 3].map((copy) => make("old", copy));
   for (let written = 0; written < 4; written += 1) {

@@ -13,8 +13,8 @@ import {
 
 // A copy is 16 KiB: magic (8), version u32, copy u32, content bytes u32, zero u32, write number
 // u64, parent (32), checksum (32), zeros to 128, content, zeros. The checksum covers the whole copy
-// with the fields copy and checksum as zeros, so equal copies have equal checksums. The write number
-// is dense on disk, unlike the sequence of states, of which queued ones are never written.
+// with the fields copy and checksum as zeros, so equal copies have equal checksums. The write
+// number is dense on disk, unlike the sequence of states, of which queued ones are never written.
 
 const magic = [0x54, 0x49, 0x47, 0x45, 0x52, 0x53, 0x42, 0x00]; // "TIGERSB", 0
 const versionAt = 8;

@@ -79,7 +79,7 @@ test("journal: a torn shorter write over a longer one is torn; complete, it is w
   strictEqual(whole.header.op, 27);
 });
 
-test("journal: one bit flipped in any byte of the write makes the slot corrupt, never another", () => {
+test("journal: a bit flipped in any byte of the write makes the slot corrupt", () => {
   const prepare = testPrepare(7, { bytes: 7000 });
   const bytes = slotWith(smallGeometry, [[prepare, 1]]);
   const used = slotWriteBytes(7000);
@@ -97,7 +97,7 @@ test("journal: one bit flipped in any byte of the write makes the slot corrupt, 
   }
 });
 
-test("journal: a header survives damage of later units, and is not guessed from a bad first", () => {
+test("journal: a header survives damage of later units, not of the first", () => {
   const prepare = testPrepare(7, { bytes: 7000 });
   const bytes = slotWith(smallGeometry, [[prepare, 1]]);
   bytes[diskUnitBytes + 5] = 1 ^ (bytes[diskUnitBytes + 5] ?? 0);

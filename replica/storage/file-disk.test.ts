@@ -1,19 +1,18 @@
-// Goal: the same promises on real files: a killed process loses nothing that it was told is durable,
-// two processes never share a directory, and a directory is made fast.
+// Goal: the same promises on real files: a killed process loses nothing that it was told is
+// durable, two processes never share a directory, and a directory is made fast.
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { FileVolume } from "#test/support/file-volume.ts";
+import { startWalWriter } from "#test/support/start-wal-writer.ts";
 import { testPrepare } from "#test/support/test-volume.ts";
 import { FileDisk } from "./file-disk.ts";
 import type { Opened } from "./open-storage.ts";
 
 const root = mkdtempSync(join(tmpdir(), "tigerchat-disk-"));
 after(() => rmSync(root, { recursive: true }));
-const writer = new URL("../../test/support/wal-writer-process.ts", import.meta.url).pathname;
 
 async function mustOpen(volume: FileVolume): Promise<Opened> {
   const opened = await volume.open();
@@ -23,14 +22,11 @@ async function mustOpen(volume: FileVolume): Promise<Opened> {
 
 /** Starts the writer and kills it with SIGKILL after `ms`; returns what it had reported. */
 async function writeAndKill(directory: string, first: number, ms: number): Promise<string> {
-  const arguments_ = [writer, directory, String(first), "900"];
-  const child: ChildProcess = spawn(process.execPath, arguments_, {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = startWalWriter(directory, { first, bytes: 900 });
   let output = "";
   const closed = new Promise<void>((resolve) => child.on("close", () => resolve()));
   await new Promise<void>((resolve) => {
-    child.stdout?.on("data", (chunk: Buffer) => {
+    child.stdout.on("data", (chunk: Buffer) => {
       if (output === "") setTimeout(() => resolve(), ms);
       output += chunk.toString();
     });
@@ -41,7 +37,7 @@ async function writeAndKill(directory: string, first: number, ms: number): Promi
   return output;
 }
 
-test("storage: a writer killed with SIGKILL loses nothing that it reported as durable", async () => {
+test("storage: a writer killed with SIGKILL loses nothing that it reported", async () => {
   const directory = join(root, "killed");
   const volume = new FileVolume(directory);
   deepStrictEqual(await volume.format(400), { ok: true });
@@ -72,9 +68,7 @@ test("storage: a directory has one process; the lock of a killed one is free at 
   const volume = new FileVolume(directory);
   await volume.format(20);
   await volume.close();
-  const child = spawn(process.execPath, [writer, directory, "1", "10"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = startWalWriter(directory, { first: 1, bytes: 10 });
   await new Promise((resolve) => child.stdout.once("data", resolve));
   const refused = FileDisk.open({ directory });
   ok(!(refused instanceof FileDisk));

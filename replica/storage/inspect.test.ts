@@ -59,7 +59,7 @@ function flip(path: string, at: number): void {
   writeFileSync(path, bytes);
 }
 
-test("storage: inspect shows a sound directory, with the key and without, and leaves it alone", async () => {
+test("storage: inspect shows a sound directory and leaves it alone", async () => {
   const directory = join(root, "sound");
   await livedIn(directory);
   const before = contents(directory);

@@ -1,4 +1,4 @@
-// npm run inspect -- DIR [--kek FILE]: superblock, rings and faults of a data directory. Reads only.
+// npm run inspect -- DIR [--kek FILE]: superblock, rings and faults of a directory. Reads only.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { NodeVault } from "#replica/crypto/node-vault.ts";
@@ -16,7 +16,8 @@ function superblockLines(state: SuperblockState, number: number): readonly strin
   const slots = `${state.slots.first} to ${state.slots.first + state.slots.count - 1}`;
   return [
     `superblock   write ${number}, sequence ${state.sequence}`,
-    `             cluster ${identity.cluster}, shard ${identity.shard}, replica ${identity.replica}`,
+    `             cluster ${identity.cluster}`,
+    `             shard ${identity.shard}, replica ${identity.replica}`,
     `             incarnation ${identity.incarnation}`,
     `             formation ${identity.formationId}`,
     `             view ${state.view}, log_view ${state.logView}, selected headers ${headers}`,

@@ -86,12 +86,14 @@ export function refuseKeys(slots: number): Refusal {
 
 /** The device gave no answer where one is needed. */
 export function refuseIo(file: string, offset: number, doing: string): Refusal {
-  const message = `${file}: ${doing} at byte ${offset} failed. Look at the disk, then replace this replica's volume.`;
+  const remedy = "Look at the disk, then replace this replica's volume.";
+  const message = `${file}: ${doing} at byte ${offset} failed. ${remedy}`;
   return { ok: false, code: "io", file, offset, message };
 }
 
 /** Genesis on a volume that has had one. */
 export function refuseFormatted(file: string, offset: number, what: string): Refusal {
-  const message = `${file} (byte ${offset}) ${what}: this volume is formatted already and will not be formatted again. Use an empty data directory.`;
+  const refused = "this volume is formatted already and will not be formatted again.";
+  const message = `${file} (byte ${offset}) ${what}: ${refused} Use an empty data directory.`;
   return { ok: false, code: "already_formatted", file, offset, message };
 }

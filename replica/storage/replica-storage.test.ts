@@ -188,7 +188,7 @@ test("storage: every (key, nonce) pair encrypts once, through crashes and ring w
   ok(again.vault.used.size > 30, "FakeVault throws on a repeated pair");
 });
 
-test("storage: a damaged prepare reads as null, stays faulty over a restart, and is repaired", () => {
+test("storage: a damaged prepare reads as null, stays faulty, and is repaired", () => {
   const replica = TestReplica.format().clone();
   const prepare = testPrepare(5, { bytes: 9000 });
   replica.writeAll([1, 2, 3, 4, 6].map((op) => testPrepare(op)).concat(prepare));

@@ -24,7 +24,7 @@ export class SuperblockWriter {
   private writing: SuperblockState | null = null;
   private waiters: { readonly checkpointOp: number; readonly run: () => void }[] = [];
 
-  /** `number` and `checksum` of the superblock that is durable now; 0 and zeros before the first. */
+  /** `number` and `checksum` of the superblock that is durable now; 0 and zeros before any. */
   constructor(
     volume: Volume,
     durable: {
