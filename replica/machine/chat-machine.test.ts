@@ -1,6 +1,7 @@
 // What the model test does not see: facts, reads, slots, malformed operations, bounded memory.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { opFrom, seqFrom } from "#replica/base/brands.ts";
 import { slotOfRoom } from "#replica/base/slots.ts";
 import { decodeEntries } from "#replica/wire/entry.ts";
@@ -205,4 +206,32 @@ test("machine: what needs named stays readable although a checkpoint is released
   assert.ok(reply && readResult(reply, 0)?.dup);
   const old = machine.read(lobby, { kind: "after", seq: seqFrom(0), limit: 1 });
   assert.equal(old.kind, "load");
+});
+
+test("machine: hostile request bodies are answered, never thrown at, and alike on two machines", () => {
+  const valid = encodeOperations([createRoom("lobby"), say("lobby", 1), say("lobby", 2)]);
+  const change = fc.record({ at: fc.nat(valid.length - 1), value: fc.nat(255) });
+  const mutated = fc.array(change, { maxLength: 5 }).map((changes) => {
+    const bytes = Uint8Array.from(valid);
+    for (const { at, value } of changes) bytes[at] = value;
+    return bytes;
+  });
+  const body = fc.oneof(mutated, mutated, fc.uint8Array({ maxLength: 200 }));
+  fc.assert(
+    fc.property(fc.array(fc.tuple(body, fc.nat(5)), { maxLength: 6 }), (bodies) => {
+      const one = new ChatMachine(genesis);
+      const two = new ChatMachine(genesis, { cacheBytes: 0, chunkBytes: 32 * 1024 });
+      bodies.forEach(([bytes, count], i) => {
+        const prepare = prepareOf(i + 1, startMs * 1000 + i, [requestOfBody(bytes, count)]);
+        assert.deepEqual(one.needs(prepare), []);
+        const replies = one.apply(prepare, []);
+        assert.deepEqual(two.apply(prepare, []), replies);
+        assert.equal(replies[0]?.length, 24 * count);
+        for (let index = 0; index < count; index += 1) {
+          assert.ok(readResult(replies[0] ?? new Uint8Array(0), index));
+        }
+      });
+    }),
+    { numRuns: 300 },
+  );
 });
