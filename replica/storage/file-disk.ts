@@ -99,7 +99,8 @@ export class FileDisk implements Disk {
   read(zone: Zone, offset: number, length: number, done: (b: Uint8Array | null) => void): void {
     const finish = this.begin(done);
     const bytes = new Uint8Array(length);
-    if (!existsSync(this.path(zone))) {
+    const path = this.path(zone);
+    if (!this.files.has(path) && !existsSync(path)) {
       setImmediate(finish, bytes);
       return;
     }

@@ -43,11 +43,11 @@ function livedIn(): TestReplica {
 function places(length: number): readonly number[] {
   const found = new Set<number>();
   for (let unit = 0; unit < length; unit += 4096) {
-    for (const at of [0, 384, 4032, 4045, 4095]) {
+    for (const at of [0, 4032, 4095]) {
       if (unit + at < length) found.add(unit + at);
     }
   }
-  for (let at = 7; at < length; at += 4999) found.add(at);
+  for (let at = 7; at < length; at += 6007) found.add(at);
   return [...found];
 }
 
@@ -177,7 +177,7 @@ function format(replica: TestReplica): () => Formatted | null {
 }
 
 test("storage: a format cut off at any point is run again; a finished one never", () => {
-  for (let steps = 0; steps < 40; steps += 1) {
+  for (let steps = 0; steps < 24; steps += 1) {
     for (const lands of [() => false, () => true]) {
       const replica = new TestReplica(new CrashDisk(), new FakeVault().boot());
       const first = format(replica);

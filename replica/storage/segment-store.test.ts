@@ -72,6 +72,19 @@ test("storage: a block of another segment or place is not taken for this one", (
   strictEqual(read(replica, 3, "log-9"), null);
 });
 
+test("storage: any number of segments may be written at once", () => {
+  const replica = TestReplica.format().clone();
+  let durable = 0;
+  for (let i = 0; i < 30; i += 1) {
+    replica.storage.writeSegment(`many-${i}`, blocks.slice(i), () => {
+      durable += 1;
+    });
+  }
+  replica.disk.settle();
+  strictEqual(durable, 30);
+  for (let i = 0; i < 30; i += 1) deepStrictEqual(read(replica, 0, `many-${i}`), blocks[i]);
+});
+
 test("storage: removed segments are gone; removing what is absent is no fault", () => {
   const replica = written();
   let removed = false;

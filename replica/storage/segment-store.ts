@@ -1,5 +1,6 @@
 import { assert } from "#replica/base/assert.ts";
 import { diskUnitBytes } from "#replica/base/limits.ts";
+import { Ring } from "#replica/base/ring.ts";
 import type { Zone } from "#replica/wire/storage-port.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import {
@@ -20,8 +21,10 @@ import type { Volume } from "./volume.ts";
 /** Blocks that one disk write carries: about 1 MiB, so that no other write waits long. */
 const pieceBlocks = 16;
 const pieceBytes = pieceBlocks * (blockHeaderBytes + blockBytesMax);
-/** Segments written and blocks repaired at once at most. */
-const writesMax = 8;
+/** Segments written at once at most; further ones wait. */
+const writesMax = 4;
+/** Segments that may wait. */
+const waitingMax = 4096;
 /** Tables kept in memory. */
 const tablesMax = 256;
 
@@ -35,6 +38,8 @@ export class SegmentStore {
   private readonly volume: Volume;
   private readonly pool = new BufferPool(pieceBytes, writesMax);
   private readonly tables = new Map<string, SegmentTable>();
+  private readonly waiting = new Ring<() => void>(waitingMax);
+  private writing = 0;
 
   constructor(volume: Volume) {
     this.volume = volume;
@@ -45,14 +50,26 @@ export class SegmentStore {
     const zone = zoneOf(id);
     const lengths = blocks.map((block) => block.length);
     const table = segmentTableFrom(lengths);
-    this.tables.delete(id);
-    this.volume.tools.disk.create(zone, 0, (result) => {
-      this.volume.settle(
-        result,
-        () => this.writeTable(zone, id, blocks, table, done),
-        () => `creation of segments/${id} failed`,
-      );
+    this.waiting.push(() => {
+      this.tables.delete(id);
+      this.volume.tools.disk.create(zone, 0, (result) => {
+        this.volume.settle(
+          result,
+          () => this.writeTable(zone, id, blocks, table, done),
+          () => `creation of segments/${id} failed`,
+        );
+      });
     });
+    this.pump();
+  }
+
+  private pump(): void {
+    while (this.writing < writesMax) {
+      const begin = this.waiting.shift();
+      if (begin === undefined) return;
+      this.writing += 1;
+      begin();
+    }
   }
 
   private writeTable(
@@ -80,7 +97,9 @@ export class SegmentStore {
     const offset = table.offsets[first];
     if (offset === undefined) {
       this.remember(id, table);
+      this.writing -= 1;
       done();
+      this.pump();
       return;
     }
     const buffer = this.pool.take();
