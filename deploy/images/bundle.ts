@@ -1,6 +1,5 @@
-// Bundles each process into one file: dist/replica.js, dist/operator.js, dist/edge.js; with the edge
-// goes the web page, into dist/web.
-// `node deploy/node.mjs deploy/images/bundle.ts [replica|operator|edge ...]`; without names, all.
+// Bundles each process into one file of dist/: replica.js, operator.js, edge.js; with the edge goes
+// the web page, into dist/web. `npm run bundle -- [replica|operator|edge ...]`; without names, all.
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -12,7 +12,7 @@ export const repairRetryMs = 100;
 interface Repair {
   readonly address: BlockAddress;
   readonly digest: Checksum;
-  readonly waiting: ((bytes: Uint8Array) => void)[];
+  readonly waiting: ((bytes: Uint8Array | null) => void)[];
   retryAtMs: number;
   /** Turns from one peer to the other at every try. */
   tries: number;
@@ -38,12 +38,21 @@ function keyOf(segment: string, block: number): string {
 export class BlockStore {
   private readonly ports: BlockStorePorts;
   private readonly repairs = new Map<string, Repair>();
+  private readonly loads = new Set<number>();
+  /** Number of the next load; loads with a lower one may still read what is garbage by now. */
+  loadNext = 1;
   /** Blocks repaired since the start. */
   repairedCount = 0;
 
   /** Does nothing until asked. */
   constructor(ports: BlockStorePorts) {
     this.ports = ports;
+  }
+
+  /** Number of the oldest load that is not done; Infinity = none. */
+  get loadOldest(): number {
+    for (const load of this.loads) return load;
+    return Number.POSITIVE_INFINITY;
   }
 
   /** Blocks under repair now. */
@@ -58,16 +67,28 @@ export class BlockStore {
     return deadline;
   }
 
-  /** All blocks in the order of `addresses`, however long a repair takes. `done` comes later. */
-  load(addresses: readonly BlockAddress[], done: (blocks: readonly Uint8Array[]) => void): void {
+  /**
+   * All blocks in the order of `addresses`, however long a repair takes; null when a state sync
+   * has replaced their segments meanwhile. `done` comes later.
+   */
+  load(
+    addresses: readonly BlockAddress[],
+    done: (blocks: readonly Uint8Array[] | null) => void,
+  ): void {
     assert(addresses.length > 0, "SRV-02: a load names blocks");
     const blocks = new Array<Uint8Array | null>(addresses.length).fill(null);
     let left = addresses.length;
+    const number = this.loadNext;
+    this.loadNext += 1;
+    this.loads.add(number);
     addresses.forEach((address, index) => {
-      const give = (bytes: Uint8Array): void => {
+      const give = (bytes: Uint8Array | null): void => {
         blocks[index] = bytes;
         left -= 1;
-        if (left === 0) done(blocks.filter((block) => block !== null));
+        if (left > 0) return;
+        this.loads.delete(number);
+        const whole = blocks.filter((block) => block !== null);
+        done(whole.length === blocks.length ? whole : null);
       };
       this.ports.storage.readBlock(address.segment, address.block, (bytes) => {
         if (bytes === null) this.repair(address, give);
@@ -98,7 +119,7 @@ export class BlockStore {
     }
   }
 
-  private repair(address: BlockAddress, give: (bytes: Uint8Array) => void): void {
+  private repair(address: BlockAddress, give: (bytes: Uint8Array | null) => void): void {
     const key = keyOf(address.segment, address.block);
     const known = this.repairs.get(key);
     if (known !== undefined) {
@@ -106,7 +127,10 @@ export class BlockStore {
       return;
     }
     const digest = this.ports.digestOf(address);
-    assert(digest !== null, "SRV-02: blocks that are read belong to a live segment");
+    if (digest === null) {
+      give(null);
+      return;
+    }
     assert(this.repairs.size < repairsMax, "SRV-03: repairs are bounded by what asks for them");
     const repair: Repair = { address, digest, waiting: [give], retryAtMs: 0, tries: 0 };
     this.repairs.set(key, repair);

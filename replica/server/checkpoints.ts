@@ -38,7 +38,7 @@ export class Checkpoints {
   private readonly ports: CheckpointsPorts;
   private readonly writer: CheckpointWriter;
   private readonly begun = new Map<number, WriteCheckpoint>();
-  private readonly garbage: string[] = [];
+  private garbage: { readonly id: string; readonly loadNext: number }[] = [];
   /** Garbage of the state that a sync replaced, until the superblock names the new one. */
   private replaced: readonly string[];
   private retired = false;
@@ -105,6 +105,7 @@ export class Checkpoints {
         return;
       case "read":
         this.ports.blocks().load(step.addresses, (blocks) => {
+          if (this.retired || blocks === null) return;
           this.writer.loaded(blocks);
           this.resume();
         });
@@ -119,13 +120,13 @@ export class Checkpoints {
 
   /** The superblock names this checkpoint: older segments may go, the delta leaves memory. */
   installed(checkpoint: CheckpointDescriptor): void {
-    this.garbage.push(...this.replaced);
+    this.discard(this.replaced);
     this.replaced = [];
     if (checkpoint.op === this.baseOp) return;
     const installed = this.writer.installed(checkpoint.op);
     this.ports.machine.release(checkpoint.op, installed.history);
-    this.garbage.push(...installed.garbage);
-    if (this.manifestOp > 0) this.garbage.push(manifestSegmentId(this.manifestOp));
+    this.discard(installed.garbage);
+    if (this.manifestOp > 0) this.discard([manifestSegmentId(this.manifestOp)]);
     this.manifestOp = checkpoint.op;
     this.resume();
   }
@@ -136,10 +137,22 @@ export class Checkpoints {
     this.workWanted = false;
   }
 
-  /** Removes what nothing refers to; called when no peer is fetching. */
+  /**
+   * Removes what nothing refers to and no load reads any more; called when no peer is fetching.
+   * Some may be left.
+   */
   collect(): void {
-    if (this.garbage.length === 0) return;
-    this.ports.storage.removeSegments(this.garbage.splice(0), () => undefined);
+    const { loadOldest } = this.ports.blocks();
+    const free = this.garbage.filter((one) => one.loadNext <= loadOldest);
+    if (free.length === 0) return;
+    this.garbage = this.garbage.filter((one) => one.loadNext > loadOldest);
+    const ids = free.map((one) => one.id);
+    this.ports.storage.removeSegments(ids, () => undefined);
+  }
+
+  private discard(ids: readonly string[]): void {
+    const { loadNext } = this.ports.blocks();
+    for (const id of ids) this.garbage.push({ id, loadNext });
   }
 
   private resume(): void {

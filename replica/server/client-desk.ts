@@ -232,7 +232,6 @@ export class ClientDesk {
       this.answerRead(connection, id, step.answer, step.entries);
       return;
     }
-    // Blocks may turn into garbage between rounds; the client asks again then.
     if (this.readsCount >= readsMax || rounds >= readRoundsMax) {
       this.answerRead(connection, id, { code: "busy" }, nothing);
       return;
@@ -241,6 +240,10 @@ export class ClientDesk {
     this.ports.blocks().load(step.addresses, (blocks) => {
       this.readsCount -= 1;
       if (!this.clients.has(connection)) return;
+      if (blocks === null) {
+        this.answerRead(connection, id, { code: "not_ready" }, nothing);
+        return;
+      }
       const more = step.addresses.map((address, index) => {
         const bytes = blocks[index];
         assert(bytes !== undefined, "SRV-02: as many blocks as addresses");
@@ -255,9 +258,13 @@ export class ClientDesk {
     const send = (answer: RoomAnswer): void => {
       this.ports.send(connection, { kind: "watched", id, answer });
     };
-    if (!this.ports.readable()) return send({ code: "not_ready" });
+    if (!this.ports.readable()) {
+      send({ code: "not_ready" });
+      return;
+    }
     const added = this.watches.add(connection, name);
-    if (added === "full") return send({ code: "busy" });
-    return send(added === "first" ? this.ports.machine.watch(name) : this.ports.machine.room(name));
+    if (added === "full") send({ code: "busy" });
+    else if (added === "first") send(this.ports.machine.watch(name));
+    else send(this.ports.machine.room(name));
   }
 }

@@ -11,7 +11,7 @@ export interface Flags {
   readonly data: string;
   /** Directory that is not on the volume, for `poisoned`; or null. */
   readonly state: string | null;
-  /** File for the last sentence of a process that gives up; `termination-log` in `state`, or null. */
+  /** File for the last sentence of a process that gives up; by default in `state`, or null. */
   readonly terminationLog: string | null;
 }
 

@@ -66,6 +66,8 @@ export interface HostCounts {
   alarms: number;
 }
 
+/** Between two removals of garbage, ms. */
+const collectRetryMs = 100;
 /** WAL writes and commits that are timed at once at most. */
 const timedMax = 64;
 
@@ -90,6 +92,7 @@ export class Host {
   private viewDurable: View;
   private restoring = false;
   private stopped = false;
+  private collectNotBeforeMs = 0;
   private viewSeen: View;
   private readonly writeStartMs = new Map<Op, number>();
 
@@ -145,7 +148,10 @@ export class Host {
     const nowMs = this.ports.nowMs();
     this.sync.tick(nowMs);
     this.blocks.tick(nowMs);
-    if (nowMs >= this.collectAtMs) this.checkpoints.collect();
+    if (nowMs >= this.collectAtMs) {
+      this.checkpoints.collect();
+      this.collectNotBeforeMs = nowMs + collectRetryMs;
+    }
     if (nowMs >= this.replica.deadlineMs) this.step({ kind: "timeout" });
     else this.ports.wake();
   }
@@ -199,7 +205,7 @@ export class Host {
   /** When garbage may go: a while after a peer last fetched a chunk. */
   private get collectAtMs(): number {
     if (this.checkpoints.garbageCount === 0) return Number.POSITIVE_INFINITY;
-    return Math.max(0, this.source.lastAskedMs + garbageHoldMs);
+    return Math.max(this.collectNotBeforeMs, this.source.lastAskedMs + garbageHoldMs);
   }
 
   private step(event: Event): void {
@@ -228,6 +234,8 @@ export class Host {
         return;
       case "load_blocks":
         this.blocks.load(effect.addresses, (blocks) => {
+          // Null only after a state sync, which made this op part of the past.
+          if (blocks === null) return;
           this.step({ kind: "blocks_loaded", op: effect.op, blocks });
         });
         return;

@@ -99,7 +99,7 @@ export function restoreMachine(options: RestoreOptions, done: (restored: Restore
     if (manifestRoot(bytes, hash) !== checkpoint.root) {
       const message =
         checkpoint.op === 0
-          ? "The configuration's keys differ from those of genesis; restore keys.windowHours and keys.max."
+          ? "The configuration's keys.windowHours or keys.max differ from genesis; restore them."
           : damagedSentence({ segment: manifestSegmentId(checkpoint.op), block: 0 });
       done({ ok: false, message });
       return;

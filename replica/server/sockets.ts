@@ -39,7 +39,7 @@ export class Sockets {
     this.options = options;
   }
 
-  /** Binds both ports, dials the peers; from now on the host gets frames. Rejects on a taken port. */
+  /** Binds both ports, dials the peers; the host gets frames. Rejects on a taken port. */
   async open(host: Host): Promise<void> {
     const { config, replica, tls, log } = this.options;
     const own = config.peers[replica];

@@ -36,7 +36,7 @@ interface Fetch {
   fetched: number;
 }
 
-/** Fetches checkpoints from peers; what one sync made durable, the next one does not fetch again. */
+/** Fetches checkpoints from peers; what one sync made durable, the next does not fetch again. */
 export class StateSync {
   private readonly ports: StateSyncPorts;
   /** Durable here: segments of the own checkpoint and those written by syncs. */

@@ -35,9 +35,7 @@ export class Volume {
     if (pem === null) return null;
     const key = volumeKeyFromPem(pem);
     if (key !== null) return key;
-    throw new VolumeError(
-      `${this.keyPath} holds no Ed25519 key; replace this replica's volume, do not repair the file.`,
-    );
+    throw new VolumeError(`${this.keyPath} holds no Ed25519 key; replace this replica's volume.`);
   }
 
   /** Makes the key of an unformatted volume, durably. */

@@ -11,7 +11,7 @@ function indexOf(value: number): number {
 }
 
 /** Highest value that falls into a bucket. */
-function valueOf(index: number): number {
+function upperEndOf(index: number): number {
   if (index < subCount) return index;
   const exponent = Math.floor(index / subCount) - 1;
   const sub = (index % subCount) + subCount;
@@ -55,7 +55,7 @@ export class Histogram {
     let left = Math.ceil(q * this.total);
     for (let index = 0; index < bucketsCount; index += 1) {
       left -= this.counts[index] ?? 0;
-      if (left <= 0 && this.total > 0) return Math.min(valueOf(index), this.highest);
+      if (left <= 0 && this.total > 0) return Math.min(upperEndOf(index), this.highest);
     }
     return this.highest;
   }
@@ -64,7 +64,7 @@ export class Histogram {
   buckets(): [number, number][] {
     const rows: [number, number][] = [];
     this.counts.forEach((count, index) => {
-      if (count > 0) rows.push([valueOf(index), count]);
+      if (count > 0) rows.push([upperEndOf(index), count]);
     });
     return rows;
   }

@@ -1,5 +1,5 @@
 import type { GenesisMember } from "#replica/admin/admin-calls.ts";
-import { AdminClient, type AdminOutcome } from "#operator/pki/admin-client.ts";
+import type { AdminClient, AdminOutcome } from "#operator/pki/admin-client.ts";
 import type { Authority } from "#operator/pki/authority.ts";
 import { replicaUri } from "#operator/pki/identity.ts";
 import { proofHolds, randomHex } from "#operator/pki/proof.ts";
@@ -18,7 +18,7 @@ export interface FormOptions {
 /** Milliseconds until a replica's admin port must answer. */
 const answerMs = 15_000;
 
-function valueOf<T>(outcome: AdminOutcome<T>): T {
+function expectOk<T>(outcome: AdminOutcome<T>): T {
   if (outcome.kind === "ok") return outcome.value;
   throw new Error(outcome.kind === "refused" ? outcome.detail : outcome.why);
 }
@@ -27,7 +27,7 @@ async function patiently<T>(call: () => Promise<AdminOutcome<T>>): Promise<T> {
   const untilMs = performance.now() + answerMs;
   for (;;) {
     const outcome = await call();
-    if (outcome.kind !== "unreachable" || performance.now() > untilMs) return valueOf(outcome);
+    if (outcome.kind !== "unreachable" || performance.now() > untilMs) return expectOk(outcome);
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
 }
@@ -44,7 +44,7 @@ async function certify(options: FormOptions, replica: number): Promise<GenesisMe
   const uri = replicaUri(cluster, shard, replica);
   const chain = await authority.certify(answer.csr, answer.publicKey, uri, Date.now());
   if (!chain.ok) throw new Error(`replica ${replica}: ${chain.reason}`);
-  valueOf(await admin.certify({ certificate: chain.value }));
+  expectOk(await admin.certify({ certificate: chain.value }));
   return { replica, incarnation: answer.incarnation, publicKey: answer.publicKey };
 }
 

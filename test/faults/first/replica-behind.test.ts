@@ -9,7 +9,7 @@ const walSizeBytes = 32 * 1024 * 1024;
 /** Slots of that ring. */
 const walSlots = 256;
 
-test("faults: a replica behind the whole ring fetches the state and may lead after it", async () => {
+test("faults: a replica behind the whole ring fetches the state and may lead then", async () => {
   const shard = await TestShard.start({ walSizeBytes });
   try {
     const link = shard.link();

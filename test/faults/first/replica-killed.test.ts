@@ -12,7 +12,7 @@ const kills = 3;
 /** Generous: the machine may be busy. The bench measures the gap, this test only bounds it. */
 const gapMsMax = 5_000;
 
-test("faults: kill -9 of the primary loses, doubles and reorders nothing acknowledged", async () => {
+test("faults: kill -9 of the primary loses, doubles, reorders nothing acknowledged", async () => {
   const shard = await TestShard.start();
   try {
     const link = shard.link();

@@ -1,0 +1,3 @@
+package main
+import _ "github.com/hanwen/go-fuse/v2/fs"
+func main(){}
