@@ -1,4 +1,5 @@
 import "reflect-metadata";
+import type { webcrypto } from "node:crypto";
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -83,11 +84,11 @@ export async function createKeyPair(): Promise<{ privateKey: string; publicKey: 
   return { privateKey: await privatePem(keys), publicKey: PemConverter.encode(spki, "PUBLIC KEY") };
 }
 
-function generateKeys(): Promise<CryptoKeyPair> {
+function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
   return crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
 }
 
-async function privatePem(keys: CryptoKeyPair): Promise<string> {
+async function privatePem(keys: webcrypto.CryptoKeyPair): Promise<string> {
   return PemConverter.encode(
     await crypto.subtle.exportKey("pkcs8", keys.privateKey),
     "PRIVATE KEY",

@@ -53,22 +53,26 @@ export async function buildTigerchatImages(report: Report): Promise<ImageArchive
   return archives;
 }
 
-/** Installs the chart, its images taken from the nodes. */
+/** Installs the chart, its images taken from the nodes; returns when its pods are Ready. */
 export async function helmInstall(cluster: Cluster): Promise<void> {
   const chart = join(repositoryDir, "charts", "tigerchat");
   const values = ["--set", "image.tag=dev", "--set", "image.pullPolicy=Never"];
-  const place = ["--namespace", release.namespace, "--create-namespace"];
-  const kubeconfig = ["--kubeconfig", cluster.kubeconfigFile];
   const wait = ["--wait", "--timeout", installTimeout];
-  const install = ["upgrade", "--install", release.name, chart, ...place, ...values, ...wait];
-  const helmDir = join(dirname(cluster.kubeconfigFile), "helm");
-  const homes = ["CACHE", "CONFIG", "DATA"].map((each) => [`HELM_${each}_HOME`, helmDir]);
-  const options = { timeoutMs: 150_000, env: Object.fromEntries(homes) };
+  const place = ["--create-namespace", ...values, ...wait];
   try {
-    await runCommand(cluster.binaries.helm, [...kubeconfig, ...install], options);
+    await helm(cluster, "upgrade", "--install", release.name, chart, ...place);
   } catch (error) {
     throw new Error(`${messageOf(error)}\n${await describePods(cluster)}`);
   }
+}
+
+/** Runs helm in the release's namespace; its files lie, and go, with the cluster. */
+export async function helm(cluster: Cluster, ...args: readonly string[]): Promise<string> {
+  const dir = join(dirname(cluster.kubeconfigFile), "helm");
+  const homes = ["CACHE", "CONFIG", "DATA"].map((each) => [`HELM_${each}_HOME`, dir]);
+  const options = { timeoutMs: 150_000, env: Object.fromEntries(homes) };
+  const base = ["--kubeconfig", cluster.kubeconfigFile, "--namespace", release.namespace];
+  return runCommand(cluster.binaries.helm, [...base, ...args], options);
 }
 
 /** Applies deploy/examples/roomshard.yaml, the manifest that `npm start` reads too. */
