@@ -80,6 +80,8 @@ export class Host {
   readonly replica: Replica;
   readonly clients: ClientDesk;
   readonly blocks: BlockStore;
+  /** When the primary of the current view last said how far it is; -Infinity = never. */
+  primaryHeardMs = Number.NEGATIVE_INFINITY;
   /** Wall clock of the last commit here, ms since the Unix epoch; 0 = none. */
   lastCommitWallMs = 0;
   private readonly options: HostOptions;
@@ -180,6 +182,11 @@ export class Host {
       return;
     }
     this.step({ kind: "message", message });
+    const { primary, view } = this.replica;
+    const leading = message.kind === "commit" || message.kind === "prepare";
+    if (leading && message.from === primary && message.view === view) {
+      this.primaryHeardMs = this.ports.nowMs();
+    }
   }
 
   /** A peer's connection closed and an immediate reconnect was refused. */

@@ -38,6 +38,8 @@ export interface RunningOptions {
 const batch = { lingerMs: 1, depth: 1 };
 /** Ops behind the known commit up to which a replica counts as caught up. */
 const caughtUpOpsMax = 64;
+/** Without word from the primary for this long nobody knows whether a replica is caught up, ms. */
+const primarySilenceMsMax = 1_000;
 
 /** An open, formatted, certified volume at work: host, sockets and event loop. */
 export class RunningReplica {
@@ -97,9 +99,13 @@ export class RunningReplica {
     return this.host.replica.status;
   }
 
-  /** Votes, is normal in the current view, and follows the commits. */
+  /**
+   * Votes, is normal in the current view, and follows the commits: by what the primary says now,
+   * since after a restart the own knowledge is old and looks complete.
+   */
   get caughtUp(): boolean {
-    const { replica, syncing } = this.host;
+    const { replica, syncing, primaryHeardMs } = this.host;
+    if (!this.leads && performance.now() - primaryHeardMs > primarySilenceMsMax) return false;
     const lag = replica.commitMax - replica.commitMin;
     return replica.voting && replica.status === "normal" && !syncing && lag <= caughtUpOpsMax;
   }
