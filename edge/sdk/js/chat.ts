@@ -40,7 +40,7 @@ export class Chat {
       clock: this.clock,
       getToken: (asked) => this.options.getToken(asked),
       nextKey: () => this.keys.next(),
-      closed: (closed) => this.rooms.delete(closed.name),
+      closed: (closed) => this.left(closed),
     });
     if (this.state === "stopped") {
       room.stop(closedError());
@@ -55,6 +55,17 @@ export class Chat {
   /** Closes the connection and all rooms. */
   close(): void {
     this.stop(closedError());
+  }
+
+  /** A room is over; without rooms there is no connection. */
+  private left(room: Room): void {
+    if (this.rooms.get(room.name) === room) this.rooms.delete(room.name);
+    if (this.rooms.size > 0 || this.state === "stopped") return;
+    const { link } = this;
+    this.link = null;
+    this.cancelWait();
+    this.setState("idle");
+    link?.close();
   }
 
   private async connect(): Promise<void> {

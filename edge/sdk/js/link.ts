@@ -105,7 +105,7 @@ export class Link {
     const frame = decodeFrame(data);
     if (frame === "unknown") return;
     if (frame === "bad") {
-      this.close(4400, "malformed frame");
+      this.close(4500, "malformed frame");
       return;
     }
     switch (frame.op) {

@@ -159,7 +159,6 @@ export class Room {
     if (this.state === "stopped") return;
     void this.link?.ask({ op: "detach", room: this.name }).catch(() => undefined);
     this.stop(closedError());
-    this.port.closed(this);
   }
 
   /** Chat: where the token says to connect, or null. Rejects when getToken fails. */
@@ -225,6 +224,7 @@ export class Room {
     this.outbox.close(error);
     for (const iterator of [...this.iterators]) iterator.end();
     this.setState("stopped");
+    this.port.closed(this);
   }
 
   private async attach(link: Link): Promise<void> {
