@@ -49,7 +49,10 @@ export function createApiClient(
   });
   const send: ApiClient["send"] = (method, path, body, contentType = "application/json") =>
     new Promise((resolve, reject) => {
-      const headers = { "content-type": contentType, accept: "application/json" };
+      const content = body === undefined ? undefined : JSON.stringify(body);
+      // Node frames the body of a DELETE only when told its length.
+      const length = content === undefined ? {} : { "content-length": Buffer.byteLength(content) };
+      const headers = { "content-type": contentType, accept: "application/json", ...length };
       const call = request(`${server}${path}`, { method, agent, headers });
       call.setTimeout(requestTimeoutMs, () => call.destroy(new Error(`No answer to ${path}.`)));
       call.on("error", reject);
@@ -62,7 +65,7 @@ export function createApiClient(
           resolve({ status: response.statusCode ?? 0, body: decode(text) });
         });
       });
-      call.end(body === undefined ? undefined : JSON.stringify(body));
+      call.end(content);
     });
   return {
     send,

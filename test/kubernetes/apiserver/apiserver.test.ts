@@ -1,0 +1,30 @@
+// Goal: the operator turns a manifest into a running shard on a real API server, controller manager
+// and scheduler, and keeps its promises there. Method: one control plane for all, scenarios in
+// order; the pods' processes are real replicas, started by a played kubelet (played-kubelet.ts).
+import assert from "node:assert/strict";
+import { after, before } from "node:test";
+import { deletionScenarios } from "./deletion-scenarios.ts";
+import { formingScenarios } from "./forming-scenarios.ts";
+import { schemaScenarios } from "./schema-scenarios.ts";
+import { servingScenarios } from "./serving-scenarios.ts";
+import { Stage } from "./stage.ts";
+
+let stage: Stage | undefined;
+
+function stageOf(): Stage {
+  assert.ok(stage !== undefined);
+  return stage;
+}
+
+before(async () => {
+  stage = await Stage.open();
+});
+
+after(async () => {
+  await stage?.close();
+});
+
+schemaScenarios(stageOf);
+formingScenarios(stageOf);
+servingScenarios(stageOf);
+deletionScenarios(stageOf);

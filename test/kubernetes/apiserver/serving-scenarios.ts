@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import type { RoomShard } from "#operator/api/room-shard.ts";
+import { signal } from "../process/daemon.ts";
+import { sleep, waitFor } from "../process/wait.ts";
+import { EdgeOfTest } from "./edge-of-test.ts";
+import { exampleManifest } from "./forming-scenarios.ts";
+import { scenario } from "./scenario.ts";
+import type { Stage } from "./stage.ts";
+
+function isWhole({ status }: RoomShard): boolean {
+  return status?.phase === "Serving" && status.voting === "3/3";
+}
+
+async function primaryOf(stage: Stage): Promise<number> {
+  const { status } = await stage.shardThat("lobby", "whole", isWhole);
+  assert.ok(status?.primary !== undefined);
+  return status.primary;
+}
+
+/** What happens to a serving shard, and what the operator does and does not do about it. */
+export function servingScenarios(stageOf: () => Stage): void {
+  scenario("with the files that edges mount, a room is written and read", async () => {
+    const edge = await EdgeOfTest.open(stageOf());
+    await edge.write("hall", "first");
+    assert.deepEqual(await edge.read("hall"), ["first"]);
+    edge.close();
+  });
+
+  scenario("re-applying and restarting the operator restarts no pod", async () => {
+    const stage = stageOf();
+    const before = await stage.podUids("lobby");
+    const set = () =>
+      stage.kubectl.run("get", "sts", "lobby", "-o", "jsonpath={.metadata.generation}");
+    const generation = await set();
+    await stage.kubectl.apply(await exampleManifest());
+    await stage.stopOperator();
+    await stage.startOperator();
+    const { metadata } = await stage.shard("lobby");
+    await sleep(4_000);
+    assert.deepEqual(await stage.podUids("lobby"), before);
+    assert.equal(await set(), generation);
+    const restarts = await stage.kubectl.run(
+      ...["get", "pods", "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}"],
+    );
+    assert.equal(restarts, "0 0 0");
+    assert.equal((await stage.shard("lobby")).metadata.generation, metadata.generation);
+  });
+
+  scenario("kill -9 of the primary: another leads, the status follows", async () => {
+    const stage = stageOf();
+    const primary = await primaryOf(stage);
+    const pod = stage.kubelet.pod(`lobby-${primary}`);
+    assert.ok(pod !== undefined);
+    pod.held = true;
+    pod.kill();
+    await stage.shardThat("lobby", "another primary and two voters", ({ status }) => {
+      return status?.primary !== undefined && status.primary !== primary && status.voting === "2/3";
+    });
+    pod.held = false;
+    const whole = await stage.shardThat("lobby", "three voters again", isWhole);
+    assert.notEqual(whole.status?.primary, primary);
+  });
+
+  scenario("eviction answers 429 until the first replica is caught up again", async () => {
+    const stage = stageOf();
+    const primary = await primaryOf(stage);
+    const [away = 0, other = 0] = [0, 1, 2].filter((replica) => replica !== primary);
+    const pod = stage.kubelet.pod(`lobby-${away}`);
+    assert.ok(pod !== undefined);
+    pod.held = true;
+    pod.kill();
+    await stage.shardThat("lobby", "two voters", ({ status }) => status?.voting === "2/3");
+    await waitFor("the budget to notice", 10_000, async () => {
+      const path = "jsonpath={.status.disruptionsAllowed}";
+      return (await stage.kubectl.run("get", "pdb", "lobby", "-o", path)) === "0";
+    });
+    assert.equal(await stage.kubectl.evict(`lobby-${other}`), "refused");
+    pod.held = false;
+    await stage.shardThat("lobby", "three voters again", isWhole);
+    const evicted = async () => (await stage.kubectl.evict(`lobby-${other}`)) === "evicted";
+    await waitFor("the eviction to be granted", 20_000, evicted);
+    await stage.shardThat("lobby", "the evicted replica away", (shard) => !isWhole(shard));
+    await stage.shardThat("lobby", "the evicted replica back", isWhole);
+  });
+
+  scenario("a shard without quorum is reported, and nothing is restarted", async () => {
+    const stage = stageOf();
+    const before = await stage.podUids("lobby");
+    const stopped = [0, 1].map((replica) => stage.kubelet.pod(`lobby-${replica}`)?.process);
+    for (const daemon of stopped) if (daemon !== undefined) signal(daemon, "SIGSTOP");
+    await stage.shardThat("lobby", "Stopped", ({ status }) => status?.phase === "Stopped");
+    assert.deepEqual(await stage.podUids("lobby"), before);
+    for (const daemon of stopped) if (daemon !== undefined) signal(daemon, "SIGCONT");
+    await stage.shardThat("lobby", "serving again", isWhole);
+  });
+
+  scenario("a new template rolls one replica at a time, the primary last", async () => {
+    const stage = stageOf();
+    const primary = await primaryOf(stage);
+    const before = await stage.podUids("lobby");
+    const spec = { resources: { requests: { cpu: "110m" } } };
+    await stage.kubectl.run(
+      "patch",
+      "rsh",
+      "lobby",
+      "--type=merge",
+      "-p",
+      JSON.stringify({ spec }),
+    );
+    const left: string[] = [];
+    await waitFor(
+      "all three replaced",
+      120_000,
+      async () => {
+        const now = await stage.podUids("lobby");
+        for (const uid of before) if (!now.includes(uid) && !left.includes(uid)) left.push(uid);
+        return left.length === 3;
+      },
+      { intervalMs: 50, explain: () => left.join(" ") },
+    );
+    assert.match(left[2] ?? "", new RegExp(`^lobby-${primary}=`));
+    const shard = await stage.shardThat("lobby", "whole on the new template", (one) => {
+      const { proven, target } = one.status?.templateHash ?? {};
+      return isWhole(one) && proven !== undefined && proven === target;
+    });
+    assert.equal(
+      shard.status?.conditions?.find(({ type }) => type === "Degraded")?.status,
+      "False",
+    );
+    const events = await stage.kubectl.run("events", "--for", "roomshard/lobby");
+    assert.match(events, /TransferPrimary|hand the primary over/);
+  });
+}

@@ -1,0 +1,144 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { bundle } from "#deploy/images/bundle.ts";
+import { roomShardCrd } from "#operator/api/crd.ts";
+import type { RoomShard } from "#operator/api/room-shard.ts";
+import { deletionBindingOf, deletionPolicyOf } from "#operator/desired/deletion-policy.ts";
+import { operatorRules, ownRules } from "#operator/desired/permissions.ts";
+import type { KubernetesObject } from "../api-client.ts";
+import type { Kubectl } from "../kubectl.ts";
+import type { LoopbackControlPlane } from "../loopback-control-plane.ts";
+import { startLoopbackControlPlane } from "../loopback-control-plane.ts";
+import type { Daemon } from "../process/daemon.ts";
+import { logTail, startDaemon, stopDaemon } from "../process/daemon.ts";
+import { waitFor } from "../process/wait.ts";
+import { PlayedKubelet } from "./played-kubelet.ts";
+
+const operatorUser = "tigerchat-operator";
+
+/** A real control plane, the operator as a process with its own permissions, and played nodes. */
+export class Stage {
+  readonly controlPlane: LoopbackControlPlane;
+  readonly kubectl: Kubectl;
+  readonly kubelet: PlayedKubelet;
+  readonly dir: string;
+  operator: Daemon | undefined;
+
+  private constructor(controlPlane: LoopbackControlPlane, dir: string) {
+    this.controlPlane = controlPlane;
+    this.dir = dir;
+    this.kubectl = controlPlane.kubectl;
+    const replica = [process.execPath, join(dir, "replica.js")];
+    this.kubelet = new PlayedKubelet({
+      api: controlPlane.api,
+      dir: join(dir, "nodes"),
+      entryPoint: (image) => (image.startsWith("tigerchat/replica:") ? replica : undefined),
+    });
+  }
+
+  /** Starts everything but the operator and the nodes. */
+  static async open(): Promise<Stage> {
+    const dir = await mkdtemp(join(tmpdir(), "tigerchat-stage-"));
+    const [controlPlane] = await Promise.all([
+      startLoopbackControlPlane((line) => process.stderr.write(`${line}\n`)),
+      bundle("replica", dir),
+      bundle("operator", dir),
+    ]);
+    return new Stage(controlPlane, dir);
+  }
+
+  /** Applies the CRD and waits until it is served. */
+  async installCrd(): Promise<void> {
+    await this.controlPlane.api.apply(roomShardCrd() as unknown as KubernetesObject);
+    await this.kubectl.run("wait", "--for=condition=Established", "crd/roomshards.tigerchat.dev");
+  }
+
+  /** Puts the policy into force that guards shards and CRD against deletion. */
+  async installDeletionPolicy(): Promise<void> {
+    await this.controlPlane.api.apply(deletionPolicyOf("tigerchat-deletion"));
+    await this.controlPlane.api.apply(deletionBindingOf("tigerchat-deletion"));
+  }
+
+  /** Gives the operator's user exactly the rules that the chart gives it. */
+  async grantPermissions(): Promise<void> {
+    const { api } = this.controlPlane;
+    const rbac = "rbac.authorization.k8s.io/v1";
+    const subjects = [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: operatorUser }];
+    const metadata = { name: operatorUser };
+    const own = { name: operatorUser, namespace: "default" };
+    const roleOf = (kind: string) => ({
+      apiGroup: "rbac.authorization.k8s.io",
+      kind,
+      name: operatorUser,
+    });
+    await api.apply({ apiVersion: rbac, kind: "ClusterRole", metadata, rules: operatorRules });
+    await api.apply({ apiVersion: rbac, kind: "Role", metadata: own, rules: ownRules });
+    const cluster = { kind: "ClusterRoleBinding", metadata, roleRef: roleOf("ClusterRole") };
+    await api.apply({ apiVersion: rbac, subjects, ...cluster });
+    const local = { kind: "RoleBinding", metadata: own, roleRef: roleOf("Role") };
+    await api.apply({ apiVersion: rbac, subjects, ...local });
+  }
+
+  /** Starts the operator as it runs in its image. */
+  async startOperator(...flags: readonly string[]): Promise<void> {
+    const kubeconfig = join(this.dir, "operator.kubeconfig");
+    await this.controlPlane.writeKubeconfig(kubeconfig, operatorUser, []);
+    const own = ["--replica-image", "tigerchat/replica:test", "--metrics-host", "127.0.0.1"];
+    this.operator = await startDaemon({
+      name: "operator",
+      command: process.execPath,
+      args: [join(this.dir, "operator.js"), ...own, "--metrics-port", "0", ...flags],
+      logFile: join(this.dir, "operator.log"),
+      env: { KUBECONFIG: kubeconfig },
+    });
+  }
+
+  /** SIGTERM, as at the end of its pod. */
+  async stopOperator(): Promise<void> {
+    if (this.operator !== undefined) await stopDaemon(this.operator, 15_000);
+    this.operator = undefined;
+  }
+
+  /** Reads a RoomShard. */
+  async shard(name: string): Promise<RoomShard> {
+    const text = await this.kubectl.run("get", "roomshard", name, "-o", "json");
+    return JSON.parse(text) as RoomShard;
+  }
+
+  /** Waits for something to be true of a RoomShard; shows shard and logs when it never is. */
+  async shardThat(
+    name: string,
+    what: string,
+    holds: (shard: RoomShard) => boolean,
+    timeoutMs = 60_000,
+  ): Promise<RoomShard> {
+    let last: RoomShard | undefined;
+    const explain = (): string => {
+      const log = this.operator === undefined ? "no operator" : logTail(this.operator);
+      const status = JSON.stringify(last?.status, null, 1);
+      return `${status}\nplayed kubelet: ${this.kubelet.lastError}\noperator:\n${log}`;
+    };
+    const probe = async (): Promise<RoomShard | undefined> => {
+      last = await this.shard(name);
+      return holds(last) ? last : undefined;
+    };
+    return waitFor(`${name}: ${what}`, timeoutMs, probe, { intervalMs: 200, explain });
+  }
+
+  /** UIDs of the shard's pods, by replica. */
+  async podUids(shard: string): Promise<readonly string[]> {
+    const selector = `app.kubernetes.io/instance=${shard}`;
+    const path = 'jsonpath={range .items[*]}{.metadata.name}={.metadata.uid}{"\\n"}{end}';
+    const text = await this.kubectl.run("get", "pods", "-l", selector, "-o", path);
+    return text.trim().split("\n").sort();
+  }
+
+  /** Ends every process and removes every file. */
+  async close(): Promise<void> {
+    await this.stopOperator();
+    await this.kubelet.stop();
+    await this.controlPlane.stop();
+    await rm(this.dir, { recursive: true, force: true });
+  }
+}
