@@ -28,6 +28,8 @@ const segmentsName = "segments";
 const segmentFilesMax = 64;
 /** Zeros of one write of a new file: large enough that the device, not the call, sets the pace. */
 const zeros = new Uint8Array(1024 * 1024);
+/** Milliseconds until a segment that found no room is tried again. */
+const fullRetryMs = 1000;
 
 /** Where a replica's files are. */
 export interface FileDiskOptions {
@@ -35,6 +37,8 @@ export interface FileDiskOptions {
   readonly directory: string;
   /** True: no lock, nothing is created, every write is refused (inspect). */
   readonly readOnly?: boolean;
+  /** Called each time a segment waits because the file system has no room. */
+  readonly full?: (message: string) => void;
 }
 
 /** Why a directory is not opened; `message` is one sentence for a person. */
@@ -58,24 +62,27 @@ export class FileDisk implements Disk {
   private readonly lock: DirectoryLock | null;
   /** By path; segment files leave when there are too many, in order of their last use. */
   private readonly files = new Map<string, OpenFile>();
+  private readonly full: (message: string) => void;
+  private readonly waiting = new Set<ReturnType<typeof setTimeout>>();
   private calls = 0;
   private whenIdle: (() => void) | null = null;
 
-  private constructor(directory: string, lock: DirectoryLock | null) {
-    this.directory = directory;
+  private constructor(options: FileDiskOptions, lock: DirectoryLock | null) {
+    this.directory = options.directory;
+    this.full = options.full ?? (() => undefined);
     this.lock = lock;
   }
 
   /** Locks the directory; syncs every file before anything is read from it. */
   static open(options: FileDiskOptions): FileDisk | FileDiskRefusal {
     const { directory } = options;
-    if (options.readOnly === true) return new FileDisk(directory, null);
+    if (options.readOnly === true) return new FileDisk(options, null);
     try {
       mkdirSync(join(directory, segmentsName), { recursive: true, mode: 0o700 });
       const lock = DirectoryLock.take(directory);
       if (typeof lock === "string") return { ok: false, code: "locked", message: lock };
       syncAll(directory);
-      return new FileDisk(directory, lock);
+      return new FileDisk(options, lock);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       const message = `${directory} cannot be used: ${why}. Look at the disk and its permissions.`;
@@ -92,8 +99,35 @@ export class FileDisk implements Disk {
     const finish = this.begin(done);
     this.withFile(zone, (file) => {
       if (file === null || this.lock === null) finish("error");
-      else writeAll(file, bytes, 0, offset, finish);
+      else this.writeFile(zone, file, bytes, offset, finish);
     });
+  }
+
+  /**
+   * A full file system took nothing, so the write is not a failed one: segments wait for room. The
+   * rings never meet this, they have all their blocks from the format.
+   */
+  private writeFile(
+    zone: Zone,
+    file: OpenFile,
+    bytes: Uint8Array,
+    offset: number,
+    finish: (r: "ok" | "error") => void,
+  ): void {
+    writeAll(file, bytes, 0, offset, (result) => {
+      if (result !== "full") finish(result);
+      else if (zone.kind !== "segment") finish("error");
+      else this.wait(zone, () => this.writeFile(zone, file, bytes, offset, finish));
+    });
+  }
+
+  private wait(zone: Zone, again: () => void): void {
+    this.full(`${this.directory}: no room for ${zoneName(zone)}; waiting for space.`);
+    const timer = setTimeout(() => {
+      this.waiting.delete(timer);
+      again();
+    }, fullRetryMs);
+    this.waiting.add(timer);
   }
 
   read(zone: Zone, offset: number, length: number, done: (b: Uint8Array | null) => void): void {
@@ -115,9 +149,19 @@ export class FileDisk implements Disk {
     const finish = this.begin(done);
     const path = this.path(zone);
     this.forget(path);
+    this.createFile(zone, path, bytes, finish);
+  }
+
+  private createFile(
+    zone: Zone,
+    path: string,
+    bytes: number,
+    finish: (r: "ok" | "error") => void,
+  ): void {
     open(path, O_CREAT | O_TRUNC | O_RDWR, 0o600, (error, fd) => {
       if (error !== null || this.lock === null) {
-        finish("error");
+        if (error?.code !== "ENOSPC" || zone.kind !== "segment") finish("error");
+        else this.wait(zone, () => this.createFile(zone, path, bytes, finish));
         return;
       }
       fillZeros(fd, 0, bytes, (sound) => {
@@ -156,6 +200,10 @@ export class FileDisk implements Disk {
       this.lock?.release();
       done();
     };
+    // What waits for room will never complete: the process is stopping.
+    this.calls -= this.waiting.size;
+    for (const timer of this.waiting) clearTimeout(timer);
+    this.waiting.clear();
     if (this.calls === 0) setImmediate(finish);
     else this.whenIdle = finish;
   }
@@ -264,12 +312,13 @@ function writeAll(
   bytes: Uint8Array,
   start: number,
   offset: number,
-  done: (r: "ok" | "error") => void,
+  done: (r: "ok" | "error" | "full") => void,
 ): void {
   file.uses += 1;
   write(file.fd, bytes, start, bytes.length - start, offset + start, (error, written) => {
     release(file);
-    if (error !== null || written === 0) done("error");
+    if (error !== null) done(error.code === "ENOSPC" ? "full" : "error");
+    else if (written === 0) done("error");
     else if (start + written === bytes.length) done("ok");
     else writeAll(file, bytes, start + written, offset, done);
   });
