@@ -165,6 +165,15 @@ export class Log {
     this.growChain(0);
   }
 
+  /** Highest checkpoint that a quorum is known to have, by the headers of the ring (A7). */
+  quorumCheckpointOp(): Op {
+    let op = opFrom(0);
+    for (const { header } of this.slots) {
+      if (header !== null && header.quorumCheckpointOp > op) op = header.quorumCheckpointOp;
+    }
+    return op;
+  }
+
   /** Ops of the ring whose slot is faulty, for the superblock. */
   faultyOps(): Op[] {
     const ops: Op[] = [];

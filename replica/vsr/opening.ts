@@ -1,5 +1,6 @@
 import { viewFrom } from "#replica/base/brands.ts";
 import { mutated } from "#replica/base/mutation.ts";
+import { learnQuorumCheckpoint } from "./checkpoint.ts";
 import { startLeading } from "./leading.ts";
 import { primaryOf } from "./quorum.ts";
 import { wantRepair } from "./repair.ts";
@@ -20,6 +21,8 @@ export function open(state: State): void {
   state.opened = true;
   state.deadlines.set("ping", state.nowMs);
   state.opSeen = state.log.head;
+  // An overwritten slot proves what a quorum had durable (vsr.md A7).
+  learnQuorumCheckpoint(state, state.log.quorumCheckpointOp());
   const header = state.log.headHeader();
   const sure = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("trust_any_head");
   if (sure) state.log.headCertain = true;

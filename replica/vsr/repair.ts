@@ -67,13 +67,18 @@ export function askBodies(state: State): boolean {
   const lowest = Math.max(
     Math.min(state.commitMin, state.superblock.durable.checkpoint.op) + 1,
     log.head - log.slotsCount + 1,
-    log.chainLow,
+    state.repairLow,
   );
+  state.repairLow = lowest;
+  const first = Math.max(lowest, log.chainLow);
   let asked = 0;
   let missing = false;
-  for (let op = lowest; op <= log.head && asked < bodiesMax; op += 1) {
+  for (let op = first; op <= log.head && asked < bodiesMax; op += 1) {
     const slot = log.slot(op);
-    if (log.present(op) || slot.header === null) continue;
+    if (log.present(op) || slot.header === null) {
+      if (!missing && first === lowest) state.repairLow = op;
+      continue;
+    }
     missing = true;
     if (slot.prepare !== null || !canWrite(state, op)) continue;
     asked += 1;

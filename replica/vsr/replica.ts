@@ -248,7 +248,8 @@ function fromMember(state: State, message: PeerMessage): boolean {
   if (message.from === state.replica) return false;
   // A relayed prepare is judged by its content; its signature is its author's.
   if (message.kind === "prepare") return state.formed;
-  const member = state.superblock.durable.members[message.from];
+  const { members } = state.superblock.durable;
+  const member = members.find((each) => each.replica === message.from);
   if (member === undefined || member.incarnation !== message.incarnation) return false;
   if (message.kind === "ping" || message.kind === "pong") return true;
   return state.formed && state.peers[message.from]?.formation !== "other";

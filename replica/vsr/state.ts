@@ -124,6 +124,8 @@ export class State {
   formed: boolean;
   /** Something may be missing: the repair timer runs. */
   repairPending = false;
+  /** Below this op no body is missing; only a start for the search. */
+  repairLow = 0;
   transfer: { target: ReplicaIndex; untilMs: number } | null = null;
   /** Last batch, ms. */
   batchMs = -Infinity;

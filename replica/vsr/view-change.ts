@@ -248,6 +248,7 @@ function install(state: State, headers: readonly PrepareHeader[], votes: readonl
   state.viewHeaders = headers;
   state.opSeen = head.op;
   state.repairPending = true;
+  state.repairLow = 0;
   state.writesBlocked = true;
   persist(state);
 }
@@ -313,6 +314,7 @@ export function onStartView(state: State, message: StartView): boolean {
   state.opSeen = message.op;
   state.viewHeaders = message.headers;
   state.repairPending = true;
+  state.repairLow = 0;
   state.writesBlocked = true;
   state.deadlines.clear("viewChange");
   state.deadlines.clear("resend");

@@ -25,13 +25,13 @@ export function startWrite(state: State, op: number): void {
   const prepare = slot.prepare;
   if (prepare === null || slot.header === null || slot.header.op !== op) return;
   if (state.log.present(op) || slot.writing === prepare.header.checksum) return;
-  state.writesBlocked = true;
   const eager = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("write_before_log_view");
   const due = state.logDurable || eager;
-  if (slot.writing !== null || !due || !canWrite(state, op)) return;
-  if (slot.faulty && !state.superblock.durable.faultyOps.includes(opFrom(op))) {
+  const recorded = !slot.faulty || state.superblock.durable.faultyOps.includes(opFrom(op));
+  if (slot.writing !== null || !due || !canWrite(state, op) || !recorded) {
+    state.writesBlocked = true;
     // A torn repair would look like a torn first write, which may be nacked (vsr.md B).
-    persist(state);
+    if (!recorded) persist(state);
     return;
   }
   assert(prepare.header.checksum === slot.header.checksum, "VSR-17: only the log's own bodies");
@@ -90,6 +90,7 @@ export function markFaulty(state: State, op: Op, checksum: Checksum): void {
   slot.faulty = slot.header === null || slot.header.op === op;
   if (!slot.faulty) return;
   state.repairPending = true;
+  state.repairLow = Math.min(state.repairLow, op);
   if (slot.prepare !== null) state.writesBlocked = true;
   persist(state);
 }
