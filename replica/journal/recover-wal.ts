@@ -36,7 +36,7 @@ export interface SlotVerdict {
 export interface RecoveredWal {
   /** One a slot of the ring. */
   readonly verdicts: readonly SlotVerdict[];
-  /** What consensus gets: every slot that is not empty, in op order. */
+  /** What consensus gets, in op order: clean slots, and faulty ones above the checkpoint. */
   readonly slots: readonly RecoveredSlot[];
   /** Op of a sound prepare beyond checkpoint + N: the superblock is older than the log. Or null. */
   readonly beyond: Op | null;
@@ -89,6 +89,8 @@ export function recoverWal(input: RecoverWalInput): RecoveredWal {
     const verdict = judgeSlot(input, listed, slot, scan, identifier);
     verdicts.push(verdict);
     if (verdict.state === "empty") continue;
+    // What the checkpoint has reached needs no prepare, so its loss is nobody's concern.
+    if (verdict.state === "faulty" && verdict.op <= superblock.checkpoint.op) continue;
     slots.push({ op: verdict.op, state: verdict.state, header: verdict.header });
     const last = superblock.checkpoint.op + geometry.slotsCount;
     if (verdict.op > last) beyond = verdict.op;

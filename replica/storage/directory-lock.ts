@@ -28,13 +28,22 @@ export class DirectoryLock {
       if (!why.includes("locked")) return `lock: ${why}`;
       return `lock: another process (${readOwner(owner)}) uses ${directory}; stop it first.`;
     }
-    writeFileSync(owner, `pid ${process.pid}\n`, { mode: 0o600 });
+    noteOwner(owner);
     return new DirectoryLock(database);
   }
 
   /** Frees the directory. */
   release(): void {
     this.database.close();
+  }
+}
+
+/** Only for a message, so a full disk does not keep a replica from its start. */
+function noteOwner(file: string): void {
+  try {
+    writeFileSync(file, `pid ${process.pid}\n`, { mode: 0o600 });
+  } catch {
+    // The lock is held; who reads of it later sees the former owner or none.
   }
 }
 

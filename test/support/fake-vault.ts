@@ -38,7 +38,9 @@ export class FakeVault implements Vault {
 }
 
 function xor(bytes: Uint8Array, mask: number): Uint8Array {
-  return bytes.map((byte) => byte ^ (mask & 0xff));
+  const out = new Uint8Array(bytes.length);
+  for (let i = 0; i < bytes.length; i += 1) out[i] = (bytes[i] ?? 0) ^ mask;
+  return out;
 }
 
 function tagOf(keyId: number, counter: number, aad: Uint8Array, cipher: Uint8Array): Uint8Array {
