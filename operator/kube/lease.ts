@@ -72,12 +72,17 @@ export class LeaseElection {
     this.stopping.abort();
     if (!this.holding) return;
     this.holding = false;
+    // A renewal that was under way may change the version in between.
+    for (let tries = 0; tries < 3; tries += 1) if (await this.free()) return;
+  }
+
+  private async free(): Promise<boolean> {
     const { client, namespace, name, identity } = this.options;
     const found = await client.get<Lease>(kinds.lease, namespace, name);
-    if (!found.ok || found.value.spec?.holderIdentity !== identity) return;
+    if (!found.ok || found.value.spec?.holderIdentity !== identity) return true;
     const spec = { ...found.value.spec, holderIdentity: "", leaseDurationSeconds: 1 };
     const freed: Lease = { ...found.value, spec };
-    await client.replace(kinds.lease, freed);
+    return (await client.replace(kinds.lease, freed)).ok;
   }
 
   private async pause(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { RoomShard } from "#operator/api/room-shard.ts";
-import { marks, shardNames } from "#operator/desired/names.ts";
+import { replicasCount } from "#replica/base/limits.ts";
+import { marks, podName, shardNames } from "#operator/desired/names.ts";
 import { podTemplateOf } from "#operator/desired/pod-template.ts";
 import { statefulSetOf } from "#operator/desired/stateful-set.ts";
 import { templateFactsOf, templateHash } from "#operator/desired/template-facts.ts";
@@ -10,6 +11,7 @@ import type { ObservedTemplate } from "#operator/policy/observed.ts";
 import type { RollDecision } from "#operator/policy/roll.ts";
 import { type Context, tell } from "./context.ts";
 import { refuseForeign } from "./ensure-children.ts";
+import type { Obstacle } from "./ensure-secrets.ts";
 
 /** The template that the manifest asks for. */
 export interface WantedTemplate {
@@ -44,6 +46,27 @@ export function templateState(wanted: string, stored: KubeObject | undefined): O
 export function rollRequested(shard: RoomShard, stored: KubeObject | undefined): boolean {
   const asked = shard.metadata.annotations?.[marks.roll];
   return asked !== undefined && asked !== stored?.metadata.annotations?.[marks.roll];
+}
+
+/**
+ * Pods of an earlier life of the shard that still end. A StatefulSet that is made while they are
+ * there fails to make its own, with ever longer pauses.
+ */
+export function podsOfLastLife(
+  context: Context,
+  shard: RoomShard,
+  stored: KubeObject | undefined,
+): Obstacle | undefined {
+  const { name, namespace = "default" } = shard.metadata;
+  const left = Array.from({ length: replicasCount }, (_, replica) => podName(name, replica))
+    .map((pod) => context.mirrors.get(kinds.pod, namespace, pod))
+    .filter((pod) => {
+      const owner = pod?.metadata.ownerReferences?.find(({ controller }) => controller === true);
+      return owner !== undefined && owner.uid !== stored?.metadata.uid;
+    });
+  if (stored !== undefined || left.length === 0) return undefined;
+  const message = `${left.length} pods of the shard's last life have not ended yet.`;
+  return { reason: "LastLifeEnding", message };
 }
 
 /** Applies the StatefulSet with the template that the decision names, and records the decision. */

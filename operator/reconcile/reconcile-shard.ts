@@ -16,6 +16,7 @@ import { ensureChildren } from "./ensure-children.ts";
 import { ensureSecrets, type Obstacle } from "./ensure-secrets.ts";
 import {
   ensureStatefulSet,
+  podsOfLastLife,
   rollRequested,
   templateState,
   type WantedTemplate,
@@ -53,6 +54,8 @@ export async function reconcileShard(context: Context, shard: RoomShard): Promis
   }
   await ensureChildren(context, shard, config);
   const stored = storedSet(context, shard);
+  const ending = podsOfLastLife(context, shard, stored);
+  if (ending !== undefined) return report(context, round, wanted, fleet, ending);
   if (await growClaims(context, shard, stored)) return movingMs;
   await ensureStatefulSet(context, shard, wanted, round.roll, stored);
   const acting = await act(context, round, wanted, fleet);

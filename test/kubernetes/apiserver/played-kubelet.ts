@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { ApiClient } from "../api-client.ts";
 import { createLoopbackNode } from "../loopback-node.ts";
 import type { Daemon } from "../process/daemon.ts";
-import { isRunning, stopDaemon } from "../process/daemon.ts";
+import { isRunning, logTail, stopDaemon } from "../process/daemon.ts";
 import { sleep } from "../process/wait.ts";
 import { localVolume, storageClass } from "../storage.ts";
 import { PlayedPod } from "./played-pod.ts";
@@ -55,6 +55,15 @@ export class PlayedKubelet {
   /** The played pod of a name, as long as it lives. */
   pod(name: string): PlayedPod | undefined {
     return [...this.pods.values()].find(({ pod }) => pod.metadata.name === name);
+  }
+
+  /** The ends of the processes' logs, for messages. */
+  logs(lines = 12): string {
+    const texts = [...this.pods.values()].flatMap((played) => {
+      const { name } = played.pod.metadata;
+      return played.process === undefined ? [] : `${name}:\n${logTail(played.process, lines)}`;
+    });
+    return [this.lastError, ...texts].join("\n");
   }
 
   /** Ends the loop and every process. */

@@ -117,7 +117,7 @@ export class Stage {
     const explain = (): string => {
       const log = this.operator === undefined ? "no operator" : logTail(this.operator);
       const status = JSON.stringify(last?.status, null, 1);
-      return `${status}\nplayed kubelet: ${this.kubelet.lastError}\noperator:\n${log}`;
+      return `${status}\nplayed kubelet: ${this.kubelet.logs()}\noperator:\n${log}`;
     };
     const probe = async (): Promise<RoomShard | undefined> => {
       last = await this.shard(name);
