@@ -1,17 +1,15 @@
 import type { Host } from "./host.ts";
 
-/**
- * Between two slices of checkpoint work, ms: while a checkpoint is being written, and while only
- * merges are left. Never back to back: requests wait for at most one slice.
- */
-const paceMs = { urgent: 1, leisure: 5 } as const;
+/** Between two slices of checkpoint work, ms, so that requests wait for at most one slice. */
+const paceMs = { paced: 1, leisure: 5 } as const;
 
 /** Gives a host its timer and its turns of background work: one timer, one pending slice. */
 export class EventLoop {
   private host: Host | null = null;
   private timer: NodeJS.Timeout | null = null;
   private timerAtMs = Number.POSITIVE_INFINITY;
-  private slice: NodeJS.Timeout | null = null;
+  /** Takes back the slice that is scheduled; null when none is. */
+  private unschedule: (() => void) | null = null;
 
   /** From now on the host gets its turns. */
   start(host: Host): void {
@@ -25,8 +23,8 @@ export class EventLoop {
     this.host = null;
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
-    if (this.slice !== null) clearTimeout(this.slice);
-    this.slice = null;
+    this.unschedule?.();
+    this.unschedule = null;
   }
 
   /** The host's deadline or its wish for work may have changed. */
@@ -34,9 +32,15 @@ export class EventLoop {
     const { host } = this;
     if (host === null) return;
     this.arm(host);
-    if (!host.workWanted || this.slice !== null) return;
-    const waitMs = host.workUrgent ? paceMs.urgent : paceMs.leisure;
-    this.slice = setTimeout(() => this.work(), waitMs);
+    if (!host.workWanted || this.unschedule !== null) return;
+    const pace = host.workPace;
+    if (pace === "pressing") {
+      const slice = setImmediate(() => this.work());
+      this.unschedule = () => clearImmediate(slice);
+    } else {
+      const slice = setTimeout(() => this.work(), paceMs[pace]);
+      this.unschedule = () => clearTimeout(slice);
+    }
   };
 
   private arm(host: Host): void {
@@ -59,7 +63,7 @@ export class EventLoop {
   }
 
   private work(): void {
-    this.slice = null;
+    this.unschedule = null;
     this.host?.work();
     this.wake();
   }

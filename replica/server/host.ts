@@ -68,6 +68,8 @@ export interface HostCounts {
 
 /** Between two removals of garbage, ms. */
 const collectRetryMs = 100;
+/** Share of the WAL since the last checkpoint from which the next one presses; it begins at 0.48. */
+const pressingShare = 0.6;
 /** WAL writes and commits that are timed at once at most. */
 const timedMax = 64;
 
@@ -135,9 +137,15 @@ export class Host {
     return this.checkpoints.workWanted && !this.restoring;
   }
 
-  /** True while checkpoint work should not wait for idle moments. */
-  get workUrgent(): boolean {
-    return this.checkpoints.urgent;
+  /**
+   * `leisure`: only merges are left. `paced`: a checkpoint is being written. `pressing`: it is so
+   * late that requests would soon wait for room in the WAL.
+   */
+  get workPace(): "leisure" | "paced" | "pressing" {
+    if (!this.checkpoints.urgent) return "leisure";
+    const { walSlotsCount } = this.options.recovered.superblock.identity;
+    const behind = this.replica.head - this.replica.checkpointOp;
+    return behind > walSlotsCount * pressingShare ? "pressing" : "paced";
   }
 
   /** True while a peer's checkpoint is fetched or loaded. */

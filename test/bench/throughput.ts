@@ -37,7 +37,7 @@ const foreignBefore = 0.06;
 const foreignDuring = 0.12;
 const gateSeconds = 30;
 const attemptsMax = 3;
-const warmUpMs = 2_000;
+const warmUpMs = 5_000;
 
 /** What every figure of this bench stands on. */
 export const durability =
