@@ -13,8 +13,10 @@ const sequence = `
    without a border between the two. The first has seq = attached.next, each next one + 1.
 5. Send post with a fresh UUIDv7 as key. ok with seq means: on two of three disks. The same entry
    also comes back as ev, before or after the ok: match the two by key.
-6. Answer each ping with pong. A connection that is silent after a ping is ended.
-7. Send refresh with a newer token before the old one ends.
+6. Stay within hello.limits: a message over frame_bytes ends the connection (close 1009), posts
+   over the rate are answered RATE_LIMITED with retry_ms.
+7. Answer each ping with pong. A connection that is silent after a ping is ended.
+8. Send refresh with a newer token before the old one ends.
 
 Answers carry the id of the frame that they answer and may come in another order than the
 questions. Ignore members, frames (op) and types of entry that you do not know.

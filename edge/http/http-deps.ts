@@ -13,6 +13,8 @@ export interface HttpDeps {
   readonly tenantPosts: KeyedBuckets;
   /** Public base URL without a slash at the end; null = what the Host header says. */
   readonly publicUrl: string | null;
+  /** Addresses (CIDR) of the proxies before us; false = none. Never "all". */
+  readonly trustProxy: string[] | false;
   /** Folder of the built page, or null. */
   readonly web: string | null;
   /** Why no connection is welcome, or null. */

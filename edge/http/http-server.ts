@@ -25,7 +25,7 @@ export async function makeHttpServer(
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: 65_000,
     forceCloseConnections: "idle",
-    trustProxy: false,
+    trustProxy: deps.trustProxy,
     http: {
       maxHeaderSize: headerBytesMax,
       headersTimeout: requestTimeoutMs,

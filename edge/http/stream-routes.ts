@@ -72,6 +72,8 @@ class EventStream implements Listener {
 /** Streams open now: they end when the edge drains. */
 export class Streams {
   private readonly open = new Set<EventStream>();
+  /** Ends one long poll each. */
+  private readonly polls = new Set<() => void>();
 
   /** Streams now. */
   get count(): number {
@@ -81,6 +83,7 @@ export class Streams {
   /** Ends all streams. */
   drain(windowMs: number): void {
     for (const stream of this.open) stream.drain(windowMs);
+    for (const end of this.polls) end();
   }
 
   /** Adds the route: server-sent events, or with `wait` a long poll. */
@@ -93,7 +96,7 @@ export class Streams {
         this.follow(reply, caller, since, deps.hub);
         return;
       }
-      const page = await longPoll(deps.hub, caller.name, since, waitS * 1000);
+      const page = await longPoll(deps.hub, caller.name, since, waitS * 1000, this.polls);
       if (!page.ok) throw Problem.of(page.refusal);
       await reply.type("application/json").send(pageText(page));
     });
@@ -136,18 +139,22 @@ async function longPoll(
   name: RoomName,
   since: Since,
   waitMs: number,
+  polls: Set<() => void>,
 ): Promise<ReadOutcome> {
   const read = () => hub.read(name, { kind: "after", seq: seqFrom(since.seq), limit: 200 });
   const first = await read();
   if (!first.ok || first.events.length > 0) return judged(first, since);
   const outbox = new Outbox(sseEncoding, performance.now());
   const refusal = await new Promise<ErrorName | null>((resolve) => {
-    const timer = setTimeout(() => resolve(null), waitMs);
     let chunks = 0;
     const done = (error: ErrorName | null) => {
       clearTimeout(timer);
+      polls.delete(end);
       resolve(error);
     };
+    const end = () => done(null);
+    const timer = setTimeout(end, waitMs);
+    polls.add(end);
     const listener: Listener = {
       flush: () => {
         chunks += outbox.take(bytesHigh, performance.now()).length;

@@ -40,6 +40,9 @@ const configSchema = ObjectOf(
     ),
     publicUrl: Optional(Text({ pattern: "^https?://[^/]+$" })),
     allowedOrigins: Optional(ListOf(Text({ pattern: "^https?://[^/]+$" }), { maxItems: 100 })),
+    trustProxy: Optional(
+      ListOf(Text({ pattern: "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$" }), { minItems: 1, maxItems: 100 }),
+    ),
     bus: Optional(ObjectOf({ kind: Literal("direct") }, strict)),
     limits: Optional(RecordOf(Text(), Unknown())),
     drain: Optional(ObjectOf({ windowMs: Integer({ minimum: 0, maximum: 600_000 }) }, strict)),
@@ -67,6 +70,8 @@ export interface EdgeConfig {
   readonly files: Static<typeof configSchema>["files"];
   readonly publicUrl: string | null;
   readonly allowedOrigins: readonly string[];
+  /** Addresses (CIDR) of the proxies before the edge, whose X-Forwarded-For counts; false = none. */
+  readonly trustProxy: string[] | false;
   readonly limits: EdgeLimits;
   readonly drainWindowMs: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
@@ -113,6 +118,7 @@ export function configFrom(value: unknown, file: string): EdgeConfig {
     limits,
     publicUrl: publicUrl ?? null,
     allowedOrigins: allowedOrigins ?? [],
+    trustProxy: value.trustProxy ?? false,
     drainWindowMs: drain?.windowMs ?? drainWindowMsDefault,
     logLevel: log?.level ?? "info",
   };

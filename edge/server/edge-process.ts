@@ -174,7 +174,7 @@ export class EdgeProcess {
 
   private async listen(): Promise<void> {
     const { config, hub, gate, tenantPosts } = this;
-    const { limits, allowedOrigins, publicUrl, listen } = config;
+    const { limits, allowedOrigins, publicUrl, trustProxy, listen } = config;
     const { app, streams } = await makeHttpServer(
       {
         hub,
@@ -182,6 +182,7 @@ export class EdgeProcess {
         limits,
         allowedOrigins,
         publicUrl,
+        trustProxy,
         tenantPosts,
         web: config.files.web ?? null,
         refusing: () => this.notReady(),

@@ -96,6 +96,8 @@ export class VirtualWorld {
   /** The next post is refused for good. */
   refuseNext: ErrorName | null = null;
   refuseTokens = false;
+  /** Seconds that a token lives; null = for ever. */
+  tokenLifetimeS: number | null = null;
   /** Nobody can attach while it is set. */
   hold = false;
   private faults = false;
@@ -114,6 +116,7 @@ export class VirtualWorld {
     const entries: ChatEntry[] = [];
     const resets: { readonly next: number }[] = [];
     const errors: string[] = [];
+    const states: string[] = [];
     const mine: VirtualSocket[] = [];
     let tokens = 0;
     const chat = new Chat({
@@ -122,7 +125,7 @@ export class VirtualWorld {
       getToken: async () => {
         tokens += 1;
         if (this.faulty(0.1)) throw new Error("the application's server is away");
-        return user;
+        return this.tokenOf(user);
       },
       socket: () => {
         const socket = new VirtualSocket(this);
@@ -135,9 +138,21 @@ export class VirtualWorld {
       onEntry: (entry) => entries.push(entry),
       onReset: (reset) => resets.push(reset),
       onError: (error) => errors.push(error.name),
+      onState: (state) => states.push(state),
     });
     const cut = () => mine.at(-1)?.end(1006);
-    return { user, chat, room, entries, resets, errors, cut, tokens: () => tokens };
+    return { user, chat, room, entries, resets, errors, states, cut, tokens: () => tokens };
+  }
+
+  private tokenOf(user: string): string {
+    const exp =
+      this.tokenLifetimeS === null ? 1e12 : Math.floor(this.wallS() + this.tokenLifetimeS);
+    const payload = Buffer.from(JSON.stringify({ sub: user, exp })).toString("base64url");
+    return `head.${payload}.signature`;
+  }
+
+  private wallS(): number {
+    return (wallStartMs + this.nowMs) / 1000;
   }
 
   /** Calls back after virtual milliseconds. */
@@ -230,7 +245,7 @@ export class VirtualWorld {
     for (const socket of [...this.sockets]) {
       if (this.faulty(0.01)) socket.end(1006);
       else {
-        socket.connection.tick(this.nowMs, 0);
+        socket.connection.tick(this.nowMs, this.wallS());
         this.serve(socket);
       }
     }
@@ -249,14 +264,10 @@ export class VirtualWorld {
     const { outbox } = connection;
     switch (effect.kind) {
       case "verify": {
-        const session = {
-          tenant: "",
-          room: "lobby",
-          user: effect.token,
-          tokenId: "j",
-          expiresS: 1e12,
-          scopes: ["read" as const, "post" as const],
-        };
+        const payload = Buffer.from(effect.token.split(".")[1] ?? "", "base64url").toString();
+        const { sub: user, exp: expiresS } = JSON.parse(payload) as { sub: string; exp: number };
+        const scopes = ["read" as const, "post" as const];
+        const session = { tenant: "", room: "lobby", user, tokenId: "j", expiresS, scopes };
         const refusal = { error: "TOKEN_INVALID" as const };
         const outcome = this.refuseTokens
           ? { ok: false as const, refusal }

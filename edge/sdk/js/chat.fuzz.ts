@@ -127,3 +127,13 @@ test("sdk: a token that is refused is fetched once more, then the room stops", a
   assert.deepEqual(errors, ["TOKEN_INVALID", "TOKEN_INVALID"]);
   assert.equal(tokens(), 2);
 });
+
+test("sdk: tokens are renewed before they end, and the room is never detached", async () => {
+  const world = new VirtualWorld(6);
+  world.tokenLifetimeS = 600;
+  const { room, states, tokens, errors } = world.join("ann");
+  await world.run(3_600_000, { faults: false });
+  assert.deepEqual([states, errors], [["attaching", "live"], []]);
+  assert.ok(tokens() >= 6 && tokens() <= 8, `${tokens()} tokens in an hour`);
+  assert.equal(room.state, "live");
+});
