@@ -235,3 +235,20 @@ test("machine: hostile request bodies are answered, never thrown at, and alike o
     { numRuns: 300 },
   );
 });
+
+test("machine: the window of a key's time is exact to the microsecond", () => {
+  const machine = new ChatMachine(genesis);
+  const windowMs = 24 * 3_600_000;
+  const judge = (timeUs: number, keyMs: number): string | undefined => {
+    const one = post({ room: "lobby", sender: "ann", key: uuidv7(keyMs, timeUs % 997), body: "b" });
+    const prepare = prepareOf(machine.op + 1, timeUs, [requestOf([one])]);
+    const [reply] = machine.apply(prepare, []);
+    return reply && readResult(reply, 0)?.code;
+  };
+  const now = startMs * 1000;
+  machine.apply(prepareOf(1, now - 1, [requestOf([createRoom("lobby")])]), []);
+  assert.equal(judge(now, startMs - windowMs), "ok");
+  assert.equal(judge(now + 1, startMs - windowMs), "key_too_old");
+  assert.equal(judge(now + 999, startMs + 300_001), "key_in_future");
+  assert.equal(judge(now + 1000, startMs + 300_001), "ok");
+});
