@@ -63,7 +63,8 @@ export function onRequest(state: State, request: Request, viewKnown: number): vo
     return;
   }
   if (state.transfer !== null) {
-    reject(state, header, "busy");
+    // Another replica leads in a moment: clients keep trying by themselves, no request fails.
+    reject(state, header, "not_primary");
     return;
   }
   if (header.session === 0) {
@@ -78,7 +79,7 @@ export function onRequest(state: State, request: Request, viewKnown: number): vo
       return;
     }
     // Its registration may stand in the suffix that this view commits again.
-    const reason = header.session > state.commitMin ? "busy" : "no_session";
+    const reason = header.session > state.commitMin ? "not_primary" : "no_session";
     reject(state, header, reason);
     return;
   }

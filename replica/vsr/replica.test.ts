@@ -1,0 +1,232 @@
+// Goal: rules that need an exact order of messages, one replica at a time. Method: the real class, driven by hand.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { checksumFrom, opFrom, replicaFrom, viewFrom } from "#replica/base/brands.ts";
+import type { ClientId } from "#replica/base/brands.ts";
+import type { PeerMessage } from "#replica/wire/peer-message.ts";
+import type { Prepare } from "#replica/wire/prepare.ts";
+import { Cluster } from "#test/sim/cluster.ts";
+import type { SimDisk } from "#test/sim/disk.ts";
+import { fakeHash, fakeSealer } from "#test/sim/fake-sealer.ts";
+import { runOptions } from "#test/sim/run-options.ts";
+import { ToyMachine, toyGenesis } from "#test/sim/toy-machine.ts";
+import type { Effect } from "./effect.ts";
+import type { Event } from "./event.ts";
+import { Replica } from "./replica.ts";
+
+type Kind = PeerMessage["kind"];
+
+/** One replica whose disk answers when told to, and whose peers are the test. */
+class Bench {
+  readonly replica: Replica;
+  readonly disk: SimDisk;
+  sent: PeerMessage[] = [];
+  others: Effect[] = [];
+  nowMs = 0;
+
+  constructor(index: number, disk?: SimDisk) {
+    const cluster = new Cluster(1, runOptions(1), null);
+    this.disk = disk ?? cluster.machine(index).disk;
+    if (disk === undefined) this.disk.superblock = { ...this.disk.superblock, sequence: 2 };
+    this.replica = new Replica({
+      replica: replicaFrom(index),
+      recovered: this.disk.recover(),
+      machine: new ToyMachine(toyGenesis),
+      sealer: fakeSealer,
+      seed: 1,
+      timing: { heartbeatMs: 20, suspectMs: 100, viewChangeMs: 150 },
+      quorum: { replication: 2, viewChange: 2 },
+      batch: { lingerMs: 0 },
+      sessions: new Uint8Array(0),
+    });
+    this.step({ kind: "timeout" });
+  }
+
+  step(event: Event): void {
+    this.replica.step(event, this.nowMs, this.nowMs * 1000);
+    for (const effect of this.replica.drain()) {
+      if (effect.kind === "send") this.sent.push(effect.message);
+      else this.others.push(effect);
+    }
+  }
+
+  /** Lets every write that was begun end; prepares only when `prepares`. */
+  settle(prepares = true): void {
+    for (let effect = this.others.shift(); effect !== undefined; effect = this.others.shift()) {
+      if (effect.kind === "write_superblock") {
+        this.disk.superblock = effect.state;
+        this.step({ kind: "superblock_durable", sequence: effect.state.sequence });
+      } else if (effect.kind === "write_prepare" && prepares) {
+        const { op, checksum } = effect.prepare.header;
+        this.disk.beginWrite(effect.prepare);
+        this.disk.finishWrite(effect.prepare);
+        this.step({ kind: "prepare_durable", op, checksum });
+      }
+    }
+  }
+
+  from(peer: number, view: number, body: Record<string, unknown> & { kind: Kind }): void {
+    const incarnation = `${peer + 1}`.repeat(32);
+    const envelope = { from: replicaFrom(peer), incarnation, view: viewFrom(view) };
+    this.step({ kind: "message", message: { ...envelope, ...body } as unknown as PeerMessage });
+  }
+
+  register(client: string): void {
+    const body = new Uint8Array(0);
+    const header = {
+      session: opFrom(0),
+      requestNumber: 0,
+      requestChecksum: fakeHash(body),
+      clientId: client.repeat(32) as ClientId,
+      operationsCount: 0,
+    };
+    this.step({ kind: "request", request: { header, body }, viewKnown: 0 });
+  }
+
+  last(kind: Kind): PeerMessage | undefined {
+    return this.sent.findLast((message) => message.kind === kind);
+  }
+
+  prepare(): Prepare {
+    const message = this.last("prepare");
+    assert.ok(message?.kind === "prepare");
+    return message.prepare;
+  }
+
+  ok(peer: number, view: number, prepare: Prepare): void {
+    const { op, checksum } = prepare.header;
+    const zero = opFrom(0);
+    this.from(peer, view, {
+      kind: "prepare_ok",
+      op,
+      checksum,
+      commitMin: zero,
+      checkpointOp: zero,
+    });
+  }
+}
+
+test("vsr: an ack of an older view never counts, though op and checksum fit (A3.5)", () => {
+  const first = new Bench(1);
+  const { prepare } = leadViewOne(first, true);
+  first.ok(2, 0, prepare);
+  assert.equal(first.replica.commitMax, 0);
+  first.ok(2, 1, { ...prepare, header: { ...prepare.header, checksum: fakeHash("other") } });
+  assert.equal(first.replica.commitMax, 0);
+  first.ok(2, 1, prepare);
+  assert.equal(first.replica.commitMax, 1);
+});
+
+test("vsr: a primary's own ack counts only when its write is durable (A5a 12)", () => {
+  const bench = new Bench(1);
+  const { prepare } = leadViewOne(bench, false);
+  bench.ok(2, 1, prepare);
+  assert.equal(bench.replica.commitMax, 0);
+  bench.ok(0, 1, prepare);
+  assert.equal(bench.replica.commitMax, 1, "two backups are a quorum without the primary");
+});
+
+function leadViewOne(bench: Bench, durable: boolean): { prepare: Prepare } {
+  bench.from(0, 0, { kind: "start_view_change" });
+  bench.step({ kind: "peer_refused", replica: replicaFrom(0) });
+  bench.settle();
+  const head = bench.disk.slot(0).prepare?.header;
+  bench.from(2, 1, {
+    kind: "do_view_change",
+    logView: 0,
+    op: 0,
+    commitMin: 0,
+    commitMax: 0,
+    checkpoint: bench.disk.superblock.checkpoint,
+    quorumCheckpointOp: 0,
+    headers: [head],
+    present: [true],
+    nack: [false],
+  });
+  bench.settle();
+  bench.register("b");
+  bench.settle(durable);
+  return { prepare: bench.prepare() };
+}
+
+test("vsr: no vote leaves before view and headers are durable (TigerBeetle #2253)", () => {
+  const bench = new Bench(1);
+  bench.from(0, 0, { kind: "start_view_change" });
+  bench.step({ kind: "peer_refused", replica: replicaFrom(0) });
+  assert.equal(bench.last("do_view_change"), undefined);
+  assert.equal(bench.replica.view, 0, "a view that is not durable is told to no one");
+  bench.settle();
+  assert.equal(bench.last("do_view_change")?.view, 1);
+});
+
+test("vsr: a former primary enters the next view, a volume that never voted may lead view 0", () => {
+  const former = new Bench(0);
+  former.settle();
+  assert.equal(former.replica.view, 1);
+  assert.equal(former.replica.status, "view_change");
+});
+
+test("vsr: nobody votes before three replicas report the same formation id (A11)", () => {
+  const cluster = new Cluster(1, runOptions(1), null);
+  const bench = new Bench(1, cluster.machine(1).disk);
+  assert.equal(bench.replica.voting, false);
+  const ping = {
+    kind: "ping" as const,
+    monotonicMs: 0,
+    wallClockUs: 0,
+    machineVersionMax: 1,
+    commitMin: opFrom(0),
+  };
+  const formationId = bench.disk.superblock.identity.formationId;
+  bench.from(0, 0, { ...ping, formationId });
+  bench.settle();
+  assert.equal(bench.replica.voting, false);
+  bench.from(2, 0, { ...ping, formationId: checksumFrom("e".repeat(64)) });
+  bench.settle();
+  assert.equal(bench.replica.voting, false);
+  bench.from(2, 0, { ...ping, formationId });
+  bench.settle();
+  assert.equal(bench.replica.voting, true);
+  assert.equal(bench.disk.superblock.sequence, 2);
+});
+
+test("vsr: frames of another incarnation are dropped", () => {
+  const bench = new Bench(1);
+  bench.step({
+    kind: "message",
+    message: {
+      from: replicaFrom(0),
+      incarnation: "9".repeat(32),
+      view: viewFrom(7),
+      kind: "start_view_change",
+    } as PeerMessage,
+  });
+  bench.settle();
+  assert.equal(bench.replica.view, 0);
+});
+
+test("vsr: a late copy of START_VIEW truncates nothing (A5a 1)", () => {
+  const bench = new Bench(2);
+  bench.from(0, 0, { kind: "start_view_change" });
+  const head = bench.disk.slot(0).prepare?.header;
+  const startView = {
+    kind: "start_view" as const,
+    op: 0,
+    commitMax: 0,
+    checkpoint: bench.disk.superblock.checkpoint,
+    quorumCheckpointOp: 0,
+    headers: [head],
+    nonce: 0,
+  };
+  bench.from(1, 1, startView);
+  bench.settle();
+  const primary = new Bench(1);
+  const { prepare } = leadViewOne(primary, true);
+  bench.from(1, 1, { kind: "prepare", prepare });
+  bench.settle();
+  assert.equal(bench.replica.head, 1);
+  assert.equal(bench.last("prepare_ok")?.kind, "prepare_ok");
+  bench.from(1, 1, startView);
+  bench.settle();
+  assert.equal(bench.replica.head, 1);
+});
