@@ -107,7 +107,7 @@ test("bus: posts of one turn are one request, answered each by its own result", 
   assert.equal(poster.pendingCount, 0);
 });
 
-test("bus: requests stay within their size, eight are in flight, a full queue is refused", async () => {
+test("bus: requests keep their size, eight are in flight, a full queue is refused", async () => {
   const link = new HeldLink();
   const poster = new ShardPoster(link);
   const outcomes: PostOutcome[] = [];
@@ -170,7 +170,7 @@ function routing(epoch: number, shard: string): string {
   });
 }
 
-test("bus: after a new routing table a room is posted to and watched at its new shard", async () => {
+test("bus: after a new routing table a room is watched at its new shard", async () => {
   const links = new Map<string, HeldLink>();
   const table = RoutingTable.parse(routing(1, "a"));
   assert.ok(table.ok);

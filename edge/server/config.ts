@@ -70,7 +70,7 @@ export interface EdgeConfig {
   readonly files: Static<typeof configSchema>["files"];
   readonly publicUrl: string | null;
   readonly allowedOrigins: readonly string[];
-  /** Addresses (CIDR) of the proxies before the edge, whose X-Forwarded-For counts; false = none. */
+  /** Addresses (CIDR) of proxies before the edge, whose X-Forwarded-For counts; false = none. */
   readonly trustProxy: string[] | false;
   readonly limits: EdgeLimits;
   readonly drainWindowMs: number;

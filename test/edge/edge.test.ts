@@ -76,7 +76,7 @@ async function postAll(room: Room, prefix: string, count: number): Promise<void>
   await Promise.all(posts);
 }
 
-test("edge: two SDK clients see every post once, in the same order, senders in theirs", async () => {
+test("edge: two SDK clients see every post once, in one order, senders in theirs", async () => {
   const name = await created("ordered");
   const [ann, bob] = [chatOf("ann"), chatOf("bob")];
   const [a, b] = [listening(ann.chat, name), listening(bob.chat, name)];
@@ -179,7 +179,7 @@ test("edge: a second edge repeats a post of the first, and resumes its clients",
   }
 });
 
-test("edge: the primary is killed while two clients write: both go on, nothing is lost", async () => {
+test("edge: the primary is killed while two write: both go on, nothing is lost", async () => {
   const name = await created("failover");
   const [ann, bob] = [chatOf("ann"), chatOf("bob")];
   const [a, b] = [listening(ann.chat, name), listening(bob.chat, name)];
@@ -197,7 +197,7 @@ test("edge: the primary is killed while two clients write: both go on, nothing i
   bob.chat.close();
 });
 
-test("edge: every frame follows the published schema, and errors are those of the table", async () => {
+test("edge: frames follow the published schema, errors are those of the table", async () => {
   const name = await created("frames");
   const client = await SocketClient.open(edge.socketUrl);
   const token = await edge.token(name, "ann", ["read"]);

@@ -1,4 +1,5 @@
-// Virtual time, sockets, edge and shard for the fuzzer of the SDK. The edge's state machines are the real ones.
+// Virtual time, sockets, edge and shard for the fuzzer of the SDK.
+// The state machines of the edge are the real ones.
 import { setImmediate as turn } from "node:timers/promises";
 import type { ChatEntry, Clock, SocketLike } from "@tigerchat/sdk";
 import { Chat } from "@tigerchat/sdk";

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { VirtualWorld } from "../../../test/edge/virtual-world.ts";
 
-test("sdk: over cuts, losses and unknown outcomes each post is there once and in order", async () => {
+test("sdk: over cuts and unknown outcomes each post is there once, in order", async () => {
   await fc.assert(
     fc.asyncProperty(fc.nat(), async (seed) => {
       const world = new VirtualWorld(seed);
