@@ -1,4 +1,5 @@
-// Goal: the ring of headers: chain, gaps, installation of a selected log, what the disk holds beside it.
+// Goal: the ring of headers: chain, gaps, installation of a selected log, what the disk holds
+// beside it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { opFrom } from "#replica/base/brands.ts";

@@ -1,4 +1,5 @@
-// Goal: head and log at open (vsr.md A2, A5a 2 and 4): the superblock's headers against what the WAL holds.
+// Goal: head and log at open (vsr.md A2, A5a 2 and 4): the superblock's headers against what the
+// WAL holds.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
@@ -57,7 +58,7 @@ function upTo(head: number): RecoveredSlot[] {
   return chain.slice(0, head + 1).map(clean);
 }
 
-test("vsr: recovery: with log_view = view the head is the higher of WAL and durable headers", () => {
+test("vsr: recovery: with log_view = view the higher of WAL and headers is the head", () => {
   const headers = [9, 8, 7, 6].map((op) => headerOf(op, 0));
   const block = superblock({ viewHeaders: headers, commitMax: opFrom(6) });
   const log = recoverLog({ superblock: block, slots: upTo(5) });
@@ -102,7 +103,7 @@ test("vsr: recovery: a fault on record stays one, though the slot now looks torn
   assert.equal(log.slot(5).faulty, false);
 });
 
-test("vsr: recovery: a fault that may lie right of the head makes it uncertain (NATS #7587)", () => {
+test("vsr: recovery: a fault that may be right of the head: uncertain (NATS #7587)", () => {
   const slots = upTo(10);
   const right: RecoveredSlot = { op: opFrom(11), state: "faulty", header: null };
   assert.equal(

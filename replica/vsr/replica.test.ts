@@ -1,4 +1,5 @@
-// Goal: rules that need an exact order of messages, one replica at a time. Method: the real class, driven by hand.
+// Goal: rules that need an exact order of messages, one replica at a time. Method: the real
+// class, driven by hand.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checksumFrom, opFrom, replicaFrom, viewFrom } from "#replica/base/brands.ts";
@@ -159,7 +160,7 @@ test("vsr: no vote leaves before view and headers are durable (TigerBeetle #2253
   assert.equal(bench.last("do_view_change")?.view, 1);
 });
 
-test("vsr: a former primary enters the next view, a volume that never voted may lead view 0", () => {
+test("vsr: a former primary enters the next view, it never resumes", () => {
   const former = new Bench(0);
   former.settle();
   assert.equal(former.replica.view, 1);

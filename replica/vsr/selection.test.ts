@@ -1,4 +1,5 @@
-// Goal: the choice of a new view's log, over every combination of what up to three votes can say of one op.
+// Goal: the choice of a new view's log, over every combination of what up to three votes can say
+// of one op.
 // Method: enumerate; compare with what could have been committed at all.
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -146,7 +147,7 @@ test("vsr: selection: an older log_view with another entry counts as a denial", 
   assert.ok(selection.kind === "selected" && selection.headers[0]?.op === base);
 });
 
-test("vsr: selection: nothing that two may have acked is dropped for a corrupt copy (PAR, NATS #7549)", () => {
+test("vsr: selection: what two may have acked stays (PAR, NATS #7549)", () => {
   const votes = [voteOf(0, 1, "h faulty"), voteOf(1, 1, "h present")];
   const selection = selectLog(votes);
   assert.ok(selection.kind === "selected" && selection.headers[0]?.op === base + 1);

@@ -1,4 +1,5 @@
-// Goal: the table of clients (vsr.md A9): recorded at commit only, evicted alike everywhere, encoded exactly.
+// Goal: the table of clients (vsr.md A9): recorded at commit only, evicted alike everywhere,
+// encoded exactly.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checksumFrom, clientIdFrom, opFrom } from "#replica/base/brands.ts";

@@ -1,4 +1,5 @@
-// Goal: what the simulator once found stays found. Method: the seeds of those days; and that a seed is a run.
+// Goal: what the simulator once found stays found. Method: the seeds of those days; and that a
+// seed is a run.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { findCanary } from "./canaries.ts";
