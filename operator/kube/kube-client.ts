@@ -7,7 +7,8 @@ import type { Kind, KubeObject } from "./kube-object.ts";
 import { kinds, pathOf } from "./kube-object.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
-const requestTimeoutMs = 15_000;
+/** How long a request may take, in milliseconds, unless the client is told otherwise. */
+export const requestTimeoutMs = 15_000;
 
 /** One request for the raw layer. */
 export interface KubeRequest {
@@ -36,19 +37,26 @@ export class KubeClient {
   private readonly config: KubeConfig;
   private readonly bucket: TokenBucket;
   private readonly observe: RequestObserver;
+  private readonly timeoutMs: number;
 
   /** `ratePerSecond`: requests; twice that in a burst. */
-  constructor(config: KubeConfig, ratePerSecond: number, observe: RequestObserver) {
+  constructor(
+    config: KubeConfig,
+    ratePerSecond: number,
+    observe: RequestObserver,
+    timeoutMs = requestTimeoutMs,
+  ) {
+    this.timeoutMs = timeoutMs;
     this.config = config;
     this.bucket = new TokenBucket(ratePerSecond, 2 * ratePerSecond);
     this.observe = observe;
   }
 
-  /** Sends a request; every outcome is a value. Bounded to 15 s. */
+  /** Sends a request; every outcome is a value. Bounded in time. */
   async request<T>(request: KubeRequest): Promise<KubeAnswer<T>> {
     await this.bucket.take();
     try {
-      const response = await this.send(request, AbortSignal.timeout(requestTimeoutMs));
+      const response = await this.send(request, AbortSignal.timeout(this.timeoutMs));
       const text = await response.text();
       this.observe(request.method, response.status);
       if (!response.ok) {

@@ -13,6 +13,7 @@ import { isHealthy, quorumOf } from "./quorum.ts";
 import { restartStep } from "./restart.ts";
 import { rollDecision, rollPatienceMs } from "./roll.ts";
 import { isUrgent, statusOf } from "./status.ts";
+import { waitsFor } from "./turn.ts";
 
 const cluster = "0f".repeat(16);
 const formationId = "ab".repeat(32);
@@ -151,6 +152,17 @@ test("policy: a roll replaces all three, not ready ones first, the primary last"
     assert.deepEqual(hashes, ["new", "new", "new"]);
     assert.equal(order.at(-1), primary);
   }
+});
+
+test("policy: one shard of a fleet rolls at a time, one that has begun before others", () => {
+  const idle = { name: "a", outdated: 0, current: 3 };
+  const fresh = { name: "b", outdated: 3, current: 0 };
+  const begun = { name: "c", outdated: 1, current: 2 };
+  assert.equal(waitsFor(fresh, [idle]), null);
+  assert.equal(waitsFor(fresh, [idle, begun]), "c");
+  assert.equal(waitsFor(begun, [fresh]), null);
+  assert.equal(waitsFor({ ...fresh, name: "d" }, [fresh]), "b");
+  assert.equal(waitsFor(idle, [begun]), null);
 });
 
 test("policy: three pods stuck on a bad template are freed one by one", () => {

@@ -48,6 +48,9 @@ export interface Context {
   readonly applied: AppliedObjects;
   readonly fleets: Fleets;
   readonly certificates: PeerCertificates;
+  /** Monotonic milliseconds at which things were last done, by shard; forgetting is harmless. */
+  readonly secretsCheckedMs: Map<string, number>;
+  readonly statusWrittenMs: Map<string, number>;
 }
 
 /** The key of a shard in queue and mirrors. */

@@ -44,7 +44,7 @@ export class Controller {
   private async round(key: string): Promise<void> {
     const startMs = performance.now();
     const shard = this.shardOf(key);
-    if (shard === undefined) return this.queue.forget(key);
+    if (shard === undefined) return this.forget(key);
     const { pending, metrics, log } = this.context;
     if (pending.isBehind(keyOfShard(shard), shard satisfies KubeObject, startMs)) {
       return this.queue.addAfter(key, 100);
@@ -64,6 +64,14 @@ export class Controller {
       const fields = { shard: key, waitMs, error: message };
       if (conflict) log.info(fields, "conflict");
       else log.warn(fields, "reconcile failed");
+    }
+  }
+
+  private forget(key: string): void {
+    this.queue.forget(key);
+    this.context.statusWrittenMs.delete(key);
+    for (const one of this.context.secretsCheckedMs.keys()) {
+      if (one.startsWith(`${key}/`)) this.context.secretsCheckedMs.delete(one);
     }
   }
 

@@ -14,7 +14,8 @@ export interface Obstacle {
   readonly message: string;
 }
 
-const checked = new Set<string>();
+/** How long a look at the Secrets is good, in milliseconds. */
+const freshMs = 60_000;
 
 /** Makes the shard's Secrets where there are none. A lost key of formed claims is never remade. */
 export async function ensureSecrets(
@@ -22,7 +23,8 @@ export async function ensureSecrets(
   shard: RoomShard,
 ): Promise<Obstacle | undefined> {
   const once = `${keyOfShard(shard)}/${shard.metadata.uid}`;
-  if (checked.has(once)) return undefined;
+  const checkedMs = context.secretsCheckedMs.get(once) ?? Number.NEGATIVE_INFINITY;
+  if (performance.now() - checkedMs < freshMs) return undefined;
   const namespace = shard.metadata.namespace ?? "default";
   const names = shardNames(shard.metadata.name, shard.spec.encryption?.keySecretName);
   const { client } = context;
@@ -36,8 +38,7 @@ export async function ensureSecrets(
     const obstacle = await createKeys(context, shard, names.keys);
     if (obstacle !== undefined) return obstacle;
   }
-  if (checked.size > 10_000) checked.clear();
-  checked.add(once);
+  context.secretsCheckedMs.set(once, performance.now());
   return undefined;
 }
 

@@ -23,6 +23,7 @@ import {
   wantedTemplate,
 } from "./ensure-stateful-set.ts";
 import type { Fleet } from "./fleet.ts";
+import { inTurn } from "./fleet-turn.ts";
 import { growClaims } from "./grow-claims.ts";
 import { type Freshness, observeMembers } from "./observe-shard.ts";
 import { publishRouting } from "./reserve-slots.ts";
@@ -130,7 +131,8 @@ async function act(
     const expected = step.record.members[member.replica];
     await certifyMember(context, shard, fleet, member, expected);
   }
-  await restartMember(context, shard, fleet, members, restartStep(live.observed));
+  const restart = inTurn(context, shard, restartStep(live.observed));
+  await restartMember(context, shard, fleet, members, restart);
   return { moved: true, obstacle: undefined };
 }
 
@@ -158,7 +160,7 @@ async function report(
 ): Promise<number> {
   const { observed, roll } = round;
   const genesis = genesisStep(observed, fleet.cluster);
-  const restart = restartStep(observed);
+  const restart = inTurn(context, observed.shard, restartStep(observed));
   const decided = { genesis, roll, restart, ...(obstacle === undefined ? {} : { obstacle }) };
   const now = wholeTime(observed.nowMs);
   const status = statusOf(observed, decided, {

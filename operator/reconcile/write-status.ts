@@ -5,7 +5,6 @@ import { isUrgent } from "#operator/policy/status.ts";
 import { type Context, keyOfShard } from "./context.ts";
 
 const quietMs = 10_000;
-const written = new Map<string, number>();
 
 /**
  * Writes the status when it differs: at once when something that people wait for changed, else at
@@ -19,9 +18,9 @@ export async function writeStatus(
   if (JSON.stringify(status) === JSON.stringify(shard.status)) return;
   const key = keyOfShard(shard);
   const nowMs = performance.now();
-  const lastMs = written.get(key) ?? Number.NEGATIVE_INFINITY;
+  const lastMs = context.statusWrittenMs.get(key) ?? Number.NEGATIVE_INFINITY;
   if (!isUrgent(status, shard.status) && nowMs - lastMs < quietMs) return;
-  written.set(key, nowMs);
+  context.statusWrittenMs.set(key, nowMs);
   // Replaces the whole status: a merge would keep members that are no longer true.
   const object = { ...shard, status };
   const replaced = await context.client.replace(kinds.roomShard, object, "/status");

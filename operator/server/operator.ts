@@ -3,9 +3,9 @@ import { KubeConfig } from "@kubernetes/client-node";
 import { pino } from "pino";
 import type { RoomShard } from "#operator/api/room-shard.ts";
 import { EventRecorder } from "#operator/kube/event-recorder.ts";
-import { KubeClient } from "#operator/kube/kube-client.ts";
+import { KubeClient, requestTimeoutMs } from "#operator/kube/kube-client.ts";
 import { kinds } from "#operator/kube/kube-object.ts";
-import { LeaseElection } from "#operator/kube/lease.ts";
+import { LeaseElection, leaseTimes } from "#operator/kube/lease.ts";
 import { PendingWrites } from "#operator/kube/pending-writes.ts";
 import { WorkQueue } from "#operator/kube/work-queue.ts";
 import { randomHex } from "#operator/pki/proof.ts";
@@ -48,7 +48,8 @@ export class Operator {
       alive: (kind) => this.registry.watchAlive(kind),
     });
     this.election = new LeaseElection({
-      client: this.newClient(5),
+      // Two tries must fit into the deadline of a renewal.
+      client: this.newClient(5, leaseTimes.renewDeadlineMs / 2),
       namespace: flags.ownNamespace,
       name: flags.leaseName,
       identity: this.identity,
@@ -127,14 +128,16 @@ export class Operator {
       applied: new AppliedObjects(),
       fleets: new Fleets(client),
       certificates: new PeerCertificates(),
+      secretsCheckedMs: new Map(),
+      statusWrittenMs: new Map(),
     };
   }
 
-  private newClient(ratePerSecond: number): KubeClient {
+  private newClient(ratePerSecond: number, timeoutMs = requestTimeoutMs): KubeClient {
     const config = new KubeConfig();
     config.loadFromDefault();
     const observe = (method: string, status: number): void => this.registry.request(method, status);
-    return new KubeClient(config, ratePerSecond, observe);
+    return new KubeClient(config, ratePerSecond, observe, timeoutMs);
   }
 
   private resync(): void {
