@@ -81,6 +81,8 @@ export function send(state: State, to: ReplicaIndex, body: PeerBody): void {
   assert(to !== state.replica, "VSR-46: no message to oneself");
   if (state.stopped) return;
   assertPersisted(state, body);
+  const peer = state.peers[to];
+  if (peer !== undefined) peer.sentMs = state.nowMs;
   const { incarnation } = state.superblock.durable.identity;
   // The body of one kind with the envelope of all kinds is a message of that kind.
   const message = { from: state.replica, incarnation, view: state.view, ...body } as PeerMessage;

@@ -52,6 +52,8 @@ export type Execution =
 export interface Peer {
   /** Last frame of any kind, ms. */
   heardMs: number;
+  /** Last frame of any kind to it, ms. */
+  sentMs: number;
   commitMin: Op;
   checkpointOp: Op;
   formation: "unknown" | "same" | "other";
@@ -164,6 +166,7 @@ export class State {
     };
     this.peers = superblock.members.map(() => ({
       heardMs: -Infinity,
+      sentMs: -Infinity,
       commitMin: 0 as Op,
       checkpointOp: 0 as Op,
       formation: "unknown",

@@ -7,6 +7,9 @@ import type { State } from "./state.ts";
 
 declare const MUTATIONS: boolean | undefined;
 
+/** Faults that a superblock lists; the next ones follow when these are repaired. */
+const faultyOpsMax = 1024;
+
 function build(state: State): SuperblockState {
   const { durable } = state.superblock;
   const { vote, selected } = state.change;
@@ -23,7 +26,9 @@ function build(state: State): SuperblockState {
     commitMax: voted ? vote.commitMax : state.commitMax,
     checkpoint: state.checkpointNext ?? state.checkpoint,
     quorumCheckpointOp: state.quorumCheckpointOp,
-    faultyOps: state.log.headCertain ? state.log.faultyOps() : durable.faultyOps,
+    faultyOps: state.log.headCertain
+      ? state.log.faultyOps().slice(0, faultyOpsMax)
+      : durable.faultyOps,
   };
 }
 

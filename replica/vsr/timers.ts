@@ -96,7 +96,12 @@ export function askView(state: State): void {
 function pingAll(state: State): void {
   const { heartbeatMs } = state.options.timing;
   state.deadlines.set("ping", state.nowMs + (state.formed ? 2 : 1) * heartbeatMs);
-  for (const peer of othersOf(state.replica)) ping(state, peer);
+  for (const to of othersOf(state.replica)) {
+    const peer = state.peers[to];
+    // Any frame is a sign of life: a ping is only for those who got none.
+    const recent = (peer?.sentMs ?? -Infinity) > state.nowMs - heartbeatMs * 1.5;
+    if (!state.formed || peer?.formation !== "same" || !recent) ping(state, to);
+  }
   // While the cluster forms, no heartbeat runs yet.
   if (state.leads && state.voting && state.logDurable && !state.deadlines.running("heartbeat")) {
     sendCommit(state);
