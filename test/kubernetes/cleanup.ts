@@ -150,7 +150,12 @@ function kill(pid: number): void {
 }
 
 async function removeCgroup(dir: string): Promise<boolean> {
-  if (existsSync(dir)) await rmdir(dir);
+  if (!existsSync(dir)) return true;
+  // A container that was just being started may have made one below since we looked.
+  for (const entry of await readdir(dir, { withFileTypes: true })) {
+    if (entry.isDirectory()) await removeCgroup(join(dir, entry.name));
+  }
+  await rmdir(dir);
   return true;
 }
 

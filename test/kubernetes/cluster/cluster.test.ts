@@ -2,7 +2,9 @@
 // the primary, evict, delete, install again. Method: the images and manifests that ship; kubectl,
 // helm and a WebSocket client; scenarios in order on one cluster.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { after, afterEach, before, test } from "node:test";
 import {
   applyExample,
   helm,
@@ -13,6 +15,7 @@ import {
 } from "../install-tigerchat.ts";
 import { waitFor } from "../process/wait.ts";
 import { EdgeApi } from "./edge-api.ts";
+import { chartCases, renderText } from "./render-chart.ts";
 import type { Acknowledged, RoomClient } from "./room-client.ts";
 import { report, Stage } from "./stage.ts";
 
@@ -35,6 +38,10 @@ before(async () => {
   ownObjects = await opened.clusterObjects();
 });
 
+afterEach(async (context) => {
+  if ("passed" in context && !context.passed) console.error(await opened?.describe());
+});
+
 after(async () => {
   await opened?.close();
 });
@@ -50,6 +57,19 @@ test("cluster: helm install --wait is Ready without any RoomShard, every pod res
     "jsonpath={.items[*].status.readyReplicas}",
   );
   assert.equal(ready, "2 2");
+});
+
+test("cluster: the API server accepts everything that the chart can render", async () => {
+  const { cluster } = stageOf();
+  const file = join(dirname(cluster.kubeconfigFile), "rendered.yaml");
+  for (const one of chartCases.filter(({ monitoring }) => monitoring !== true)) {
+    await writeFile(file, await renderText(cluster.binaries.helm, one));
+    const dry = ["apply", "--dry-run=server", "--validate=strict", "-f", file];
+    const answer = await cluster.kubectl.attempt(...dry, "--namespace", release.namespace);
+    assert.equal(answer.code, 0, `${one.what}: ${answer.stderr}`);
+    assert.doesNotMatch(answer.stderr, /would violate PodSecurity/, one.what);
+  }
+  report("Every rendering is accepted.");
 });
 
 test("cluster: kubectl apply of the example makes three replicas on three nodes", async () => {

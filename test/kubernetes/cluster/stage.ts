@@ -52,9 +52,24 @@ export class Stage {
 
   /** Ends everything; throws when anything is left. */
   async close(): Promise<void> {
+    if (process.env["TIGERCHAT_CLUSTER_KEEP_FAILED"] !== undefined) return this.cluster.keep();
     await this.cluster.stop();
     const remains = await findRemains();
     if (!isClean(remains)) throw new Error(`Left behind: ${JSON.stringify(remains)}`);
+  }
+
+  /** What there is to see when a scenario failed. */
+  async describe(): Promise<string> {
+    const { attempt } = this.cluster.kubectl;
+    const here = ["--namespace", release.namespace];
+    const pods = ["logs", "--prefix", "--tail=15", "-l", "app.kubernetes.io/part-of=tigerchat"];
+    const asked = [
+      ["get", "pods,roomshards,pvc", "-o", "wide"],
+      ["get", "events", "--sort-by=.lastTimestamp"],
+      pods,
+    ];
+    const answers = await Promise.all(asked.map((args) => attempt(...here, ...args)));
+    return answers.map(({ stdout }) => stdout.split("\n").slice(-60).join("\n")).join("\n");
   }
 
   /** Runs kubectl in the release's namespace. */
