@@ -24,7 +24,17 @@ export interface TestShardOptions {
   readonly directory?: string;
   /** Flags for Node before the bundle, such as --cpu-prof. */
   readonly nodeFlags?: readonly string[];
+  /** Data directories by replica, such as mounts of a faulty disk; default: in the directory. */
+  readonly data?: readonly string[];
+  /** Addresses by replica, and the command that starts a program where they are; loopback. */
+  readonly network?: {
+    readonly hosts: readonly string[];
+    readonly enter: readonly (readonly string[])[];
+  };
 }
+
+/** First port of a replica that has an address of its own. */
+const portBase = 7101;
 
 const bundleShard = "lobby";
 const slots = { first: 0, count: 4096, epoch: 1 };
@@ -43,6 +53,7 @@ export class TestShard {
   readonly config: ReplicaConfig;
   /** Identity of the role edge, PEM. */
   readonly edgeTls: AdminCredentials;
+  private readonly data: readonly string[];
   private readonly links = new Set<ShardLink>();
 
   private constructor(parts: {
@@ -51,6 +62,7 @@ export class TestShard {
     replicas: readonly ReplicaHandle[];
     admins: readonly AdminClient[];
     edgeTls: AdminCredentials;
+    data: readonly string[];
   }) {
     this.directory = parts.directory;
     this.config = parts.config;
@@ -58,6 +70,7 @@ export class TestShard {
     this.replicas = parts.replicas;
     this.admins = parts.admins;
     this.edgeTls = parts.edgeTls;
+    this.data = parts.data;
   }
 
   /** Starts three processes, certifies them, gives genesis, waits until one leads. */
@@ -81,10 +94,14 @@ export class TestShard {
       return new AdminClient({ host: peer.host, port: peer.adminPort, identity }, operator);
     });
     const bundle = await replicaBundle();
-    const replicas = [0, 1, 2].map((index) => {
-      return new ReplicaHandle(index, commandOf(directory, bundle, index, options));
+    const data = [0, 1, 2].map((index) => {
+      return options.data?.[index] ?? join(directory, `replica-${index}`, "data");
     });
-    const shard = new TestShard({ directory, config, replicas, admins, edgeTls });
+    const replicas = data.map((path, index) => {
+      const command = commandOf({ directory, bundle, index, data: path, options });
+      return new ReplicaHandle(index, command);
+    });
+    const shard = new TestShard({ directory, config, replicas, admins, edgeTls, data });
     try {
       for (const replica of replicas) replica.start();
       const { shard: name } = config;
@@ -160,14 +177,19 @@ export class TestShard {
 
   /** Metrics of one replica in Prometheus' text format. */
   async metrics(index: number): Promise<string> {
-    const port = this.config.peers[index]?.metricsPort;
-    const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+    const { host, metricsPort } = this.config.peers[index] ?? {};
+    const response = await fetch(`http://${host}:${metricsPort}/metrics`);
     return await response.text();
   }
 
   /** Data directory of one replica. */
   dataOf(index: number): string {
-    return join(this.directory, `replica-${index}`, "data");
+    return this.data[index] ?? "";
+  }
+
+  /** State directory of one replica: what outlives its process, not its machine. */
+  stateOf(index: number): string {
+    return join(this.directory, `replica-${index}`, "state");
   }
 
   /** Ends the processes by pid and removes the data. */
@@ -184,17 +206,20 @@ async function configOf(
   cluster: string,
   options: TestShardOptions,
 ): Promise<ReplicaConfig> {
-  const ports = await freePorts(12);
+  const { hosts } = options.network ?? {};
+  const own = [portBase, portBase + 1, portBase + 2, portBase + 3];
+  const ports = hosts === undefined ? await freePorts(12) : [...own, ...own, ...own];
   const peers = [0, 1, 2].map((index) => {
     const [peerPort = 0, clientPort = 0, adminPort = 0, metricsPort = 0] = ports.slice(4 * index);
-    return { host: "127.0.0.1", peerPort, clientPort, adminPort, metricsPort };
+    const host = hosts?.[index] ?? "127.0.0.1";
+    return { host, peerPort, clientPort, adminPort, metricsPort };
   });
   return {
     cluster,
     shard: bundleShard,
     fleet: "default",
     peers,
-    listen: { host: "127.0.0.1" },
+    listen: { host: hosts === undefined ? "127.0.0.1" : "0.0.0.0" },
     walSizeBytes: options.walSizeBytes ?? 64 * 1024 * 1024,
     timing: options.timing ?? { heartbeatMs: 20, suspectMs: 100, viewChangeMs: 150 },
     quorum: { replication: 2, viewChange: 2 },
@@ -208,21 +233,24 @@ async function configOf(
   };
 }
 
-function commandOf(
-  directory: string,
-  bundle: string,
-  index: number,
-  options: TestShardOptions,
-): readonly string[] {
-  const own = join(directory, `replica-${index}`);
-  mkdirSync(join(own, "state"), { recursive: true });
+function commandOf(parts: {
+  readonly directory: string;
+  readonly bundle: string;
+  readonly index: number;
+  readonly data: string;
+  readonly options: TestShardOptions;
+}): readonly string[] {
+  const { directory, bundle, index, data, options } = parts;
+  const state = join(directory, `replica-${index}`, "state");
+  mkdirSync(state, { recursive: true });
   return [
+    ...(options.network?.enter[index] ?? []),
     process.execPath,
     ...(options.nodeFlags ?? []),
     bundle,
     ...["--config", join(directory, "replica.json")],
     ...["--replica", String(index)],
-    ...["--data", join(own, "data")],
-    ...["--state", join(own, "state")],
+    ...["--data", data],
+    ...["--state", state],
   ];
 }

@@ -1,0 +1,4 @@
+/** Lets a scenario go on for so many milliseconds. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
