@@ -68,7 +68,7 @@ export interface HostCounts {
 
 /** Between two removals of garbage, ms. */
 const collectRetryMs = 100;
-/** Share of the WAL since the last checkpoint from which the next one presses; it begins at 0.48. */
+/** Share of the WAL since the last checkpoint at which the next presses; it begins at 0.48. */
 const pressingShare = 0.6;
 /** WAL writes and commits that are timed at once at most. */
 const timedMax = 64;
@@ -271,7 +271,8 @@ export class Host {
         this.checkpoints.installed(effect.checkpoint);
         return;
       case "sync":
-        this.sync.begin(effect.target, effect.source);
+        // While the last target is being loaded; its sync_done brings the question back.
+        if (!this.restoring) this.sync.begin(effect.target, effect.source);
         return;
       case "status":
         this.statusChanged();

@@ -11,8 +11,11 @@ import type { Storage } from "#replica/wire/storage-port.ts";
 export const chunksInFlightMax = 16;
 /** Without an answer for this long, chunks are asked for again, ms. */
 export const chunkRetryMs = 200;
-/** Without any progress for this long the sync fails and consensus names another, ms. */
-export const syncPatienceMs = 10_000;
+/**
+ * Without any progress for this long the sync fails and consensus names the newest checkpoint, ms:
+ * a source is silent about what it no longer has.
+ */
+export const syncPatienceMs = 1_000;
 
 /** What state sync needs of its host. */
 export interface StateSyncPorts {

@@ -1,0 +1,222 @@
+import { ok } from "node:assert/strict";
+import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
+import { clientIdFrom, type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
+import { walSlotBytes } from "#replica/base/limits.ts";
+import { privateKeyFromSeed, publicKeyHex } from "#replica/crypto/ed25519.ts";
+import { crc32, sha256 } from "#replica/crypto/hash.ts";
+import { nodeSealer } from "#replica/crypto/node-sealer.ts";
+import { journalToolsFrom } from "#replica/journal/journal-tools.ts";
+import { ChatMachine } from "#replica/machine/chat-machine.ts";
+import { formatOptionsOf, machineGenesisOf } from "#replica/server/formation.ts";
+import { type Host, type HostPorts, openHost } from "#replica/server/host.ts";
+import { genesisManifest } from "#replica/snapshot/manifest.ts";
+import { formatStorage } from "#replica/storage/format-storage.ts";
+import { openStorage } from "#replica/storage/open-storage.ts";
+import type { StorageTools } from "#replica/storage/storage-tools.ts";
+import type { ServerMessage } from "#replica/wire/client-message.ts";
+import { frameScopeFrom } from "#replica/wire/frame.ts";
+import type { PeerMessage } from "#replica/wire/peer-message.ts";
+import { prepareChecksummedBytes } from "#replica/wire/prepare-codec.ts";
+import { CrashDisk } from "./crash-disk.ts";
+import { FakeVault } from "./fake-vault.ts";
+
+const cluster = "0f".repeat(16);
+const shard = "lobby";
+const scope = frameScopeFrom({ cluster, shard, hash: sha256 });
+const slots = { first: 0, count: 4096, epoch: 1 };
+/** A small ring: a checkpoint every twelve ops. */
+const walSlotsCount = 40;
+const slotBytes = 4 * 4096;
+/** Slices of checkpoint work a virtual millisecond. */
+const slicesPerMs = 2;
+const startWallUs = 1_800_000_000_000_000;
+
+function configOf(): ReplicaConfig {
+  return {
+    cluster,
+    shard,
+    fleet: "default",
+    peers: [],
+    listen: { host: "127.0.0.1" },
+    walSizeBytes: walSlotsCount * walSlotBytes,
+    timing: { heartbeatMs: 20, suspectMs: 100, viewChangeMs: 150 },
+    quorum: { replication: 2, viewChange: 2 },
+    keys: { windowHours: 24, max: 100_000 },
+    files: { trust: "", kek: "", bootstrap: "" },
+    log: { level: "error" },
+  };
+}
+
+const keys = [0, 1, 2].map((index) => privateKeyFromSeed(new Uint8Array(32).fill(index + 1)));
+const request = {
+  formationId: "cd".repeat(32),
+  members: keys.map((key, replica) => {
+    return { replica, incarnation: `${replica}a`.repeat(16), publicKey: publicKeyHex(key) };
+  }),
+  slots,
+};
+
+/** One host with its disk; null while it is down. */
+interface Seat {
+  readonly disk: CrashDisk;
+  readonly vault: FakeVault;
+  host: Host | null;
+}
+
+/**
+ * Three of the very hosts that production runs, with production's storage, machine and consensus,
+ * on virtual time, disks in memory and a network that takes one millisecond.
+ */
+export class HostCluster {
+  nowMs = 0;
+  readonly seats: readonly Seat[];
+  /** What clients were sent: [replica, connection, message]. */
+  readonly said: { replica: number; connection: number; message: ServerMessage }[] = [];
+  /** What hosts raised. */
+  readonly alarms: string[] = [];
+  /** Everything that was sent between hosts, for comparing runs. */
+  readonly trace: string[] = [];
+  private wire: { to: number; message: PeerMessage }[] = [];
+
+  /** Formats three volumes and opens them. */
+  constructor() {
+    this.seats = [0, 1, 2].map(() => {
+      return { disk: new CrashDisk(), vault: new FakeVault().boot(), host: null };
+    });
+    this.seats.forEach((seat, index) => {
+      const tools = this.toolsOf(seat);
+      let formatted = false;
+      const replica = replicaFrom(index);
+      formatStorage(formatOptionsOf(request, configOf(), replica, scope, tools), (result) => {
+        formatted = result.ok;
+      });
+      seat.disk.settle();
+      ok(formatted, "formatted");
+      this.open(index);
+    });
+  }
+
+  /** The host of a replica that is up. */
+  host(index: number): Host {
+    const host = this.seats[index]?.host ?? null;
+    ok(host !== null, `replica ${index} is up`);
+    return host;
+  }
+
+  /** Starts a replica from its disk. */
+  open(index: number): void {
+    const seat = this.seats[index];
+    ok(seat !== undefined);
+    const replica = replicaFrom(index);
+    seat.vault.boot();
+    openStorage({ ...this.toolsOf(seat), cluster, shard, replica }, (opened) => {
+      ok(opened.ok, opened.ok ? "" : opened.message);
+      const genesis = machineGenesisOf(request.formationId, slots, configOf().keys);
+      const key = keys[index];
+      ok(key !== undefined);
+      const checksummedBytes = nodeSealerBytes;
+      openHost(
+        {
+          replica,
+          recovered: opened.recovered,
+          storage: opened.storage,
+          machine: new ChatMachine(genesis),
+          genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),
+          hash: sha256,
+          sealer: nodeSealer({ privateKey: key, checksummedBytes }),
+          seed: index + 1,
+          timing: configOf().timing,
+          quorum: configOf().quorum,
+          batch: { lingerMs: 1, depth: 1 },
+          ports: this.portsOf(replica, seat),
+        },
+        (result) => {
+          ok(result.ok, result.ok ? "" : result.message);
+          seat.host = result.host;
+        },
+      );
+    });
+    for (let turn = 0; turn < 1000 && seat.host === null; turn += 1) seat.disk.settle();
+    this.host(index).start();
+  }
+
+  /** Ends a replica at once; what its disk has not completed is lost. */
+  kill(index: number): void {
+    const seat = this.seats[index];
+    ok(seat !== undefined);
+    seat.host = null;
+    seat.disk.crash(() => false);
+  }
+
+  /** Lets virtual time pass. */
+  run(ms: number): void {
+    for (let left = ms; left > 0; left -= 1) this.turn();
+  }
+
+  /** Runs until `done`, at most `limitMs`. */
+  runUntil(what: string, limitMs: number, done: () => boolean): void {
+    for (let left = limitMs; left > 0; left -= 1) {
+      if (done()) return;
+      this.turn();
+    }
+    ok(done(), `${what} within ${limitMs} virtual ms`);
+  }
+
+  /** The replica that leads, or null. */
+  get primary(): number | null {
+    for (const [index, { host }] of this.seats.entries()) {
+      const leads = host?.replica.status === "normal" && host.replica.primary === index;
+      if (leads && host.replica.voting) return index;
+    }
+    return null;
+  }
+
+  private turn(): void {
+    this.nowMs += 1;
+    const wire = this.wire;
+    this.wire = [];
+    for (const { to, message } of wire) this.seats[to]?.host?.onPeerMessage(message);
+    for (const { disk, host } of this.seats) {
+      if (host === null) continue;
+      disk.settle();
+      if (this.nowMs >= host.deadlineMs) host.onTimer();
+      for (let slice = 0; slice < slicesPerMs && host.workWanted; slice += 1) host.work();
+    }
+  }
+
+  private toolsOf(seat: Seat): StorageTools {
+    return {
+      ...journalToolsFrom(scope, crc32),
+      disk: seat.disk,
+      vault: seat.vault,
+      later: (run) => seat.disk.defer(run),
+      poisoned: (why) => ok(false, `poisoned: ${why}`),
+      slotBytes,
+    };
+  }
+
+  private portsOf(replica: ReplicaIndex, seat: Seat): HostPorts {
+    return {
+      nowMs: () => this.nowMs,
+      wallUs: () => startWallUs + this.nowMs * 1000,
+      send: (to, message) => {
+        this.trace.push(`${this.nowMs} ${replica}>${to} ${message.kind} ${message.view}`);
+        if (seat.host !== null) this.wire.push({ to, message });
+      },
+      toClient: (connection, message) => this.said.push({ replica, connection, message }),
+      later: (run) => seat.disk.later(run),
+      wake: () => undefined,
+      status: () => undefined,
+      alarm: (what) => this.alarms.push(what),
+      stop: (why) => ok(false, `stopped: ${why}`),
+      observe: () => undefined,
+    };
+  }
+}
+
+function nodeSealerBytes(header: Parameters<typeof prepareChecksummedBytes>[1]): Uint8Array {
+  return prepareChecksummedBytes(scope, header);
+}
+
+/** A client id of the tests. */
+export const hostClient = clientIdFrom("c1".repeat(16));
