@@ -317,6 +317,8 @@ export class ReplicaProcess implements AdminHandler {
       return;
     }
     this.running = running;
+    // A certificate or trust bundle may have come while this opened.
+    this.useIdentity();
     log.info("running", { view: running.host.replica.view, head: running.host.replica.head });
   }
 
