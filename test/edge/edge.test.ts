@@ -151,6 +151,38 @@ test("edge: a post repeated by HTTP with the same key gives the same seq and dup
   assert.equal((json["events"] as unknown[]).length, 1);
 });
 
+test("edge: a session token posts and reads by HTTP in its room and in its name only", async () => {
+  const name = await created("by-token");
+  const authorization = `Bearer ${await edge.token(name, "ann", ["post"])}`;
+  const headers = () => ({ authorization, "idempotency-key": keyAt(Date.now()) });
+  const path = `/v1/rooms/${name}/events`;
+  const posted = await edge.call("POST", path, { body: "x" }, headers());
+  assert.equal(posted.status, 201);
+  const asBob = await edge.call("POST", path, { body: "x", from: "bob" }, headers());
+  const elsewhere = await edge.call("POST", "/v1/rooms/other/events", { body: "x" }, headers());
+  const reading = await edge.call("GET", path, undefined, headers());
+  assert.deepEqual([asBob.status, elsewhere.status, reading.status], [403, 403, 403]);
+});
+
+test("edge: a signal reaches the others in the room, not its sender, and no log", async () => {
+  const name = await created("signals");
+  const clients = await Promise.all(
+    ["ann", "bob"].map(async (user) => {
+      const client = await SocketClient.open(edge.socketUrl);
+      const token = await edge.token(name, user);
+      const attached = await client.ask({ op: "attach", room: name, token });
+      return { client, rid: attached["rid"] };
+    }),
+  );
+  const [ann, bob] = clients;
+  ann?.client.send({ op: "signal", room: name, kind: "typing" });
+  const signal = await bob?.client.next("signal");
+  assert.deepEqual(signal, { op: "signal", rid: bob?.rid, kind: "typing", from: "ann" });
+  assert.ok(ann?.client.texts.every((text) => !text.includes("typing")));
+  const { json } = await edge.call("GET", `/v1/rooms/${name}/head`);
+  assert.equal(json["head"], 0);
+});
+
 test("edge: a second edge repeats a post of the first, and resumes its clients", async () => {
   const name = await created("two-edges");
   const other = await TestEdge.start(shard, { name: "edge-2", keysOf: edge });

@@ -196,6 +196,14 @@ export class VirtualWorld {
     await turn();
   }
 
+  /** The edge asks everybody to leave. */
+  drain(windowMs: number): void {
+    for (const socket of this.sockets) {
+      socket.connection.announceDrain(windowMs, "test");
+      this.flush(socket);
+    }
+  }
+
   /** A committed entry of somebody else. */
   append(sender: string, body: string): number {
     const seq = this.log.length + 1;

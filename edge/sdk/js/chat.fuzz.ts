@@ -137,3 +137,21 @@ test("sdk: tokens are renewed before they end, and the room is never detached", 
   assert.ok(tokens() >= 6 && tokens() <= 8, `${tokens()} tokens in an hour`);
   assert.equal(room.state, "live");
 });
+
+test("sdk: a drain makes every client leave once, and nothing is lost", async () => {
+  const world = new VirtualWorld(7);
+  const people = ["ann", "bob", "cyd"].map((user) => world.join(user));
+  await world.run(1_000, { faults: false });
+  for (const { user, room } of people) void room.post(user);
+  world.drain(5_000);
+  for (let i = 0; i < 20; i += 1) world.at(i * 300, () => void people[0]?.room.post(`m${i}`));
+  await world.run(10_000, { faults: false });
+  for (const { states, entries } of people) {
+    assert.deepEqual(states, ["attaching", "live", "detached", "attaching", "live"]);
+    assert.deepEqual(
+      entries.map(({ seq }) => seq),
+      world.log.map((_, index) => index + 1),
+    );
+  }
+  assert.equal(world.log.length, 23);
+});
