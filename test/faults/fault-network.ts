@@ -52,7 +52,7 @@ export class FaultNetwork {
     for (const replica of replicas) {
       const rules = losses.filter((loss) => loss.to === replica).map(ruleOf);
       const chain = "chain input { type filter hook input priority 0; policy accept;";
-      const table = `table inet faults { ${chain}\n${rules.join("\n")}\n} }`;
+      const table = `table inet faults { ${chain}\n${rules.join("\n")}\n}\n}`;
       const input = `table inet faults\ndelete table inet faults\n${table}\n`;
       const [nsenter = "", ...args] = this.enter[replica] ?? [];
       await runCommand(nsenter, [...args, "nft", "-f", "-"], { input });

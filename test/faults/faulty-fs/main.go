@@ -72,7 +72,7 @@ func mount(d *disk, mountPoint string) (*fuse.Server, error) {
 			DirectMountStrict: true,
 			FsName:            "tigerchat-faulty",
 			Name:              "tigerchat-faulty",
-			MaxWrite:          1 << 20,
+			MaxWrite:          256 << 10,
 		},
 	})
 }

@@ -107,7 +107,12 @@ func (n *node) change(undo func() error, keep func()) {
 	n.d.changes = append(n.d.changes, entryChange{folder: n.path(), undo: undo, keep: keep})
 }
 
-// Fsync is of a folder; files have a handle.
+// OpendirHandle hides the loopback's own handle, which would sync the folder past us.
+func (n *node) OpendirHandle(context.Context, uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	return nil, 0, 0
+}
+
+// Fsync is of a folder when there is no handle of a file.
 func (n *node) Fsync(ctx context.Context, f fs.FileHandle, flags uint32) syscall.Errno {
 	if h, ok := f.(*handle); ok {
 		return h.Fsync(ctx, flags)
