@@ -118,7 +118,7 @@ export const replicaMetrics = {
   replicaSignatures: {
     name: "tigerchat_replica_signatures_total",
     kind: "counter",
-    help: "Ed25519 operations, by kind.",
+    help: "Signed frames sent to peers (sign) and received from them (verify).",
     labels: ["kind"],
   },
   replicaDrops: {

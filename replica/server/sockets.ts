@@ -97,6 +97,7 @@ export class Sockets {
   /** Counters of the transport, once a scrape. */
   setMetrics(meters: Meters): void {
     let connected = 0;
+    let [signed, verified] = [0, 0];
     const drops = new Map<string, number>();
     const add = (reason: string, count: number): void => {
       drops.set(reason, (drops.get(reason) ?? 0) + count);
@@ -106,6 +107,8 @@ export class Sockets {
       const counts = this.peersNetwork?.counts(peer);
       if (this.peerConnected(peer)) connected += 1;
       if (counts === undefined) continue;
+      signed += counts.framesSent;
+      verified += counts.framesReceived;
       add("peer_down", counts.droppedDown);
       add("peer_queue_full", counts.droppedFull);
       add("identity", counts.refusedIdentity);
@@ -114,7 +117,12 @@ export class Sockets {
       add("stale", counts.refusedStale);
       add("frame", counts.refusedFrame);
     }
+    add("client_slow", this.clients?.counts.closedSlow ?? 0);
+    add("client_identity", this.clients?.counts.refusedIdentity ?? 0);
+    add("client_frame", this.clients?.counts.refusedFrame ?? 0);
     for (const [reason, count] of drops) meters.set("replicaDrops", count, { reason });
+    meters.set("replicaSignatures", signed, { kind: "sign" });
+    meters.set("replicaSignatures", verified, { kind: "verify" });
     meters.set("replicaConnections", connected, { kind: "peer" });
   }
 
