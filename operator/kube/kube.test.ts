@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { refusalOf } from "./answer.ts";
+import type { DesiredObjectsFit } from "./assignable.ts";
 import { Backoff } from "./backoff.ts";
 import { jsonLines } from "./json-lines.ts";
 import { compareVersions, kinds, pathOf } from "./kube-object.ts";
@@ -113,6 +114,11 @@ test("answers: a Status object and a proxy's text both become a refusal", () => 
     message: "m",
   });
   assert.equal(refusalOf(429, "slow down", "2").retryAfterMs, 2_000);
+});
+
+test("desired objects fit the types that Kubernetes publishes: a claim that tsc proves", () => {
+  const kindsThatFit: DesiredObjectsFit["length"] = 12;
+  assert.equal(kindsThatFit, 12);
 });
 
 test("times and paths have the forms that the API server takes", () => {
