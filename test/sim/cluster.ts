@@ -86,6 +86,8 @@ export class Cluster implements Surroundings, Gateway {
   readonly prng: Prng;
   readonly slots: number;
   readonly diskMs: { readonly min: number; readonly mean: number };
+  readonly depth: number;
+  readonly lingerMs: number;
   readonly network: Network;
   readonly replicas: readonly SimReplica[];
   readonly clients: readonly SimClient[];
@@ -104,6 +106,8 @@ export class Cluster implements Surroundings, Gateway {
     this.traceLog = new Trace(print);
     this.slots = options.slots;
     this.diskMs = options.diskMs;
+    this.depth = options.depth;
+    this.lingerMs = options.lingerMs;
     this.readFailure = options.readFailure;
     this.network = new Network(this.heap, this.prng.fork(), options.network);
     const root = rootPrepare();

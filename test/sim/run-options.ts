@@ -7,6 +7,9 @@ export interface RunOptions {
   readonly clients: number;
   readonly requestsEach: number;
   readonly window: number;
+  /** Prepares in flight up to which the primary makes batches, and their linger. */
+  readonly depth: number;
+  readonly lingerMs: number;
   readonly network: NetworkOptions;
   readonly diskMs: { readonly min: number; readonly mean: number };
   /** Mean time between two faults of a kind, ms; Infinity = never in this run. */
@@ -44,7 +47,9 @@ export function runOptions(seed: number): RunOptions {
     slots: 32,
     clients: prng.between(2, 6),
     requestsEach: prng.between(16, 36),
-    window: prng.between(1, 4),
+    window: prng.between(1, 8),
+    depth: prng.pick([1, 2, 8, 8]),
+    lingerMs: prng.pick([0, 1]),
     network: {
       delayMinMs: prng.pick([0.05, 0.5, 2]),
       delayMeanMs: prng.pick([0.1, 1, 4, 15]),

@@ -18,7 +18,8 @@ export interface Surroundings {
   readonly prng: Prng;
   readonly slots: number;
   readonly diskMs: { readonly min: number; readonly mean: number };
-  readonly sessionsMax?: number;
+  readonly depth: number;
+  readonly lingerMs: number;
   send(from: ReplicaIndex, to: ReplicaIndex, message: PeerMessage): void;
   answer(from: ReplicaIndex, effect: Extract<Effect, { kind: "reply" | "reject" }>): void;
   executed(replica: ReplicaIndex, prepare: Prepare): void;
@@ -56,6 +57,7 @@ export class SimReplica {
   private readonly around: Surroundings;
   private wakeMs = Infinity;
   private lastHead = 0;
+  private lastLogView = 0;
   private stepping = false;
   /** log_view of the newest superblock write. */
   private logViewWriting = 0;
@@ -87,11 +89,12 @@ export class SimReplica {
       seed: this.around.prng.uint32(),
       timing: { heartbeatMs: 20, suspectMs: 100, viewChangeMs: 150 },
       quorum: { replication: 2, viewChange: 2 },
-      batch: { lingerMs: 1 },
+      batch: { lingerMs: this.around.lingerMs, depth: this.around.depth },
       sessions: snapshot?.sessions ?? new Uint8Array(0),
     });
     this.promises.restarted(this.replica.view, logView);
     this.lastHead = this.replica.head;
+    this.lastLogView = logView;
     const faulty = recovered.slots.filter((slot) => slot.state === "faulty").map((slot) => slot.op);
     if (faulty.length > 0) this.around.note(this.index, `faulty ${faulty.join(" ")}`);
     this.around.note(this.index, `opened ${this.replica.status} head ${this.replica.head}`);
@@ -129,13 +132,20 @@ export class SimReplica {
     const wallUs = Math.floor((wallStartMs + nowMs) * 1000) + this.wallOffsetUs;
     replica.step(event, nowMs, wallUs);
     this.stepping = false;
-    if (replica.head < this.lastHead) this.promises.truncated(replica.head);
-    this.lastHead = replica.head;
+    this.noteTruncation(replica);
     around.trace(this.index, replica.view, replica.head, replica.commitMin);
     around.known(replica.commitMax);
     this.checkLeading(replica);
     for (const effect of replica.drain()) this.run(effect);
     this.wake(replica);
+  }
+
+  /** A newer log that ends lower, or that replaces a lost tail, ends the promises above it. */
+  private noteTruncation(replica: Replica): void {
+    const installed = replica.status === "normal" && replica.view > this.lastLogView;
+    if (replica.head < this.lastHead || installed) this.promises.truncated(replica.head);
+    if (installed) this.lastLogView = replica.view;
+    this.lastHead = replica.head;
   }
 
   /** A primary raises commitMax only by acks of its own view (A3.5). */
