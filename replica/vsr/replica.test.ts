@@ -156,6 +156,11 @@ test("vsr: no vote leaves before view and headers are durable (TigerBeetle #2253
   bench.step({ kind: "peer_refused", replica: replicaFrom(0) });
   assert.equal(bench.last("do_view_change"), undefined);
   assert.equal(bench.replica.view, 0, "a view that is not durable is told to no one");
+  bench.register("c");
+  const rejected = bench.others.find((effect) => effect.kind === "reject");
+  assert.ok(
+    rejected?.kind === "reject" && rejected.view === 0 && rejected.reason === "not_primary",
+  );
   bench.settle();
   assert.equal(bench.last("do_view_change")?.view, 1);
 });
