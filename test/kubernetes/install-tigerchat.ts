@@ -53,10 +53,14 @@ export async function buildTigerchatImages(report: Report): Promise<ImageArchive
   return archives;
 }
 
-/** Installs the chart, its images taken from the nodes; returns when its pods are Ready. */
-export async function helmInstall(cluster: Cluster): Promise<void> {
+/**
+ * Installs the chart, or upgrades it, with images taken from the nodes and more values; returns
+ * when its pods are Ready.
+ */
+export async function helmInstall(cluster: Cluster, more: readonly string[] = []): Promise<void> {
   const chart = join(repositoryDir, "charts", "tigerchat");
-  const values = ["--set", "image.tag=dev", "--set", "image.pullPolicy=Never"];
+  const all = ["image.tag=dev", "image.pullPolicy=Never", ...more];
+  const values = all.flatMap((value) => ["--set", value]);
   const wait = ["--wait", "--timeout", installTimeout];
   const place = ["--create-namespace", ...values, ...wait];
   try {

@@ -113,6 +113,20 @@ test("cluster: two people chat through the edge's Service", async () => {
   }
 });
 
+test("cluster: helm test chats too, and an upgrade of the operator restarts no replica", async () => {
+  const stage = stageOf();
+  const label = "app.kubernetes.io/name=tigerchat-replica";
+  const lives = ["get", "pods", "-l", label, "-o", "jsonpath={.items[*].metadata.uid}"];
+  const before = await stage.kubectl(...lives);
+  await helmInstall(stage.cluster, ["operator.logLevel=debug"]);
+  await helm(stage.cluster, "test", release.name, "--timeout", "90s");
+  await applyExample(stage.cluster);
+  assert.equal(await stage.kubectl(...lives), before);
+  const restarts = "jsonpath={.items[*].status.containerStatuses[0].restartCount}";
+  assert.equal(await stage.kubectl("get", "pods", "-l", label, "-o", restarts), "0 0 0");
+  report("Upgraded.");
+});
+
 test("cluster: the primary's pod is deleted; chat goes on, nothing is lost or doubled", async () => {
   const stage = stageOf();
   const api = await EdgeApi.find(stage.cluster);
