@@ -26,15 +26,16 @@ export function servingScenarios(stageOf: () => Stage): void {
     edge.close();
   });
 
-  scenario("re-applying and restarting the operator restarts no pod", async () => {
+  scenario("re-applying and replacing the operator restarts no pod", async () => {
     const stage = stageOf();
     const before = await stage.podUids("lobby");
     const set = () =>
       stage.kubectl.run("get", "sts", "lobby", "-o", "jsonpath={.metadata.generation}");
     const generation = await set();
     await stage.kubectl.apply(await exampleManifest());
-    await stage.stopOperator();
-    await stage.startOperator();
+    const { second } = await stage.replaceOperator();
+    // The first freed the Lease at its end: its successor need not wait for it to run out.
+    await waitFor("the successor's election", 10_000, () => stage.said(second, "elected"));
     const { metadata } = await stage.shard("lobby");
     await sleep(4_000);
     assert.deepEqual(await stage.podUids("lobby"), before);
@@ -92,6 +93,36 @@ export function servingScenarios(stageOf: () => Stage): void {
     assert.deepEqual(await stage.podUids("lobby"), before);
     for (const daemon of stopped) if (daemon !== undefined) signal(daemon, "SIGCONT");
     await stage.shardThat("lobby", "serving again", isWhole);
+  });
+
+  scenario("a paused shard keeps its proven template and its pods", async () => {
+    const stage = stageOf();
+    await stage.shardThat(
+      "lobby",
+      "proven",
+      ({ status }) => status?.templateHash?.proven !== undefined,
+    );
+    const hash = () =>
+      stage.kubectl.run(
+        ...["get", "sts", "lobby", "-o"],
+        "jsonpath={.metadata.annotations.tigerchat\\.dev/template-hash}",
+      );
+    const [before, pods] = [await hash(), await stage.podUids("lobby")];
+    const change = (paused: boolean, cpu: string) => {
+      const patch = JSON.stringify({ spec: { paused, resources: { requests: { cpu } } } });
+      return stage.kubectl.run("patch", "rsh", "lobby", "--type=merge", "-p", patch);
+    };
+    await change(true, "105m");
+    await stage.shardThat("lobby", "ReconciliationPaused", ({ status }) => {
+      const paused = status?.conditions?.find(({ type }) => type === "ReconciliationPaused");
+      return paused?.status === "True" && status?.templateHash?.target !== before;
+    });
+    await sleep(2_000);
+    assert.equal(await hash(), before);
+    assert.deepEqual(await stage.podUids("lobby"), pods);
+    await change(false, "100m");
+    await stage.shardThat("lobby", "active again", isWhole);
+    assert.deepEqual(await stage.podUids("lobby"), pods);
   });
 
   scenario("a new template rolls one replica at a time, the primary last", async () => {

@@ -24,6 +24,7 @@ export class Stage {
   readonly kubelet: PlayedKubelet;
   readonly dir: string;
   operator: Daemon | undefined;
+  private operatorsStarted = 0;
 
   private constructor(controlPlane: LoopbackControlPlane, dir: string) {
     this.controlPlane = controlPlane;
@@ -81,15 +82,37 @@ export class Stage {
   }
 
   /** Starts the operator as it runs in its image. */
-  async startOperator(...flags: readonly string[]): Promise<void> {
+  async startOperator(): Promise<void> {
+    this.operator = await this.launchOperator();
+  }
+
+  /** Starts a second operator, which waits for the Lease; it becomes the operator of the stage. */
+  async replaceOperator(): Promise<{ readonly first: Daemon; readonly second: Daemon }> {
+    const first = this.operator;
+    if (first === undefined) throw new Error("There is no operator to replace.");
+    const second = await this.launchOperator();
+    await waitFor("the second operator to listen", 20_000, () => this.said(second, "listening"));
+    if (this.said(second, "elected")) throw new Error("Two operators are elected.");
+    await stopDaemon(first, 15_000);
+    this.operator = second;
+    return { first, second };
+  }
+
+  /** True when a process has logged that message. */
+  said(daemon: Daemon, message: string): boolean {
+    return logTail(daemon, 1_000).includes(`"msg":"${message}"`);
+  }
+
+  private async launchOperator(): Promise<Daemon> {
     const kubeconfig = join(this.dir, "operator.kubeconfig");
     await this.controlPlane.writeKubeconfig(kubeconfig, operatorUser, []);
     const own = ["--replica-image", "tigerchat/replica:test", "--metrics-host", "127.0.0.1"];
-    this.operator = await startDaemon({
+    this.operatorsStarted += 1;
+    return startDaemon({
       name: "operator",
       command: process.execPath,
-      args: [join(this.dir, "operator.js"), ...own, "--metrics-port", "0", ...flags],
-      logFile: join(this.dir, "operator.log"),
+      args: [join(this.dir, "operator.js"), ...own, "--metrics-port", "0"],
+      logFile: join(this.dir, `operator-${this.operatorsStarted}.log`),
       env: { KUBECONFIG: kubeconfig },
     });
   }
