@@ -29,9 +29,9 @@ const threadsMin = 16;
 const startedOver = "TIGERCHAT_REPLICA_STARTED";
 /** MiB: old space that is not collected before it is used, and young space. */
 const heapFlags = [
-  "--initial-heap-size=128",
-  "--min-semi-space-size=16",
-  "--max-semi-space-size=16",
+  "--initial-heap-size=256",
+  "--min-semi-space-size=32",
+  "--max-semi-space-size=32",
 ] as const;
 
 function refuse(sentence: string): never {
