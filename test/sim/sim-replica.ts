@@ -252,6 +252,9 @@ export class SimReplica {
     if (this.logViewWriting > this.disk.superblock.logView) {
       throw new Violation(`2 persist: op ${op} written before log_view is durable`);
     }
+    if (op - this.disk.slots.length > this.disk.superblock.checkpoint.op) {
+      throw new Violation(`10 journal: op ${op} overwrites what no checkpoint holds`);
+    }
     this.promises.replaced(op, checksum);
     this.disk.beginWrite(prepare);
     this.later(() => {
