@@ -62,7 +62,7 @@ type ServerMessageOf<K extends ServerMessage["kind"]> = ServerMessage & { readon
 const retryMs = 100;
 
 /**
- * A client's session with one shard (vsr.md A9): registers, numbers requests densely, keeps at most
+ * A client's session with one shard (rule A9): registers, numbers requests densely, keeps at most
  * sessionWindowMax in flight, sends a request again with the same number and body until it is
  * answered, finds the primary. Time comes with every call; effects are drained after it.
  */

@@ -26,7 +26,7 @@ async function answer(source: HealthSource, path: string, response: ServerRespon
   }
 }
 
-/** The only port without TLS: GET of health and metrics, nothing else (operator.md H9). */
+/** The only port without TLS: GET of health and metrics, nothing else. */
 export function makeHealthServer(source: HealthSource): Server {
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
     if (request.method !== "GET") {

@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { readText, replaceFile } from "./durable-file.ts";
+import { makeDirectory, readText, replaceFile } from "./durable-file.ts";
 
 /**
  * Remembers, outside the volume, that the volume's disk failed a sync: the kernel may now hold
- * pages that the disk never stored, so nothing on it may be trusted again (vsr.md B).
+ * pages that the disk never stored, so nothing on it may be trusted again (rule B).
  */
 export class Poison {
   private readonly path: string;
@@ -14,7 +14,7 @@ export class Poison {
     const beside = `${resolve(data)}.poisoned`;
     this.path = state === null ? beside : join(state, "poisoned");
     const directory = dirname(this.path);
-    if (!existsSync(directory)) mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if (!existsSync(directory)) makeDirectory(directory);
   }
 
   /** Why the volume is poisoned, or null. */

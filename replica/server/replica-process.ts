@@ -66,7 +66,7 @@ function refuse(code: AdminErrorCode, detail: string) {
 
 /**
  * A replica process from its empty disk on: unformatted → genesis → certified → running. Every
- * step is a command from outside; a replica never formats itself (vsr.md A11).
+ * step is a command from outside; a replica never formats itself (rule A11).
  */
 export class ReplicaProcess implements AdminHandler {
   /** The volume's key, or null before the first identity call. */

@@ -7,7 +7,7 @@ import { secondHighest } from "./quorum.ts";
 import type { State } from "./state.ts";
 import { persist } from "./superblock.ts";
 
-/** Ops between two checkpoints for a WAL of that many slots (vsr.md A7). */
+/** Ops between two checkpoints for a WAL of that many slots (rule A7). */
 export function checkpointInterval(walSlotsCount: number): number {
   const interval = Math.floor((walSlotsCount - 2 * pipelineMax) / 2);
   assert(interval >= 1, "VSR-50: the WAL holds two intervals and two pipelines");
@@ -51,7 +51,7 @@ export function onCheckpointDurable(state: State, checkpoint: CheckpointDescript
   persist(state);
 }
 
-/** Raises what two replicas have durable, by what this replica knows; monotone (vsr.md A7). */
+/** Raises what two replicas have durable, by what this replica knows; monotone (rule A7). */
 export function updateQuorumCheckpoint(state: State): void {
   const own = state.superblock.durable.checkpoint.op;
   const known = state.peers.map((peer, i) => (i === state.replica ? own : peer.checkpointOp));

@@ -24,7 +24,7 @@ declare const MUTATIONS: boolean | undefined;
 type PrepareOk = Extract<PeerMessage, { kind: "prepare_ok" }>;
 type Commit = Extract<PeerMessage, { kind: "commit" }>;
 
-// ---- Primary: batches (VRR 4.1 step 2; vsr.md A3.1 and A3.2) ----
+// ---- Primary: batches (VRR 4.1 step 2; rule A3) ----
 
 /** Makes prepares of what waits, when their time has come. */
 export function flushBatches(state: State): void {
@@ -94,7 +94,7 @@ export function resendPrepares(state: State): void {
   if (state.pipeline.count > 0) armPrepareTimer(state);
 }
 
-// ---- Primary: acks and commit (VRR 4.1 step 5; vsr.md A3.5) ----
+// ---- Primary: acks and commit (VRR 4.1 step 5; rule A3) ----
 
 /** This primary's own durable prefix counts as its ack (A5a 12). */
 export function ackOwn(state: State): void {
@@ -146,7 +146,7 @@ export function advanceCommit(state: State): void {
   }
 }
 
-// ---- Backup (VRR 4.1 steps 3, 4, 7; vsr.md A3.3, A3.4) ----
+// ---- Backup (VRR 4.1 steps 3, 4, 7; rule A3) ----
 
 /** A prepare from the primary, or relayed as an answer to get_prepare: judged by content alone. */
 export function onPrepare(state: State, from: ReplicaIndex, prepare: Prepare): void {
@@ -257,7 +257,7 @@ function learnCommit(state: State, commitMax: Op, message: Commit): void {
   assert(header.checksum === message.commitChecksum, "VSR-66: one history");
 }
 
-/** The heartbeat of the primary, unless it seems to be cut off from both backups (vsr.md A4). */
+/** The heartbeat of the primary, unless it seems to be cut off from both backups (rule A4). */
 export function heartbeat(state: State): void {
   if (!state.leads) return;
   const { heartbeatMs, suspectMs } = state.options.timing;

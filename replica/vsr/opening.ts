@@ -13,7 +13,7 @@ import { enterView, resendMs, sendVote, voteOfSuperblock } from "./view-change.t
 declare const MUTATIONS: boolean | undefined;
 
 /**
- * The first step after the disk was read (vsr.md A2, restart rules): the head is uncertain; or a
+ * The first step after the disk was read (rule A2, restart): the head is uncertain; or a
  * view change goes on with the stored vote; or a former primary moves to the next view (it never
  * resumes); or this replica is a backup of the view that it was in.
  */
@@ -21,7 +21,7 @@ export function open(state: State): void {
   state.opened = true;
   state.deadlines.set("ping", state.nowMs);
   state.opSeen = state.log.head;
-  // An overwritten slot proves what a quorum had durable (vsr.md A7).
+  // An overwritten slot proves what a quorum had durable (rule A7).
   learnQuorumCheckpoint(state, state.log.quorumCheckpointOp());
   const header = state.log.headHeader();
   const sure = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("trust_any_head");

@@ -14,7 +14,7 @@ export interface Timing {
   readonly viewChangeMs: number;
 }
 
-/** When the primary makes a batch (performance.md 6.1). */
+/** When the primary makes a batch. */
 export interface BatchOptions {
   /** Least time between two batches while one is in flight, ms. */
   readonly lingerMs: number;

@@ -8,7 +8,7 @@ export function primaryOf(view: number): ReplicaIndex {
   return replicaFrom(view % replicasCount);
 }
 
-/** Smallest view above `view` that `target` leads (vsr.md A8). */
+/** Smallest view above `view` that `target` leads (rule A8). */
 export function nextViewOf(view: View, target: ReplicaIndex): View {
   const distance = (target - (view % replicasCount) + replicasCount) % replicasCount;
   return viewFrom(view + (distance === 0 ? replicasCount : distance));

@@ -1,4 +1,4 @@
-// Goal: head and log at open (vsr.md A2, A5a 2 and 4): the superblock's headers against what the
+// Goal: head and log at open (rules A2, A5a.2 and A5a.4): the superblock's headers against what the
 // WAL holds.
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -32,7 +32,7 @@ function fill(log: Log, recovered: RecoveredState): void {
     else slot.header = found.header;
   }
   for (const op of recovered.superblock.faultyOps) {
-    // The fault survives a restart: what looks torn now was known to be lost before (vsr.md B).
+    // The fault survives a restart: what looks torn now was known to be lost before (rule B).
     const slot = log.slot(op);
     if (slot.disk === null) slot.faulty = true;
   }
@@ -64,7 +64,7 @@ function headUncertain(log: Log, superblock: SuperblockState): boolean {
 }
 
 /**
- * The log as of the disk: judged slots, then the superblock's headers over them (vsr.md A2, "Head
+ * The log as of the disk: judged slots, then the superblock's headers over them (rule A2, "Head
  * at open"; A5a 2 and 4). Clears `headCertain` when the head is not known for sure.
  */
 export function recoverLog(recovered: RecoveredState): Log {

@@ -13,7 +13,7 @@ const headersMax = 32;
 /** Bodies asked for in one round at most, and bodies read at once for peers. */
 const bodiesMax = 8;
 
-/** True when this replica may repair: its log is the current view's (vsr.md A6). */
+/** True when this replica may repair: its log is the current view's (rule A6). */
 function mayRepair(state: State): boolean {
   if (state.status === "normal") return state.logDurable;
   return state.status === "view_change" && state.change.selected && state.logDurable;

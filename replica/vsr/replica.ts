@@ -40,12 +40,12 @@ import {
 } from "./view-change.ts";
 import { flushWrites, onPrepareDurable } from "./writes.ts";
 
-/** What a replica is doing (vsr.md A2); `syncing` is a normal backup that fetches a checkpoint. */
+/** What a replica is doing (rule A2); `syncing` is a normal backup that fetches a checkpoint. */
 export type Status = "normal" | "view_change" | "recovering_head" | "syncing" | "learner";
 
 /**
  * One replica of a shard: Viewstamped Replication as a pure, synchronous state machine
- * (VRR 2012; vsr.md A). The host hands it events with the time and executes its effects in order.
+ * (VRR 2012). The host hands it events with the time and executes its effects in order.
  */
 export class Replica {
   private readonly state: State;
@@ -103,7 +103,7 @@ export class Replica {
     return this.state.checkpoint.op;
   }
 
-  /** False until formation, while recovering and below the vote floor (vsr.md A11). */
+  /** False until formation, while recovering and below the vote floor (rule A11). */
   get voting(): boolean {
     return this.state.voting && this.state.status !== "recovering_head";
   }

@@ -51,7 +51,7 @@ function onCommitted(state: State, session: Session, request: Request): void {
   replyStored(state, request.header, stored.op, stored.body);
 }
 
-/** A client's request (vsr.md A9): answered, taken, dropped as a duplicate, or rejected. */
+/** A client's request (rule A9): answered, taken, dropped as a duplicate, or rejected. */
 export function onRequest(state: State, request: Request, viewKnown: number): void {
   const { header } = request;
   if (!state.leads || !state.voting) {

@@ -154,7 +154,7 @@ test("vsr: selection: what two may have acked stays (PAR, NATS #7549)", () => {
 });
 
 test("vsr: selection: restart with log_view = view keeps 6 to 9 though the WAL ends at 5", () => {
-  // vsr.md A2: A and C committed 6 to 9 in view 0; B led view 1, persisted its headers and crashed
+  // rule A2: A and C committed 6 to 9 in view 0; B led view 1, persisted its headers and crashed
   // before the bodies; A died. B's vote comes from the durable headers, so C's copies count.
   const headers = [9, 8, 7, 6, 5].map(at);
   const b: Vote = {

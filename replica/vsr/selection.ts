@@ -4,7 +4,7 @@ import type { Op, ReplicaIndex, View } from "#replica/base/brands.ts";
 import { pipelineMax, quorumNack, replicasCount } from "#replica/base/limits.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
 
-/** What one replica says of its log in a DO_VIEW_CHANGE (vsr.md A5). */
+/** What one replica says of its log in a DO_VIEW_CHANGE (rule A5). */
 export interface Vote {
   readonly replica: ReplicaIndex;
   readonly logView: View;
@@ -99,7 +99,7 @@ function copies(votes: readonly Vote[], op: number, h: PrepareHeader): number {
 
 /**
  * Chooses the log of a new view from at least a view-change quorum of votes, one a replica
- * (vsr.md A5, TigerBeetle's quorum_headers). Pure. Never guesses: an op is dropped only when a
+ * (rule A5, TigerBeetle's quorum_headers). Pure. Never guesses: an op is dropped only when a
  * nack quorum certainly never acked it.
  */
 export function selectLog(votes: readonly Vote[]): Selection {

@@ -33,7 +33,7 @@ function assertAckDurable(state: State, op: number): void {
   }
 }
 
-/** Persist before send (vsr.md A2): what must be durable before a message leaves. */
+/** Persist before send (rule A2): what must be durable before a message leaves. */
 function assertPersisted(state: State, body: PeerBody): void {
   const viewIsDurable = state.superblock.durableView >= state.view;
   if (body.kind !== "ping" && body.kind !== "pong" && body.kind !== "get_view") {

@@ -1,4 +1,4 @@
-// Goal: the table of clients (vsr.md A9): recorded at commit only, evicted alike everywhere,
+// Goal: the table of clients (rule A9): recorded at commit only, evicted alike everywhere,
 // encoded exactly.
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -12,7 +12,7 @@ export interface StoredReply {
   readonly body: Uint8Array;
 }
 
-/** One client's session: what it has committed, and the last answers (vsr.md A9). */
+/** One client's session: what it has committed, and the last answers (rule A9). */
 export interface Session {
   /** Op of the registration. */
   readonly session: Op;

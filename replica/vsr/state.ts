@@ -122,7 +122,7 @@ export class State {
   heartbeatSeenMs = -Infinity;
   /** Nonce of the GET_VIEW in recovering_head. */
   nonce = 0;
-  /** Three replicas reported one formation id (vsr.md A11), durable as superblock sequence > 1. */
+  /** Three replicas reported one formation id (rule A11), durable as superblock sequence > 1. */
   formed: boolean;
   /** Something may be missing: the repair timer runs. */
   repairPending = false;
@@ -195,7 +195,7 @@ export class State {
     return this.status === "normal" && this.primary === this.replica;
   }
 
-  /** May vote at all (vsr.md A11). */
+  /** May vote at all (rule A11). */
   get voting(): boolean {
     const { recovering, voteFloor } = this.superblock.durable;
     return this.formed && !recovering && this.view >= voteFloor && !this.stopped;

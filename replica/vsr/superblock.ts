@@ -33,7 +33,7 @@ function build(state: State): SuperblockState {
 }
 
 /**
- * Makes view, log_view, headers, checkpoint and faults durable in one atomic write (vsr.md A2).
+ * Makes view, log_view, headers, checkpoint and faults durable in one atomic write (rule A2).
  * One write at a time; what changes meanwhile goes with the next one.
  */
 export function persist(state: State): void {
@@ -82,7 +82,7 @@ export function superblockDurable(state: State, sequence: number): boolean {
   return true;
 }
 
-/** Lowest op that the ring must keep at least: one above what may be overwritten (vsr.md A7). */
+/** Lowest op that the ring must keep at least: one above what may be overwritten (rule A7). */
 export function overwritableOp(state: State): number {
   const durable = state.superblock.durable.checkpoint.op;
   return opFrom(Math.min(durable, state.quorumCheckpointOp));

@@ -6,7 +6,7 @@ import type { State } from "./state.ts";
 
 declare const MUTATIONS: boolean | undefined;
 
-/** The primary lives: own suspicion ends, the detector starts anew (vsr.md A4). */
+/** The primary lives: own suspicion ends, the detector starts anew (rule A4). */
 export function cancelSuspicion(state: State): void {
   state.change.suspectedMs[state.replica] = -Infinity;
   state.deadlines.clear("resend");

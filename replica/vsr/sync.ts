@@ -11,7 +11,7 @@ const retargetHeartbeats = 500;
 
 /**
  * Starts a state sync when the next op is out of every ring and a quorum has a newer checkpoint
- * durable (vsr.md A7): never to a checkpoint that a single replica holds.
+ * durable (rule A7): never to a checkpoint that a single replica holds.
  */
 export function considerSync(state: State): void {
   const target = state.checkpointSeen;

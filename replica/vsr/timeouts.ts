@@ -30,7 +30,7 @@ const names: readonly TimerName[] = [
   "sync",
 ];
 
-/** Lateness of this process from which it blames itself and not the primary, ms (vsr.md A4). */
+/** Lateness of this process from which it blames itself and not the primary, ms (rule A4). */
 export const latenessMs = 50;
 
 /** Deadlines in monotonic milliseconds; Infinity = not running. No ticks. */

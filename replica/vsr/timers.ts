@@ -13,7 +13,7 @@ const firesMax = 32;
 
 /**
  * Fires what is due. When this process itself woke late (pause, CPU throttle), the detector's
- * deadline moves by that lateness instead of accusing the primary (vsr.md A4).
+ * deadline moves by that lateness instead of accusing the primary (rule A4).
  */
 export function fireTimers(state: State, wantedMs: number): void {
   const lateMs = state.nowMs - wantedMs;
@@ -86,7 +86,7 @@ function resend(state: State): void {
   if (state.change.expired && state.status === "view_change") suspect(state);
 }
 
-/** In recovering_head: asks for a log that is newer than the request (vsr.md B). */
+/** In recovering_head: asks for a log that is newer than the request (rule B). */
 export function askView(state: State): void {
   for (const peer of othersOf(state.replica)) {
     send(state, peer, { kind: "get_view", nonce: state.nonce });

@@ -5,7 +5,7 @@ import { send } from "./send.ts";
 import type { State } from "./state.ts";
 import { enterView } from "./view-change.ts";
 
-/** Time that the target has to catch up, ms (vsr.md A8). */
+/** Time that the target has to catch up, ms (rule A8). */
 const catchUpMs = 50;
 /** Time between two looks at the target, ms. */
 const lookMs = 2;

@@ -16,12 +16,12 @@ import { persist } from "./superblock.ts";
 
 declare const MUTATIONS: boolean | undefined;
 
-/** Wait between two sendings of the same vote or suspicion, ms (vsr.md A4: 30 at heartbeat 20). */
+/** Wait between two sendings of the same vote or suspicion, ms (rule A4: 30 at heartbeat 20). */
 export function resendMs(state: State): number {
   return state.options.timing.heartbeatMs * (1.25 + 0.5 * state.prng.fraction());
 }
 
-// ---- Suspicion: START_VIEW_CHANGE (VRR 4.2 step 1; vsr.md A5) ----
+// ---- Suspicion: START_VIEW_CHANGE (VRR 4.2 step 1; rule A5) ----
 
 /** Tells everyone that this replica wants to leave the view; its own voice counts (A5a 6). */
 export function suspect(state: State): void {
@@ -164,7 +164,7 @@ export function sendVote(state: State): void {
   trySelect(state);
 }
 
-// ---- New primary: choosing the log (VRR 4.2 step 3; vsr.md A5) ----
+// ---- New primary: choosing the log (VRR 4.2 step 3; rule A5) ----
 
 /** A peer's vote: joins its view, counts it, or answers it with the log of a view that runs. */
 export function onDoViewChange(state: State, message: DoViewChange): void {

@@ -8,7 +8,7 @@ import { overwritableOp, persist } from "./superblock.ts";
 
 declare const MUTATIONS: boolean | undefined;
 
-/** Ring rule (vsr.md A7): the older wrap of this op's slot is checkpointed here and at a quorum. */
+/** Ring rule (rule A7): the older wrap of this op's slot is checkpointed here and at a quorum. */
 export function canWrite(state: State, op: number): boolean {
   const free = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("overwrite_ring");
   if (free) return true;
@@ -30,7 +30,7 @@ export function startWrite(state: State, op: number): void {
   const recorded = !slot.faulty || state.superblock.durable.faultyOps.includes(opFrom(op));
   if (slot.writing !== null || !due || !canWrite(state, op) || !recorded) {
     state.writesBlocked = true;
-    // A torn repair would look like a torn first write, which may be nacked (vsr.md B).
+    // A torn repair would look like a torn first write, which may be nacked (rule B).
     if (!recorded) persist(state);
     return;
   }

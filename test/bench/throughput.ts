@@ -32,7 +32,7 @@ export interface Report {
 
 type Result = Extract<LoaderReport, { kind: "result" }>;
 
-/** Cores that others may use before the start, and during the run (performance.md, validity). */
+/** Cores that others may use before the start, and during the run. */
 const foreignBefore = 0.06;
 const foreignDuring = 0.12;
 const gateSeconds = 30;

@@ -121,7 +121,7 @@ export class SimDisk {
     return true;
   }
 
-  /** Opens the volume: each slot judged by the recovery table (vsr.md B). */
+  /** Opens the volume: each slot judged by the recovery table (rule B). */
   recover(): RecoveredState {
     const slots: RecoveredSlot[] = [];
     for (const [index, slot] of this.slots.entries()) {

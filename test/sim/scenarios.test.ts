@@ -1,4 +1,4 @@
-// Goal: named situations, each from the list of others' bugs (vsr.md F) or a rule that is easy to
+// Goal: named situations, each from the list of others' bugs or a rule that is easy to
 // lose.
 // Method: the simulated cluster without chance faults, driven by hand.
 import assert from "node:assert/strict";
