@@ -1,5 +1,13 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
+import { dirname, resolve } from "node:path";
 
 /** Text of a small file, or null when there is none. Other failures of the disk throw. */
 export function readText(path: string): string | null {
@@ -18,6 +26,18 @@ function syncDirectory(path: string): void {
   } finally {
     closeSync(handle);
   }
+}
+
+/**
+ * Makes a directory and what is missing above it, readable by the owner only, durably: a name
+ * whose parent was never synced is gone after a power cut, with everything below it.
+ */
+export function makeDirectory(path: string): void {
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  const top = dirname(resolve(first));
+  for (let at = dirname(resolve(path)); at.length > top.length; at = dirname(at)) syncDirectory(at);
+  syncDirectory(top);
 }
 
 /** Replaces a small file as a whole: written aside, synced, renamed, directory synced. */

@@ -1,5 +1,5 @@
 // The replica process. Usage: replica --config FILE --replica N --data DIR [--state DIR]
-import { mkdirSync, readFileSync, writeSync } from "node:fs";
+import { readFileSync, writeSync } from "node:fs";
 import type { Server } from "node:net";
 import { parseReplicaConfig, type ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { InvariantError } from "#replica/base/assert.ts";
@@ -7,6 +7,7 @@ import { makeVolumeKey, selfSignedPem } from "#replica/crypto/volume-key.ts";
 import { FileDisk } from "#replica/storage/file-disk.ts";
 import { identityUri } from "#replica/transport/tls-identity.ts";
 import { adminTlsOptions, makeAdminServer } from "./admin-server.ts";
+import { makeDirectory } from "./durable-file.ts";
 import { type Flags, parseFlags } from "./flags.ts";
 import { Gauges } from "./gauges.ts";
 import { makeHealthServer } from "./health-server.ts";
@@ -78,7 +79,7 @@ function messageOf(error: unknown): string {
 
 function openDisk(directory: string): FileDisk {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
   } catch (error) {
     return refuse(`Cannot make the data directory ${directory}: ${messageOf(error)}.`);
   }

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { makeVolumeKey, type VolumeKey, volumeKeyFromPem } from "#replica/crypto/volume-key.ts";
-import { readText, replaceFile } from "./durable-file.ts";
+import { makeDirectory, readText, replaceFile } from "./durable-file.ts";
 
 /** A volume whose files contradict themselves; the message is for a person. */
 export class VolumeError extends Error {
@@ -18,7 +18,7 @@ export class Volume {
   /** Makes the directory and `keys/` in it, readable by the owner only. */
   constructor(data: string) {
     this.data = data;
-    mkdirSync(join(data, "keys"), { recursive: true, mode: 0o700 });
+    makeDirectory(join(data, "keys"));
     this.keyPath = join(data, "keys", "replica.key");
     this.certificatePath = join(data, "keys", "replica.crt");
     this.genesisPath = join(data, "keys", "genesis.json");
