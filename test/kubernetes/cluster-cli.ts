@@ -7,7 +7,8 @@ import type { Cluster } from "./cluster.ts";
 import { startCluster } from "./cluster.ts";
 import type { ClusterRecord } from "./cluster-record.ts";
 import { clusterState, readClusterRecord } from "./cluster-record.ts";
-import { installTigerchat } from "./install-tigerchat.ts";
+import type { ImageArchive } from "./images.ts";
+import { buildTigerchatImages, installTigerchat } from "./install-tigerchat.ts";
 import { tryCommand } from "./process/command.ts";
 
 const usage = `Usage: npm run cluster -- COMMAND
@@ -30,10 +31,12 @@ async function up(bare: boolean): Promise<number> {
     printHowTo(record.kubeconfigFile);
     return 0;
   }
+  const images = bare ? undefined : buildTigerchatImages(report);
+  // Said when it is waited for: the nodes come first.
+  images?.catch(() => undefined);
   const cluster = await startInterruptibly();
   report("Three nodes are Ready.");
-  let failure: string | undefined;
-  if (!bare) failure = await install(cluster);
+  const failure = images === undefined ? undefined : await install(cluster, images);
   cluster.keep();
   printHowTo(cluster.kubeconfigFile);
   if (failure === undefined) return 0;
@@ -57,9 +60,12 @@ async function startInterruptibly(): Promise<Cluster> {
   return cluster;
 }
 
-async function install(cluster: Cluster): Promise<string | undefined> {
+async function install(
+  cluster: Cluster,
+  images: Promise<readonly ImageArchive[]>,
+): Promise<string | undefined> {
   try {
-    await installTigerchat(cluster, report);
+    await installTigerchat(cluster, images, report);
     return undefined;
   } catch (error) {
     return messageOf(error);

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { bundle, bundlePage } from "#deploy/images/bundle.ts";
 import type { Report } from "./build/binaries.ts";
+import { ensureDebianPackages } from "./build/debian-packages.ts";
 import type { Cluster } from "./cluster.ts";
 import type { ImageArchive } from "./images.ts";
 import { buildImage, ensureBaseImage } from "./images.ts";
@@ -20,11 +21,15 @@ const installTimeout = "120s";
 const servingTimeoutMs = 120_000;
 
 /**
- * Builds our three images, installs the chart and applies the example RoomShard; returns when one
- * can chat.
+ * Puts our images onto the nodes, installs the chart and applies the example RoomShard; returns
+ * when one can chat.
  */
-export async function installTigerchat(cluster: Cluster, report: Report): Promise<void> {
-  await cluster.importImages(await buildTigerchatImages(report));
+export async function installTigerchat(
+  cluster: Cluster,
+  images: Promise<readonly ImageArchive[]>,
+  report: Report,
+): Promise<void> {
+  await cluster.importImages(await images);
   report("Images are on all nodes.");
   await helmInstall(cluster);
   report("Chart installed.");
@@ -35,8 +40,12 @@ export async function installTigerchat(cluster: Cluster, report: Report): Promis
   report("The edges reach its primary.");
 }
 
-/** Bundles our processes and builds their images from the Dockerfiles that ship. */
+/**
+ * Bundles our processes and builds their images from the Dockerfiles that ship. Needs no cluster:
+ * started before one, it is done when that is up.
+ */
 export async function buildTigerchatImages(report: Report): Promise<ImageArchive[]> {
+  await ensureDebianPackages(report);
   const base = await ensureBaseImage(report);
   const archives: ImageArchive[] = [];
   await bundlePage();

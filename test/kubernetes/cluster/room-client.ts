@@ -22,7 +22,8 @@ export interface Acknowledged {
   readonly seq: number;
 }
 
-const answerTimeoutMs = 30_000;
+/** Patience of a person on a machine that does much else. */
+const answerTimeoutMs = 60_000;
 
 /**
  * A person in a room over a WebSocket, written from the published schemas alone: hello, attach,

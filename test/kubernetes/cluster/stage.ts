@@ -34,11 +34,13 @@ export class Stage {
 
   /** Starts everything. */
   static async open(): Promise<Stage> {
+    const images = buildTigerchatImages(report);
+    images.catch(() => undefined);
     const cluster = await startCluster(report);
     const stage = new Stage(cluster);
     try {
       report("Three nodes are Ready.");
-      await cluster.importImages(await buildTigerchatImages(report));
+      await cluster.importImages(await images);
       report("Images are on all nodes.");
       await stage.kubectl("create", "namespace", release.namespace);
       const level = "pod-security.kubernetes.io/enforce=restricted";
