@@ -14,6 +14,8 @@ export interface PlayedKubeletOptions {
   readonly dir: string;
   /** Program and first arguments that stand for the replica image. */
   readonly entryPoint: (image: string) => readonly string[] | undefined;
+  /** Called for every process as soon as it exists. */
+  readonly started: (daemon: Daemon) => void;
 }
 
 const nodesCount = 3;
@@ -102,7 +104,7 @@ export class PlayedKubelet {
   private playedOf(pod: PodObject): PlayedPod {
     const known = this.pods.get(pod.metadata.uid);
     if (known !== undefined) return known;
-    const { api, dir, entryPoint } = this.options;
+    const { api, dir, entryPoint, started } = this.options;
     const replica = Number(pod.metadata.labels?.["apps.kubernetes.io/pod-index"] ?? 0);
     const played = new PlayedPod(pod, {
       api,
@@ -111,7 +113,10 @@ export class PlayedKubelet {
       entryPoint,
       address: addressOf(replica),
       resolve: (text) => resolveNames(pod, text, addressOf(replica)),
-      started: (daemon) => this.daemons.push(daemon),
+      started: (daemon) => {
+        this.daemons.push(daemon);
+        started(daemon);
+      },
     });
     this.pods.set(pod.metadata.uid, played);
     return played;

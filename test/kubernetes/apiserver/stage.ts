@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,11 +12,13 @@ import type { Kubectl } from "../kubectl.ts";
 import type { LoopbackControlPlane } from "../loopback-control-plane.ts";
 import { startLoopbackControlPlane } from "../loopback-control-plane.ts";
 import type { Daemon } from "../process/daemon.ts";
-import { logTail, startDaemon, stopDaemon } from "../process/daemon.ts";
+import { logTail, startDaemon, startTicksOf, stopDaemon } from "../process/daemon.ts";
 import { waitFor } from "../process/wait.ts";
 import { PlayedKubelet } from "./played-kubelet.ts";
 
 const operatorUser = "tigerchat-operator";
+/** That of the control planes: whoever cleans up after a crashed run of theirs finds ours too. */
+const dirPrefix = "tigerchat-apiserver-stage-";
 
 /** A real control plane, the operator as a process with its own permissions, and played nodes. */
 export class Stage {
@@ -25,6 +28,7 @@ export class Stage {
   readonly dir: string;
   operator: Daemon | undefined;
   private operatorsStarted = 0;
+  private readonly daemons: Daemon[] = [];
 
   private constructor(controlPlane: LoopbackControlPlane, dir: string) {
     this.controlPlane = controlPlane;
@@ -34,13 +38,14 @@ export class Stage {
     this.kubelet = new PlayedKubelet({
       api: controlPlane.api,
       dir: join(dir, "nodes"),
+      started: (daemon) => this.record(daemon),
       entryPoint: (image) => (image.startsWith("tigerchat/replica:") ? replica : undefined),
     });
   }
 
   /** Starts everything but the operator and the nodes. */
   static async open(): Promise<Stage> {
-    const dir = await mkdtemp(join(tmpdir(), "tigerchat-stage-"));
+    const dir = await mkdtemp(join(tmpdir(), dirPrefix));
     const [controlPlane] = await Promise.all([
       startLoopbackControlPlane((line) => process.stderr.write(`${line}\n`)),
       bundle("replica", dir),
@@ -108,19 +113,29 @@ export class Stage {
     await this.controlPlane.writeKubeconfig(kubeconfig, operatorUser, []);
     const own = ["--replica-image", "tigerchat/replica:test", "--metrics-host", "127.0.0.1"];
     this.operatorsStarted += 1;
-    return startDaemon({
+    const daemon = await startDaemon({
       name: "operator",
       command: process.execPath,
       args: [join(this.dir, "operator.js"), ...own, "--metrics-port", "0"],
       logFile: join(this.dir, `operator-${this.operatorsStarted}.log`),
       env: { KUBECONFIG: kubeconfig },
     });
+    this.record(daemon);
+    return daemon;
   }
 
   /** SIGTERM, as at the end of its pod. */
   async stopOperator(): Promise<void> {
     if (this.operator !== undefined) await stopDaemon(this.operator, 15_000);
     this.operator = undefined;
+  }
+
+  /** Writes down what runs, for the next run to end if this one is killed. */
+  private record(daemon: Daemon): void {
+    this.daemons.push(daemon);
+    const owner = { pid: process.pid, startTicks: startTicksOf(process.pid) };
+    const text = JSON.stringify({ owner, daemons: this.daemons });
+    writeFileSync(join(this.dir, "run.json"), text);
   }
 
   /** Reads a RoomShard. */
