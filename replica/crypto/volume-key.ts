@@ -124,9 +124,7 @@ export function selfSignedPem(key: VolumeKey, uri: string, nowMs: number): strin
 }
 
 /** What a PEM certificate (the first of a chain) is for, or null when it is none. */
-export function certificateFacts(
-  pem: string,
-): {
+export function certificateFacts(pem: string): {
   readonly publicKey: string;
   readonly uris: readonly string[];
   readonly notAfterMs: number;

@@ -208,7 +208,7 @@ test("machine: what needs named stays readable although a checkpoint is released
   assert.equal(old.kind, "load");
 });
 
-test("machine: hostile request bodies are answered, never thrown at, and alike on two machines", () => {
+test("machine: hostile request bodies are answered, alike on two machines", () => {
   const valid = encodeOperations([createRoom("lobby"), say("lobby", 1), say("lobby", 2)]);
   const change = fc.record({ at: fc.nat(valid.length - 1), value: fc.nat(255) });
   const mutated = fc.array(change, { maxLength: 5 }).map((changes) => {

@@ -289,7 +289,7 @@ test("snapshot: the writer says which digest a block of a live segment must have
   assert.equal(shard.writer.blockDigest({ segment: "h9-9-9", block: 0 }), null);
 });
 
-test("snapshot: a delta of the largest messages is cut into segments that the storage can hold", () => {
+test("snapshot: a delta of the largest messages is cut into segments that storage can hold", () => {
   const shard = new MemoryShard(genesis, memory);
   shard.commit(prepareOf(1, startMs * 1000, [requestOf([createRoom("r")])]));
   for (let op = 2; op <= 401; op += 1) {
