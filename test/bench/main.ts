@@ -22,6 +22,8 @@ const { values, positionals } = parseArgs({
   },
 });
 
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
+
 const common = {
   seconds: Number(values.seconds),
   links: Number(values.links),
