@@ -100,6 +100,16 @@ test("storage: a bit flipped anywhere in the identifiers or one superblock copy 
   }
 });
 
+test("storage: a log without one readable header is refused, or its head would be a guess", () => {
+  const replica = livedIn();
+  for (const file of ["prepares", "identifiers"]) {
+    const { length } = replica.disk.files.get(file) ?? [];
+    for (let at = 1000; at < (length ?? 0); at += 4096) replica.flip(file, at);
+  }
+  const refusal = refusalOf(replica.tryOpen());
+  deepStrictEqual([refusal.code, refusal.file, refusal.offset], ["corrupt_log", "prepares", 0]);
+});
+
 test("storage: a superblock damaged in three copies is refused, in two it is healed", () => {
   const replica = livedIn();
   for (const copy of [0, 1]) replica.flip("superblock", copy * 16_384 + 200);

@@ -12,7 +12,7 @@ import {
 import type { RecoveredState } from "#replica/wire/storage-port.ts";
 import type { SlotState } from "./prepare-writer.ts";
 import { loadSuperblock, type LoadedSuperblock } from "./load-superblock.ts";
-import { refuseBeyond, refuseIo, refuseKeys } from "./refusals.ts";
+import { refuseBeyond, refuseHeadless, refuseIo, refuseKeys } from "./refusals.ts";
 import { type DurableState, ReplicaStorage } from "./replica-storage.ts";
 import { type LogScan, scanLog, slotFacts } from "./scan-log.ts";
 import type { Refusal, StorageTools } from "./storage-tools.ts";
@@ -72,6 +72,11 @@ function judge(
   const wal = recoverWal({ geometry, superblock, scans, identifiers });
   if (wal.beyond !== null) {
     done(refuseBeyond(wal.beyond, superblock.checkpoint.op + geometry.slotsCount));
+    return;
+  }
+  const headed = wal.slots.some((slot) => slot.state !== "empty" && slot.header !== null);
+  if (!headed && superblock.viewHeaders.length === 0) {
+    done(refuseHeadless(geometry.slotsCount));
     return;
   }
   // From here on the volume is changed, so it is known to be ours, whole and not from another day.

@@ -71,6 +71,13 @@ export function refuseBeyond(op: number, last: number): Refusal {
   return { ...refuse("fork", 0, `${said} ${why} ${replace}`), file: "prepares" };
 }
 
+/** Both rings are damaged all over, and the superblock names no header: no head to start from. */
+export function refuseHeadless(slotsCount: number): Refusal {
+  const said = `none of the ${slotsCount} slots of prepares (byte 0 on) nor of identifiers`;
+  const message = `${said} holds a readable header, so the log's head is unknown. ${replace}`;
+  return { ok: false, code: "corrupt_log", file: "prepares", offset: 0, message };
+}
+
 /** Whole slots, none of which opens. */
 export function refuseKeys(slots: number): Refusal {
   const said = `none of the ${slots} prepares can be decrypted with the keys in keys/data-keys.`;

@@ -26,6 +26,7 @@ export interface Refusal {
     | "fork"
     | "old_format"
     | "corrupt_superblock"
+    | "corrupt_log"
     | "poisoned"
     | "wrong_key"
     | "io";
