@@ -125,6 +125,33 @@ export function servingScenarios(stageOf: () => Stage): void {
     assert.deepEqual(await stage.podUids("lobby"), pods);
   });
 
+  scenario(
+    "a larger size grows the claims and remakes the StatefulSet around its pods",
+    async () => {
+      const stage = stageOf();
+      const pods = await stage.podUids("lobby");
+      const read = (kind: string, path: string) =>
+        stage.kubectl.run("get", kind, "-o", `jsonpath={.items[*].${path}}`);
+      const before = await read("sts", "metadata.uid");
+      const patch = JSON.stringify({ spec: { storage: { size: "5Gi" } } });
+      await stage.kubectl.run("patch", "rsh", "lobby", "--type=merge", "-p", patch);
+      await waitFor("a new StatefulSet", 30_000, async () => {
+        const uid = await read("sts", "metadata.uid");
+        return uid !== "" && uid !== before;
+      });
+      assert.equal(await read("pvc", "spec.resources.requests.storage"), "5Gi 5Gi 5Gi");
+      const size = "spec.volumeClaimTemplates[0].spec.resources.requests.storage";
+      assert.equal(await read("sts", size), "5Gi");
+      await waitFor("the pods to be adopted", 30_000, async () => {
+        const set = await read("sts", "metadata.uid");
+        const owners = await read("pods", "metadata.ownerReferences[0].uid");
+        return owners === [set, set, set].join(" ");
+      });
+      assert.deepEqual(await stage.podUids("lobby"), pods);
+      await stage.shardThat("lobby", "serving as before", isWhole);
+    },
+  );
+
   scenario("a new template rolls one replica at a time, the primary last", async () => {
     const stage = stageOf();
     const primary = await primaryOf(stage);
