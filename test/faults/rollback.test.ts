@@ -1,0 +1,62 @@
+// A volume as it was some time ago: a snapshot restored by hand, a disk mounted from another day.
+import { match, ok } from "node:assert/strict";
+import { cpSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { pause } from "./pause.ts";
+import { type Scenario, underLoad } from "./under-load.ts";
+
+/** Copies the data directory of a killed replica. */
+function copyData({ shard }: Scenario, index: number): string {
+  const copy = join(shard.directory, `copy-${index}`);
+  cpSync(shard.dataOf(index), copy, { recursive: true });
+  return copy;
+}
+
+function restoreData({ shard }: Scenario, index: number, copy: string): void {
+  rmSync(shard.dataOf(index), { recursive: true });
+  cpSync(copy, shard.dataOf(index), { recursive: true });
+}
+
+test("faults: a backup's volume rolled back by seconds loses nothing while two are up", async () => {
+  await underLoad("roll back", {}, async (scenario) => {
+    const { shard, load } = scenario;
+    const primary = await shard.waitForPrimary();
+    const backup = (primary + 1) % 3;
+    await shard.replicas[backup]?.signal("SIGKILL");
+    const copy = copyData(scenario, backup);
+    shard.replicas[backup]?.start();
+    await shard.waitForCaughtUp(backup);
+    await load.waitForAcks(300);
+    await shard.replicas[backup]?.signal("SIGKILL");
+    restoreData(scenario, backup, copy);
+    shard.replicas[backup]?.start();
+    await load.waitForAcks(100);
+  });
+});
+
+test("faults: a superblock rolled back under a newer log stops its owner with a sentence", async () => {
+  await underLoad("roll back superblock", {}, async (scenario) => {
+    const { shard, load } = scenario;
+    const primary = await shard.waitForPrimary();
+    const backup = (primary + 1) % 3;
+    await shard.replicas[backup]?.signal("SIGKILL");
+    const copy = copyData(scenario, backup);
+    shard.replicas[backup]?.start();
+    await shard.waitForCaughtUp(backup);
+    const before = (await shard.status(backup))?.checkpointOp ?? 0;
+    await shard.waitFor("three checkpoints", 60_000, async () => {
+      return ((await shard.status(backup))?.checkpointOp ?? 0) > before + 360 ? true : null;
+    });
+    await shard.replicas[backup]?.signal("SIGKILL");
+    cpSync(join(copy, "superblock"), join(shard.dataOf(backup), "superblock"));
+    const replica = shard.replicas[backup];
+    ok(replica !== undefined);
+    replica.start();
+    const code = await Promise.race([replica.waitForExit(), pause(30_000).then(() => "late")]);
+    ok(code !== "late" && code !== 0, `exit code ${code}`);
+    await pause(100);
+    match(replica.lines.slice(-3).join("\n"), /superblock is older than the log/);
+    await load.waitForAcks(60);
+  });
+});
