@@ -2,7 +2,7 @@
 // and scheduler, and keeps its promises there. Method: one control plane for all, scenarios in
 // order; the pods' processes are real replicas, started by a played kubelet (played-kubelet.ts).
 import assert from "node:assert/strict";
-import { after, before } from "node:test";
+import { after, before, test } from "node:test";
 import { deletionScenarios } from "./deletion-scenarios.ts";
 import { formingScenarios } from "./forming-scenarios.ts";
 import { schemaScenarios } from "./schema-scenarios.ts";
@@ -10,11 +10,8 @@ import { servingScenarios } from "./serving-scenarios.ts";
 import { Stage } from "./stage.ts";
 
 let stage: Stage | undefined;
-
-function stageOf(): Stage {
-  assert.ok(stage !== undefined);
-  return stage;
-}
+/** The scenario that runs, or that failed: what builds on it is then not worth its time. */
+let unfinished = "";
 
 before(async () => {
   stage = await Stage.open();
@@ -24,7 +21,14 @@ after(async () => {
   await stage?.close();
 });
 
-schemaScenarios(stageOf);
-formingScenarios(stageOf);
-servingScenarios(stageOf);
-deletionScenarios(stageOf);
+const scenarios = [schemaScenarios, formingScenarios, servingScenarios, deletionScenarios].flat();
+
+for (const { name, run } of scenarios) {
+  test(`apiserver: ${name}`, async () => {
+    assert.equal(unfinished, "", "Not run, because this failed before.");
+    assert.ok(stage !== undefined);
+    unfinished = name;
+    await run(stage);
+    unfinished = "";
+  });
+}

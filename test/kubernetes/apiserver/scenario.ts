@@ -1,13 +1,7 @@
-import { test } from "node:test";
+import type { Stage } from "./stage.ts";
 
-let failed = "";
-
-/** A test that builds on those before it: when one has failed, the rest says so at once. */
-export function scenario(name: string, body: () => Promise<void>): void {
-  test(`apiserver: ${name}`, async () => {
-    if (failed !== "") throw new Error(`Not run, because this failed before: ${failed}.`);
-    failed = name;
-    await body();
-    failed = "";
-  });
+/** A claim about the stage; it may build on those that were shown before it. */
+export interface Scenario {
+  readonly name: string;
+  readonly run: (stage: Stage) => Promise<void>;
 }
