@@ -2,7 +2,8 @@ import type { GenesisMember } from "#replica/admin/admin-calls.ts";
 import type { AdminStatus } from "#replica/admin/admin-status.ts";
 import { AdminClient, type AdminOutcome } from "#operator/pki/admin-client.ts";
 import { replicaUri } from "#operator/pki/identity.ts";
-import { proofHolds, randomHex } from "#operator/pki/proof.ts";
+import { certifyReplica } from "#operator/pki/formation.ts";
+import { randomHex } from "#operator/pki/proof.ts";
 import { readFileSync } from "node:fs";
 import type { FleetIdentity, ShardPlan } from "./fleet-files.ts";
 import { slotsOf } from "./fleet-files.ts";
@@ -72,20 +73,19 @@ async function certifyVolume(facts: {
   const name = `${shard}-${replica}`;
   const ask = () => client.statusUnproven();
   const status = await untilReachable(name, plan.lastWords[replica] ?? "", ask, facts.deadlineMs);
-  const nonce = randomHex(32);
-  const answer = require(name, await client.identity({ nonce }));
-  const asked = { bootstrap: plan.bootstrap, nonce, cluster, shard, replica };
-  if (!proofHolds(answer, asked)) {
-    throw new Refusal(`${name} does not hold the bootstrap secret of ${shard}.`);
-  }
-  const { authority } = identity;
-  const certified = await authority.certify(answer.csr, answer.publicKey, uri, facts.nowMs);
-  if (!certified.ok)
-    throw new Refusal(`${name} asked for a wrong certificate: ${certified.reason}.`);
-  const certificate = certified.value + authority.certificatePem;
-  require(name, await client.certify({ certificate }));
-  const { incarnation, publicKey } = answer;
-  return { client, status, member: { replica, incarnation, publicKey } };
+  const certified = await certifyReplica({
+    admin: client,
+    authority: identity.authority,
+    bootstrap: plan.bootstrap,
+    cluster,
+    shard,
+    replica,
+    nowMs: facts.nowMs,
+    // The process was started here, on loopback: nothing else can answer for it.
+    object: async () => null,
+  });
+  if (certified.kind === "certified") return { client, status, member: certified.member };
+  throw new Refusal(`${name} cannot be certified: ${certified.why}`);
 }
 
 async function performGenesis(plan: ShardPlan, volumes: readonly Volume[]): Promise<void> {

@@ -1,8 +1,8 @@
 import type { GenesisMember } from "#replica/admin/admin-calls.ts";
 import type { AdminClient, AdminOutcome } from "#operator/pki/admin-client.ts";
 import type { Authority } from "#operator/pki/authority.ts";
-import { replicaUri } from "#operator/pki/identity.ts";
-import { proofHolds, randomHex } from "#operator/pki/proof.ts";
+import { certifyReplica } from "#operator/pki/formation.ts";
+import { randomHex } from "#operator/pki/proof.ts";
 
 /** What forming a shard takes: what the operator knows when it does the same. */
 export interface FormOptions {
@@ -36,16 +36,17 @@ async function certify(options: FormOptions, replica: number): Promise<GenesisMe
   const { authority, bootstrap, cluster, shard } = options;
   const admin = options.admins[replica];
   if (admin === undefined) throw new Error(`no admin client for replica ${replica}`);
-  const nonce = randomHex(32);
-  const answer = await patiently(() => admin.identity({ nonce }));
-  if (!proofHolds(answer, { bootstrap, nonce, cluster, shard, replica })) {
-    throw new Error(`replica ${replica} did not prove that it holds the bootstrap secret`);
-  }
-  const uri = replicaUri(cluster, shard, replica);
-  const chain = await authority.certify(answer.csr, answer.publicKey, uri, Date.now());
-  if (!chain.ok) throw new Error(`replica ${replica}: ${chain.reason}`);
-  expectOk(await admin.certify({ certificate: chain.value }));
-  return { replica, incarnation: answer.incarnation, publicKey: answer.publicKey };
+  const object = async () => null;
+  const nowMs = Date.now();
+  const certified = await patiently(async () => {
+    const done = await certifyReplica({
+      ...{ admin, authority, bootstrap, cluster, shard, replica, nowMs, object },
+    });
+    if (done.kind === "certified") return { kind: "ok", value: done.member };
+    if (done.kind === "unreachable") return done;
+    return { kind: "refused", code: "certificate", detail: `replica ${replica}: ${done.why}` };
+  });
+  return certified;
 }
 
 /** Certifies three unformatted replicas and gives them genesis, as the operator does. */

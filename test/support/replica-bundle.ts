@@ -1,4 +1,4 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundle } from "#deploy/images/bundle.ts";
@@ -9,6 +9,7 @@ let made: Promise<string> | null = null;
 export function replicaBundle(): Promise<string> {
   made ??= (async () => {
     const directory = mkdtempSync(join(tmpdir(), "tigerchat-bundle-"));
+    process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
     await bundle("replica", directory);
     return join(directory, "replica.js");
   })();
