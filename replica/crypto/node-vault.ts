@@ -15,6 +15,7 @@ import { assert } from "#replica/base/assert.ts";
 import { bytesEqual, bytesFromHex } from "#replica/base/bytes.ts";
 import type { Result } from "#replica/base/result.ts";
 import { fail, ok } from "#replica/base/result.ts";
+import { writeDurably } from "./disk-write-error.ts";
 import {
   type DataKey,
   dataKeysMax,
@@ -166,9 +167,12 @@ export class NodeVault implements Vault {
     const key = makeDataKey(this.kek, this.nextId, purpose);
     this.nextId += 1;
     this.keys.set(key.id, key);
+    const { fd } = this;
     const { bytes, offset } = this.nextCopy();
-    const written = writeSync(this.fd, bytes, 0, bytes.length, offset);
-    if (written !== bytes.length) throw new Error("short write of the data keys' table");
+    writeDurably("keys/data-keys", () => {
+      const written = writeSync(fd, bytes, 0, bytes.length, offset);
+      if (written !== bytes.length) throw new Error("short write of the data keys' table");
+    });
     this.current.set(purpose, { key, counter: 0 });
   }
 

@@ -3,6 +3,7 @@ import { readFileSync, writeSync } from "node:fs";
 import type { Server } from "node:net";
 import { parseReplicaConfig, type ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { InvariantError } from "#replica/base/assert.ts";
+import { DiskWriteError } from "#replica/crypto/disk-write-error.ts";
 import { makeVolumeKey, selfSignedPem } from "#replica/crypto/volume-key.ts";
 import { FileDisk } from "#replica/storage/file-disk.ts";
 import { identityUri } from "#replica/transport/tls-identity.ts";
@@ -179,10 +180,18 @@ async function main(): Promise<void> {
     process.exit(code);
   };
   process.on("uncaughtException", (error) => {
+    if (error instanceof DiskWriteError) {
+      poisonVolume(error.message);
+      return;
+    }
     const bug = error instanceof InvariantError ? "invariant broken" : "unexpected error";
     end(exitCodes.bug, bug, messageOf(error), { stack: error.stack });
   });
   const poison = new Poison(flags.state, flags.data);
+  const poisonVolume = (why: string): void => {
+    poison.set(why);
+    end(exitCodes.gaveUp, "poisoned", `The disk failed: ${why}`);
+  };
   const disk = openDisk(flags.data);
   const meters = new Meters();
   let renew = (): void => undefined;
@@ -194,10 +203,7 @@ async function main(): Promise<void> {
     meters,
     volume: new Volume(flags.data),
     poisoned: poison.reason,
-    poison: (why) => {
-      poison.set(why);
-      end(exitCodes.gaveUp, "poisoned", `The disk failed: ${why}`);
-    },
+    poison: poisonVolume,
     giveUp: (sentence) => end(exitCodes.gaveUp, "gave up", sentence),
     identityChanged: () => renew(),
   });

@@ -100,6 +100,20 @@ test("faults: a superblock that cannot be synced in a view change poisons its vo
   });
 });
 
+test("faults: a key table that cannot be synced at the start poisons its volume", async () => {
+  await withDisks("EIO sync keys", async (scenario) => {
+    const { disks, backup, shard, load } = scenario;
+    await shard.replicas[backup]?.signal("SIGKILL");
+    await disks[backup]?.fail("sync", "data-keys", 1);
+    shard.replicas[backup]?.start();
+    const { code, said } = await endOf(scenario, backup);
+    match(said, /The disk failed: .*data-keys/);
+    strictEqual(code, 2);
+    await load.waitForAcks(60);
+    await expectPoisoned(scenario, backup, /data-keys/);
+  });
+});
+
 test("faults: prepares that cannot be read at the start are repaired from the peers", async () => {
   await withDisks("EIO read prepares", async ({ disks, backup, shard, load }) => {
     await shard.replicas[backup]?.signal("SIGKILL");
