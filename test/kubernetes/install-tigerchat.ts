@@ -64,28 +64,40 @@ export async function buildTigerchatImages(report: Report): Promise<ImageArchive
 
 /**
  * Installs the chart, or upgrades it, with images taken from the nodes and more values; returns
- * when its pods are Ready.
+ * when its pods are Ready. `program`: the helm to use, for one of another major.
  */
-export async function helmInstall(cluster: Cluster, more: readonly string[] = []): Promise<void> {
+export async function helmInstall(
+  cluster: Cluster,
+  more: readonly string[] = [],
+  program = cluster.binaries.helm,
+): Promise<void> {
   const chart = join(repositoryDir, "charts", "tigerchat");
   const all = ["image.tag=dev", "image.pullPolicy=Never", ...more];
   const values = all.flatMap((value) => ["--set", value]);
   const wait = ["--wait", "--timeout", installTimeout];
   const place = ["--create-namespace", ...values, ...wait];
   try {
-    await helm(cluster, "upgrade", "--install", release.name, chart, ...place);
+    await runHelm(cluster, program, ["upgrade", "--install", release.name, chart, ...place]);
   } catch (error) {
     throw new Error(`${messageOf(error)}\n${await describePods(cluster)}`);
   }
 }
 
 /** Runs helm in the release's namespace; its files lie, and go, with the cluster. */
-export async function helm(cluster: Cluster, ...args: readonly string[]): Promise<string> {
+export function helm(cluster: Cluster, ...args: readonly string[]): Promise<string> {
+  return runHelm(cluster, cluster.binaries.helm, args);
+}
+
+async function runHelm(
+  cluster: Cluster,
+  program: string,
+  args: readonly string[],
+): Promise<string> {
   const dir = join(dirname(cluster.kubeconfigFile), "helm");
   const homes = ["CACHE", "CONFIG", "DATA"].map((each) => [`HELM_${each}_HOME`, dir]);
   const options = { timeoutMs: 150_000, env: Object.fromEntries(homes) };
   const base = ["--kubeconfig", cluster.kubeconfigFile, "--namespace", release.namespace];
-  return runCommand(cluster.binaries.helm, [...base, ...args], options);
+  return runCommand(program, [...base, ...args], options);
 }
 
 /** Applies deploy/examples/roomshard.yaml, the manifest that `npm start` reads too. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { kubernetesDir } from "../paths.ts";
 import { binaryPaths, buildArguments, parseGoVersion } from "./binaries.ts";
-import { clusterPrograms, toolsets } from "./versions.ts";
+import { chartPrograms, clusterPrograms, toolsets } from "./versions.ts";
 
 test("build: Go's version is read from what it prints", () => {
   assert.deepEqual(parseGoVersion("go version go1.26.8 linux/amd64\n"), { major: 1, minor: 26 });
@@ -26,7 +26,8 @@ test("build: the cache is keyed by version, so that no program outlives a new pi
       assert.match(path ?? "", new RegExp(`/${toolset.module}-${toolset.version}/${name}$`));
     }
   }
-  assert.equal(new Set(clusterPrograms).size, Object.keys(binaryPaths()).length);
+  const used = new Set([...clusterPrograms, ...chartPrograms]);
+  assert.equal(used.size, Object.keys(binaryPaths()).length);
 });
 
 test("build: each module pins the version that the table names, with sums", () => {

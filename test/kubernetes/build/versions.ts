@@ -56,6 +56,12 @@ export const toolsets = [
     programs: { helm: "helm.sh/helm/v3/cmd/helm" },
   },
   {
+    module: "helm4",
+    version: "4.3.1",
+    stamps: ["helm.sh/helm/v4/internal/version.version=v4.3.1"],
+    programs: { helm4: "helm.sh/helm/v4/cmd/helm" },
+  },
+  {
     module: "coredns",
     version: "1.14.7",
     stamps: [],
@@ -73,6 +79,7 @@ export type ProgramName =
   | "kubelet"
   | "kube-proxy"
   | "helm"
+  | "helm4"
   | "coredns";
 
 /** What `test:apiserver` needs: no node agents. */
@@ -84,7 +91,10 @@ export const controlPlanePrograms: readonly ProgramName[] = [
   "kubectl",
 ];
 
-/** What the three-node cluster needs: all of it. */
+/** What the chart is linted and rendered with: both majors that people use. */
+export const chartPrograms: readonly ProgramName[] = ["helm", "helm4"];
+
+/** What the three-node cluster needs. */
 export const clusterPrograms: readonly ProgramName[] = [
   ...controlPlanePrograms,
   "kubelet",

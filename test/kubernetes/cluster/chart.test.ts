@@ -9,6 +9,7 @@ import { operatorApp, shardLabels } from "#operator/desired/labels.ts";
 import { networkPolicyOf } from "#operator/desired/network-policy.ts";
 import { flagsFrom } from "#operator/server/flags.ts";
 import { ensureBinaries } from "../build/binaries.ts";
+import { chartPrograms } from "../build/versions.ts";
 import { runCommand } from "../process/command.ts";
 import type { Flow, FlowPod, FlowPolicy } from "./allowed-flow.ts";
 import { allowedFlow } from "./allowed-flow.ts";
@@ -46,8 +47,10 @@ interface Workload {
 let helm = "";
 const objectsOf = new Map<ChartCase, readonly ChartObject[]>();
 
+let helm4 = "";
+
 before(async () => {
-  helm = (await ensureBinaries(["helm"], report)).helm;
+  ({ helm, helm4 } = await ensureBinaries(chartPrograms, report));
   for (const one of chartCases) objectsOf.set(one, await renderChart(helm, one));
 });
 
@@ -75,8 +78,21 @@ test("chart: helm lint --strict finds nothing in any case", async () => {
   for (const { values } of chartCases) {
     const sets = values.flatMap((value) => ["--set", value]);
     await runCommand(helm, ["lint", "--strict", chartDir, ...sets]);
+    await runCommand(helm4, ["lint", "--strict", chartDir, ...sets]);
   }
 });
+
+test("chart: Helm 4 renders what Helm 3 does", async () => {
+  const byName = (objects: readonly ChartObject[]) =>
+    [...objects].sort((a, b) => nameOf(a).localeCompare(nameOf(b)));
+  for (const [one, objects] of objectsOf) {
+    assert.deepEqual(byName(await renderChart(helm4, one)), byName(objects), one.what);
+  }
+});
+
+function nameOf({ kind, metadata }: ChartObject): string {
+  return `${kind}/${metadata.name}`;
+}
 
 test("chart: an unknown or wrong value is refused with its name", async () => {
   const wrong = [

@@ -5,6 +5,8 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
+import { ensureBinaries } from "../build/binaries.ts";
+import { chartPrograms } from "../build/versions.ts";
 import {
   applyExample,
   helm,
@@ -34,6 +36,7 @@ function stageOf(): Stage {
 }
 
 before(async () => {
+  await ensureBinaries(chartPrograms, report);
   opened = await Stage.open();
   ownObjects = await opened.clusterObjects();
 });
@@ -269,9 +272,9 @@ test("cluster: after delete and uninstall only CRD, claims and their keys remain
   report("Uninstalled.");
 });
 
-test("cluster: installed and applied again, the same rooms and messages are back", async () => {
+test("cluster: installed by Helm 4 and applied again, the same rooms are back", async () => {
   const stage = stageOf();
-  await helmInstall(stage.cluster);
+  await helmInstall(stage.cluster, [], stage.cluster.binaries.helm4);
   await applyExample(stage.cluster);
   await waitForShards(stage.cluster);
   await waitForEdges(stage.cluster);

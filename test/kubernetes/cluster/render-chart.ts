@@ -43,7 +43,12 @@ export const chartCases: readonly ChartCase[] = [
   { what: "monitoring", values: [], monitoring: true },
   { what: "one namespace", values: ["operator.scope=Namespace", "operator.replicas=1"] },
   { what: "no edge", values: ["edge.enabled=false"] },
-  { what: "autoscaling", values: ["edge.autoscaling.enabled=true", "edge.service.type=NodePort"] },
+  {
+    what: "autoscaling",
+    values: ["enabled=true", "connections=5000"]
+      .map((value) => `edge.autoscaling.${value}`)
+      .concat("edge.service.type=NodePort"),
+  },
   {
     what: "images by digest",
     values: ["replica", "operator", "edge"].map(
