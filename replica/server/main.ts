@@ -25,6 +25,8 @@ import { Volume } from "./volume.ts";
 const exitCodes = { refused: 1, gaveUp: 2, bug: 70 } as const;
 /** Between two looks at the trust bundle's file, ms. */
 const trustPollMs = 2_000;
+/** How long one attempt to give the primary away lasts when the disk is full, ms. */
+const fullHandOverMs = 900;
 /** Threads of libuv: each WAL write is one job, and DNS must not delay it. */
 const threadsMin = 16;
 /** Marks a process that was started over by {@link ensureRuntime}. */
@@ -78,14 +80,22 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function openDisk(directory: string): FileDisk {
+function openDisk(directory: string, full: (message: string) => void): FileDisk {
   try {
     makeDirectory(directory);
   } catch (error) {
     return refuse(`Cannot make the data directory ${directory}: ${messageOf(error)}.`);
   }
-  const disk = FileDisk.open({ directory });
+  const disk = FileDisk.open({ directory, full });
   return disk instanceof FileDisk ? disk : refuse(disk.message);
+}
+
+/**
+ * Checkpoints wait for room and the ring for checkpoints: a primary whose disk is full would hold
+ * up the two others, so it gives its place away. Repeated each second that the disk stays full.
+ */
+function giveAway(replica: ReplicaProcess): void {
+  replica.running?.handOver(fullHandOverMs).catch(() => undefined);
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
@@ -192,7 +202,10 @@ async function main(): Promise<void> {
     poison.set(why);
     end(exitCodes.gaveUp, "poisoned", `The disk failed: ${why}`);
   };
-  const disk = openDisk(flags.data);
+  const disk = openDisk(flags.data, (sentence) => {
+    log.error("disk full", { sentence });
+    giveAway(replica);
+  });
   const meters = new Meters();
   let renew = (): void => undefined;
   const replica = new ReplicaProcess({

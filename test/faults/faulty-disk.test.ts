@@ -75,7 +75,7 @@ for (const [operation, zone] of [
   });
 }
 
-test("faults: the primary's sync fails: it is poisoned, another leads, nothing is lost", async () => {
+test("faults: the primary's sync fails: poisoned, another leads, nothing is lost", async () => {
   await withDisks("EIO sync primary", async (scenario) => {
     const { disks, primary, load } = scenario;
     await disks[primary]?.fail("sync", "prepares", 1);
@@ -86,7 +86,7 @@ test("faults: the primary's sync fails: it is poisoned, another leads, nothing i
   });
 });
 
-test("faults: a superblock that cannot be synced in a view change poisons its volume", async () => {
+test("faults: a superblock that cannot be synced poisons its volume", async () => {
   await withDisks("EIO sync superblock", async (scenario) => {
     const { disks, primary, backup, shard, load } = scenario;
     await disks[backup]?.fail("sync", "superblock", 1);
@@ -177,7 +177,7 @@ test("faults: power cut of all three at once, twice, loses nothing acknowledged"
   });
 });
 
-test("faults: syncs that fail while power fails do not bring back what was never stored", async () => {
+test("faults: failed syncs and a power cut bring nothing un-stored back", async () => {
   await withDisks("sync error, then power cut", async (scenario) => {
     const { disks, primary, shard, load } = scenario;
     await disks[primary]?.fail("sync", "*", -1);

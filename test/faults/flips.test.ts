@@ -89,7 +89,7 @@ async function expectRepairedOrNamed(
 }
 
 for (const copies of [[0], [2, 3]]) {
-  test(`faults: flips in superblock copies ${copies.join(", ")} of a backup are healed`, async () => {
+  test(`faults: flips in superblock copies ${copies.join(", ")} are healed`, async () => {
     await underLoad(`flip superblock ${copies.join(" ")}`, {}, async (scenario) => {
       await expectRepaired(scenario, (data) => {
         const offsets = copies.map((copy) => copy * copyBytes + 300);

@@ -1,4 +1,4 @@
-// The two judges before they judge anybody: sound histories pass, each kind of lie is found by both.
+// The two judges before they judge anybody: sound histories pass, both find each kind of lie.
 import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import { checkHistory } from "./check-history.ts";

@@ -53,7 +53,7 @@ test("faults: kill -9 of all three at once, thrice, loses nothing", async () => 
   });
 });
 
-test("faults: SIGSTOP of the primary moves the view; SIGCONT brings it back as a backup", async () => {
+test("faults: SIGSTOP of the primary moves the view; SIGCONT makes it a backup", async () => {
   await underLoad("stop primary", {}, async ({ shard, load }) => {
     for (let round = 0; round < 2; round += 1) {
       const primary = await shard.waitForPrimary();

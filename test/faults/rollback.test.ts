@@ -18,7 +18,7 @@ function restoreData({ shard }: Scenario, index: number, copy: string): void {
   cpSync(copy, shard.dataOf(index), { recursive: true });
 }
 
-test("faults: a backup's volume rolled back by seconds loses nothing while two are up", async () => {
+test("faults: a backup's volume rolled back loses nothing while two are up", async () => {
   await underLoad("roll back", {}, async (scenario) => {
     const { shard, load } = scenario;
     const primary = await shard.waitForPrimary();
@@ -35,7 +35,7 @@ test("faults: a backup's volume rolled back by seconds loses nothing while two a
   });
 });
 
-test("faults: a superblock rolled back under a newer log stops its owner with a sentence", async () => {
+test("faults: a superblock rolled back under a newer log stops its owner", async () => {
   await underLoad("roll back superblock", {}, async (scenario) => {
     const { shard, load } = scenario;
     const primary = await shard.waitForPrimary();
