@@ -140,7 +140,7 @@ test("chart: every pod satisfies Pod Security restricted, with a read-only root"
   }
 });
 
-test("chart: probes, a memory limit that is the request, no CPU limit, no version in selectors", () => {
+test("chart: probes, memory limit = request, no CPU limit, no version in selectors", () => {
   for (const objects of objectsOf.values()) {
     for (const { selector, template } of workloads(objects)) {
       assert.ok(!Object.keys(selector.matchLabels).some((name) => name.includes("version")));

@@ -1,6 +1,6 @@
-// Goal: what the chart promises on a real three-node cluster, end to end: install, apply, chat, lose
-// the primary, evict, delete, install again. Method: the images and manifests that ship; kubectl,
-// helm and a WebSocket client; scenarios in order on one cluster.
+// Goal: what the chart promises on a real three-node cluster, end to end: install, apply, chat,
+// lose the primary, evict, delete, install again. Method: the images and manifests that ship;
+// kubectl, helm and a WebSocket client; scenarios in order on one cluster.
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -49,7 +49,7 @@ after(async () => {
   await opened?.close();
 });
 
-test("cluster: helm install --wait is Ready without any RoomShard, every pod restricted", async () => {
+test("cluster: helm install --wait is Ready without any RoomShard, pods restricted", async () => {
   const stage = stageOf();
   await helmInstall(stage.cluster);
   report("Chart installed.");
@@ -116,7 +116,7 @@ test("cluster: two people chat through the edge's Service", async () => {
   }
 });
 
-test("cluster: helm test chats too, and an upgrade of the operator restarts no replica", async () => {
+test("cluster: helm test chats too; upgrading the operator restarts no replica", async () => {
   const stage = stageOf();
   const label = "app.kubernetes.io/name=tigerchat-replica";
   const lives = ["get", "pods", "-l", label, "-o", "jsonpath={.items[*].metadata.uid}"];
@@ -130,7 +130,7 @@ test("cluster: helm test chats too, and an upgrade of the operator restarts no r
   report("Upgraded.");
 });
 
-test("cluster: the primary's pod is deleted; chat goes on, nothing is lost or doubled", async () => {
+test("cluster: the primary's pod is deleted; chat goes on, nothing lost or doubled", async () => {
   const stage = stageOf();
   const api = await EdgeApi.find(stage.cluster);
   const writers = [await api.connect(room, "ann"), await api.connect(room, "ben")];
