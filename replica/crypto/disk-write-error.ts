@@ -1,6 +1,6 @@
 /**
  * A synchronous write or sync of the volume failed: nothing on it may be trusted again, and the
- * call must not be repeated (vsr.md B). The message names the file and the error.
+ * call must not be repeated. The message names the file and the error.
  */
 export class DiskWriteError extends Error {
   override readonly name = "DiskWriteError";

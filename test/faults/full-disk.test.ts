@@ -18,7 +18,8 @@ for (const role of ["backup", "primary"] as const) {
     mkdirSync(mount);
     await runCommand("mount", ["-t", "tmpfs", "-o", `size=${smallBytes}`, "tmpfs", mount]);
     try {
-      const options = { shard: { data: [join(mount, "data")] }, load: { bodyBytes: 8_000, pauseMs: 40 } };
+      const shard = { data: [join(mount, "data")] };
+      const options = { shard, load: { bodyBytes: 8_000, pauseMs: 40 } };
       await underLoad(`full disk of ${role}`, options, async ({ shard, load }) => {
         if (role === "backup") {
           await shard.replicas[0]?.signal("SIGKILL");
