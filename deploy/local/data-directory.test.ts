@@ -48,8 +48,12 @@ test(
     const held = DataDirectory.open(path, null, () => cluster);
     assert.throws(() => DataDirectory.open(path, null, () => cluster), /in use by process/);
     held.release();
-    writeFileSync(join(path, "tigerchat-local.json"), "{");
-    assert.throws(() => DataDirectory.open(path, null, () => cluster), /corrupt; restore/);
+    for (const text of ["{", "{}", "[]"]) {
+      writeFileSync(join(path, "tigerchat-local.json"), text);
+      assert.throws(() => DataDirectory.open(path, null, () => cluster), /corrupt; restore/);
+    }
+    writeFileSync(join(path, "tigerchat-local.json"), JSON.stringify({ format: 2 }));
+    assert.throws(() => DataDirectory.open(path, null, () => cluster), /version that made it/);
   }),
 );
 

@@ -117,7 +117,11 @@ function checkFleet(value: unknown): LocalFleet {
   if (typeof value !== "object" || value === null) throw new TypeError("not an object");
   const { format, cluster, shards } = value as Record<string, unknown>;
   if (format !== 1) {
-    throw new Refusal(`The data directory has format ${String(format)}; this program reads 1.`);
+    if (!Number.isSafeInteger(format)) throw new TypeError("format");
+    throw new Refusal(
+      `The data directory has format ${String(format)}; this program reads 1. Start it with the ` +
+        "version that made it, or name another --data directory.",
+    );
   }
   if (typeof cluster !== "string" || !/^[0-9a-f]{32}$/.test(cluster))
     throw new TypeError("cluster");

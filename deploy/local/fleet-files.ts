@@ -30,6 +30,8 @@ export async function openIdentity(
   const certificateFile = directory.file("pki", "ca.crt");
   const keyFile = directory.file("pki", "ca.key");
   if (!existsSync(keyFile)) {
+    // A second CA beside volumes of the first would only make replicas refuse each other.
+    if (!directory.isNew && existsSync(join(directory.path, "shards"))) throw missing(keyFile);
     const made = await createAuthority(cluster, nowMs);
     writeAtomically(certificateFile, made.certificate);
     writeAtomically(keyFile, made.key);
@@ -83,6 +85,11 @@ export function writeShardFiles(
   ports: readonly number[],
 ): ShardPlan {
   const shard = manifest.metadata.name;
+  const kekFile = join(directory.path, "shards", shard, "kek");
+  // A new key cannot open what the old one closed.
+  if (!existsSync(kekFile) && existsSync(join(directory.path, "shards", shard, "replica.json"))) {
+    throw missing(kekFile);
+  }
   const kek = keptSecret(directory.file("shards", shard, "kek"));
   const bootstrap = keptSecret(directory.file("shards", shard, "bootstrap"));
   const places = [0, 1, 2].map((replica) => {
@@ -103,6 +110,12 @@ export function writeShardFiles(
   });
   writeAtomically(configFile, config);
   return { manifest, places, configFile, bootstrap: bootstrap.value };
+}
+
+function missing(file: string): Refusal {
+  return new Refusal(
+    `${file} is missing; restore it from a backup, or name another --data directory.`,
+  );
 }
 
 function keptSecret(file: string): { readonly file: string; readonly value: string } {

@@ -2,7 +2,7 @@
 // Method: the real program with wrong flags, ports, manifests and directories.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -61,6 +61,16 @@ test("local: a bad manifest is refused with file and fault", () => {
   assertRefused(start(...data, "--manifest", five), /five\.yaml is refused: .*replicas/);
   const rule = manifest("rule.yaml", `${head}spec: {timing: {heartbeatMs: 50, suspectMs: 100}}\n`);
   assertRefused(start(...data, "--manifest", rule), /suspectMs/);
+});
+
+test("local: a lost CA key or key-encryption key is named and never made anew", () => {
+  const data = mkdtempSync(join(folder, "lost-"));
+  const fleet = { format: 1, cluster: "0".repeat(32), shards: 1 };
+  writeFileSync(join(data, "tigerchat-local.json"), JSON.stringify(fleet));
+  mkdirSync(join(data, "shards", "lobby"), { recursive: true });
+  writeFileSync(join(data, "shards", "lobby", "replica.json"), "{}");
+  assertRefused(start("--port", "0", "--data", data), /ca\.key is missing; restore it/);
+  assert.equal(readdirSync(join(data, "shards", "lobby")).includes("kek"), false);
 });
 
 test("local: a foreign directory is left alone", () => {

@@ -54,7 +54,7 @@ export async function makeHttpServer(
     await reply
       .code(404)
       .type("application/problem+json")
-      .send('{"type":"about:blank","title":"Not Found","status":404}');
+      .send(JSON.stringify(notFound));
   });
   const callers = new Callers(deps);
   const streams = new Streams();
@@ -64,6 +64,17 @@ export async function makeHttpServer(
   await pageRoutes(app, deps, callers);
   return { app, streams };
 }
+
+// Of no row of the table: the table is about rooms, this is about paths.
+const notFound = {
+  type: "about:blank",
+  title: "Not Found",
+  status: 404,
+  code: 404,
+  name: "NOT_FOUND",
+  detail: "There is no such call; /openapi.json lists them all.",
+  retryable: false,
+} as const;
 
 function helmetOptions({ publicUrl }: HttpDeps) {
   const sockets = publicUrl === null ? [] : [publicUrl.replace(/^http/, "ws")];
