@@ -51,10 +51,7 @@ export async function makeHttpServer(
     }
   });
   app.setNotFoundHandler(async (_request, reply) => {
-    await reply
-      .code(404)
-      .type("application/problem+json")
-      .send(JSON.stringify(notFound));
+    await reply.code(404).type("application/problem+json").send(JSON.stringify(notFound));
   });
   const callers = new Callers(deps);
   const streams = new Streams();
