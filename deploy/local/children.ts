@@ -24,6 +24,7 @@ interface Child {
   startedMs: number;
   delayMs: number;
   timer: NodeJS.Timeout | null;
+  ends: number;
 }
 
 /**
@@ -48,6 +49,7 @@ export class Children {
       startedMs: 0,
       delayMs: restartDelayMsFirst,
       timer: null,
+      ends: 0,
     };
     this.children.push(child);
     this.spawn(child);
@@ -59,6 +61,11 @@ export class Children {
       child.identity === null ? [] : [[child.plan.name, child.identity.pid] as const],
     );
     return Object.fromEntries(entries);
+  }
+
+  /** How often a program has ended by itself. */
+  endsOf(name: string): number {
+    return this.children.find((child) => child.plan.name === name)?.ends ?? 0;
   }
 
   /**
@@ -107,6 +114,7 @@ export class Children {
     if (child.process === null) return;
     child.process = null;
     child.identity = null;
+    child.ends += 1;
     this.report();
     if (this.stopping) return;
     const ranMs = performance.now() - child.startedMs;

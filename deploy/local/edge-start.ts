@@ -4,20 +4,36 @@ import { Refusal } from "./refusal.ts";
 const readyLimitMs = 30_000;
 const pollMs = 25;
 
-/** Waits until an edge says that it is ready. */
-export async function waitUntilReady(url: string): Promise<void> {
+/** An edge that was started. */
+export interface StartedEdge {
+  readonly name: string;
+  readonly url: string;
+  readonly log: string;
+  /** How often its process has ended by itself. */
+  readonly ends: () => number;
+}
+
+/** Waits until an edge says that it is ready. An edge that ends is quoted. */
+export async function waitUntilReady(edge: StartedEdge): Promise<void> {
   const deadlineMs = performance.now() + readyLimitMs;
   while (performance.now() < deadlineMs) {
     try {
-      if ((await fetch(`${url}/readyz`)).ok) return;
+      if ((await fetch(`${edge.url}/readyz`)).ok) return;
     } catch {
       // Not listening yet: the next poll will tell.
     }
+    if (edge.ends() > 0) {
+      throw new Refusal(`${edge.name} does not start: ${lastLineOf(edge.log)}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
-  throw new Refusal(
-    `The edge at ${url} was not ready after ${readyLimitMs / 1000} s; see its log.`,
-  );
+  const seconds = readyLimitMs / 1000;
+  throw new Refusal(`${edge.name} was not ready after ${seconds} s; its log is ${edge.log}.`);
+}
+
+function lastLineOf(file: string): string {
+  const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+  return lines.at(-1) ?? `its log ${file} is empty`;
 }
 
 /** Creates a room through the edge's own API; harmless when the room is there. */

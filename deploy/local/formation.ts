@@ -28,32 +28,46 @@ interface Volume {
 
 /**
  * Brings one shard into service: certifies the key of each volume, performs the genesis if all
- * three are unformatted, and waits for a primary with two voters. A shard of which only some
- * volumes are formatted is refused: a lost disk is replaced, never formatted anew.
+ * three are unformatted, and waits for a primary with two voters. Two formatted volumes suffice; a
+ * third that is missing or damaged is a warning, and is never formatted anew. Returns warnings.
  */
 export async function formShard(
   cluster: string,
   plan: StartedShard,
   identity: FleetIdentity,
   nowMs: number,
-): Promise<void> {
+): Promise<readonly string[]> {
   const deadlineMs = performance.now() + formationLimitMs;
   const shard = plan.manifest.metadata.name;
-  const volumes = await Promise.all(
+  const tried = await Promise.all(
     plan.places.map((_, replica) =>
-      certifyVolume({ cluster, plan, identity, nowMs, replica, deadlineMs }),
+      certifyVolume({ cluster, plan, identity, nowMs, replica, deadlineMs }).catch(refusalOf),
     ),
   );
-  const bare = volumes.filter((volume) => volume.status.state === "unformatted");
-  if (bare.length === volumes.length) await performGenesis(plan, volumes);
-  else if (bare.length > 0) {
-    const names = bare.map((volume) => `${shard}-${volume.status.replica}`).join(" and ");
-    throw new Refusal(
-      `The data of ${names} is missing while other replicas of ${shard} have theirs; ` +
-        "restore it from a backup.",
-    );
+  const volumes = tried.flatMap((one) => (one instanceof Refusal ? [] : [one]));
+  const refused = tried.flatMap((one) => (one instanceof Refusal ? [one.message] : []));
+  const formatted = volumes.filter((volume) => volume.status.state !== "unformatted");
+  const missing = volumes
+    .filter((volume) => volume.status.state === "unformatted")
+    .map((volume) => `The data of ${shard}-${volume.status.replica} is missing.`);
+  if (missing.length === plan.places.length) {
+    await performGenesis(plan, volumes);
+    await waitForPrimary(shard, volumes, plan.lastWords, deadlineMs);
+    return [];
   }
-  await waitForPrimary(shard, volumes, deadlineMs);
+  const faults = [...refused, ...missing];
+  if (formatted.length < 2) {
+    throw new Refusal(`${faults.join(" ")} Restore the data of ${shard} from a backup.`);
+  }
+  await waitForPrimary(shard, formatted, plan.lastWords, deadlineMs);
+  return faults.map(
+    (fault) => `${fault} ${shard} runs on two replicas; restore the third's data from a backup.`,
+  );
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  throw error;
 }
 
 async function certifyVolume(facts: {
@@ -103,10 +117,15 @@ async function performGenesis(plan: ShardPlan, volumes: readonly Volume[]): Prom
 async function waitForPrimary(
   shard: string,
   volumes: readonly Volume[],
+  lastWordsFiles: readonly string[],
   deadlineMs: number,
 ): Promise<void> {
   let last = "";
   while (performance.now() < deadlineMs) {
+    const lastWords = lastWordsFiles.map(textOf).filter((words) => words !== "");
+    if (lastWords.length >= 2) {
+      throw new Refusal(`Two replicas of ${shard} do not start: ${lastWords.join(" ")}`);
+    }
     const answers = await Promise.all(volumes.map((volume) => volume.client.status()));
     const statuses = answers.flatMap((answer) => (answer.kind === "ok" ? [answer.value] : []));
     const serving = statuses.filter((status) => status.state === "normal" && status.voting);

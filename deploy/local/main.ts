@@ -17,7 +17,7 @@ import {
   writeShardFiles,
 } from "./fleet-files.ts";
 import { formShard } from "./formation.ts";
-import { createRoom, waitUntilReady } from "./edge-start.ts";
+import { createRoom, type StartedEdge, waitUntilReady } from "./edge-start.ts";
 import { issueCodes } from "./login-codes.ts";
 import { manifestsOf, readManifest } from "./manifest.ts";
 import { type MetricsSource, serveMetrics } from "./metrics-page.ts";
@@ -34,13 +34,6 @@ const people = [
   { user: "ada", name: "Ada" },
   { user: "grace", name: "Grace" },
 ];
-
-interface Edge {
-  readonly name: string;
-  readonly url: string;
-  readonly configFile: string;
-  readonly metricsUrl: string;
-}
 
 class LocalRun {
   private readonly options: Options;
@@ -72,8 +65,8 @@ class LocalRun {
     for (const plan of plans) this.startReplicas(plan);
     const logins = issueCodes(directory.folder("edge", "logins"), people, [firstRoom]);
     const edges = this.startEdges(plans, page, ports.slice(manifests.length * portsAShard));
-    await this.form(plans, identity);
-    await Promise.all(edges.map((edge) => waitUntilReady(edge.url)));
+    for (const warning of await this.form(plans, identity)) console.error(warning);
+    await Promise.all(edges.map(waitUntilReady));
     const apiKeyFile = join(directory.path, "edge", "api-key");
     const first = edges[0]?.url ?? "";
     await createRoom(first, apiKeyFile, firstRoom);
@@ -123,7 +116,7 @@ class LocalRun {
     plans: readonly ShardPlan[],
     page: string,
     ports: readonly number[],
-  ): readonly Edge[] {
+  ): readonly StartedEdge[] {
     return Array.from({ length: this.options.edges }, (_, index) => {
       const name = `edge-${index + 1}`;
       const asked = index === 0 ? this.options.port : 0;
@@ -132,27 +125,30 @@ class LocalRun {
       const fleet = plans[0]?.manifest.spec.fleet ?? "default";
       const facts = { fleet, port, metricsPort, web: page };
       const configFile = writeEdgeConfig(this.directory, index + 1, facts);
+      const log = this.directory.file("logs", `${name}.log`);
       this.children.start({
         name,
         args: [join(root, "edge/server/main.ts"), "--config", configFile],
         env: {},
-        log: this.directory.file("logs", `${name}.log`),
+        log,
       });
-      const metricsUrl = `http://${loopback}:${metricsPort}/metrics`;
-      this.sources.push({ name, url: metricsUrl });
-      return { name, url: `http://${loopback}:${port}`, configFile, metricsUrl };
+      this.sources.push({ name, url: `http://${loopback}:${metricsPort}/metrics` });
+      const ends = () => this.children.endsOf(name);
+      return { name, url: `http://${loopback}:${port}`, log, ends };
     });
   }
 
-  private async form(plans: readonly ShardPlan[], identity: FleetIdentity): Promise<void> {
+  private async form(
+    plans: readonly ShardPlan[],
+    identity: FleetIdentity,
+  ): Promise<readonly string[]> {
     const { cluster } = this.directory.fleet;
-    await Promise.all(
-      plans.map((plan) => {
-        const shard = plan.manifest.metadata.name;
-        const lastWords = [0, 1, 2].map((replica) => lastWordsFile(this.directory, shard, replica));
-        return formShard(cluster, { ...plan, lastWords }, identity, Date.now());
-      }),
-    );
+    const formed = plans.map((plan) => {
+      const shard = plan.manifest.metadata.name;
+      const lastWords = [0, 1, 2].map((replica) => lastWordsFile(this.directory, shard, replica));
+      return formShard(cluster, { ...plan, lastWords }, identity, Date.now());
+    });
+    return (await Promise.all(formed)).flat();
   }
 }
 

@@ -1,7 +1,8 @@
 // Goal: what `npm start` promises: data survives a restart, a killed run is cleaned up by the next,
 // Ctrl-C leaves nothing behind, damage is named. Method: the real program and its HTTP API.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { randomKey } from "../support/keys.ts";
 import { LocalFleet, type FleetFacts } from "../support/local-fleet.ts";
@@ -89,6 +90,24 @@ test("local: data survives Ctrl-C, kill -9 of the run and kill -9 of every repli
   assert.deepEqual(await new Room(third.facts, "lobby").bodies(), numbers(1, 22));
   assert.equal(await third.stop(), 0);
 });
+
+test("local: one damaged volume leaves two that serve; two are refused by name", async () => {
+  const fleet = await LocalFleet.start();
+  await new Room(fleet.facts, "lobby").post("message 1");
+  await fleet.stop({ keepData: true });
+  damage(fleet.facts, "lobby-1");
+  const onTwo = await LocalFleet.start([], fleet);
+  assert.deepEqual(await new Room(onTwo.facts, "lobby").bodies(), ["message 1"]);
+  assert.equal(await onTwo.stop({ keepData: true }), 0);
+  damage(fleet.facts, "lobby-2");
+  await assert.rejects(LocalFleet.start([], onTwo), /lobby-1 does not start: superblock.*lobby-2/s);
+  onTwo.discard();
+});
+
+function damage(facts: FleetFacts, name: string): void {
+  const file = join(facts.data, "shards", "lobby", name, "volume", "superblock");
+  writeFileSync(file, Buffer.alloc(statSync(file).size, 0xa5));
+}
 
 test("local: two shards and two edges serve one fleet", async () => {
   const fleet = await LocalFleet.start(["--shards", "2", "--edges", "2"]);

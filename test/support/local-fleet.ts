@@ -92,8 +92,13 @@ export class LocalFleet {
       });
       this.child.kill("SIGINT");
     });
-    if (options?.keepData !== true) rmSync(this.folder, { recursive: true, force: true });
+    if (options?.keepData !== true) this.discard();
     return code;
+  }
+
+  /** Removes the data of a fleet that has ended. */
+  discard(): void {
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
