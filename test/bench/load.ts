@@ -142,9 +142,11 @@ export class Load {
     if (this.ended) return;
     this.behind = false;
     const limit = this.options.rate === null ? this.options.batchMax : this.batches.countMax;
+    // Looked at once: what falls due while batches are built belongs to the next turn, as one batch.
+    const dueNow = this.dueNow();
     for (let idle = 0; idle < this.links.length; ) {
       const index = this.turn % this.links.length;
-      const wanted = this.options.rate === null ? limit : this.dueNow() - this.due;
+      const wanted = this.options.rate === null ? limit : dueNow - this.due;
       const count = Math.min(wanted, limit, this.batches.countMax);
       if (count <= 0) return;
       this.turn += 1;
