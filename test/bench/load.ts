@@ -142,7 +142,7 @@ export class Load {
     if (this.ended) return;
     this.behind = false;
     const limit = this.options.rate === null ? this.options.batchMax : this.batches.countMax;
-    // Looked at once: what falls due while batches are built belongs to the next turn, as one batch.
+    // Looked at once: what falls due while a batch is built belongs to the next turn.
     const dueNow = this.dueNow();
     for (let idle = 0; idle < this.links.length; ) {
       const index = this.turn % this.links.length;
