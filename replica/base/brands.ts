@@ -24,7 +24,8 @@ const hex64 = /^[0-9a-f]{64}$/;
 const hex32 = /^[0-9a-f]{32}$/;
 
 function count(value: number, what: string): number {
-  assert(Number.isSafeInteger(value) && value >= 0, `BAS-01: ${what} ${value}`);
+  // The text is made only for a failure: this runs hundreds of times a prepare.
+  if (!Number.isSafeInteger(value) || value < 0) assert(false, `BAS-01: ${what} ${value}`);
   return value;
 }
 
@@ -40,7 +41,7 @@ export function viewFrom(value: number): View {
 
 /** Checks and brands a replica index. Asserts 0 to 2. */
 export function replicaFrom(value: number): ReplicaIndex {
-  assert(value === 0 || value === 1 || value === 2, `BAS-01: replica ${value}`);
+  if (value !== 0 && value !== 1 && value !== 2) assert(false, `BAS-01: replica ${value}`);
   return value as ReplicaIndex;
 }
 

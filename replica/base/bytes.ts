@@ -1,22 +1,38 @@
 import { assert } from "./assert.ts";
 
-const digits = "0123456789abcdef";
+/** The hexadecimal methods of ECMAScript 2026, which the library of types does not know yet. */
+interface HexBytes {
+  toHex(): string;
+  setFromHex(hex: string): { readonly read: number; readonly written: number };
+}
+
+function hexBytes(bytes: Uint8Array): HexBytes {
+  return bytes as unknown as HexBytes;
+}
 
 /** Lower-case hex of bytes. */
 export function hexFrom(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += digits.charAt(byte >> 4) + digits.charAt(byte & 15);
-  return text;
+  return hexBytes(bytes).toHex();
 }
 
 /** Bytes of lower- or upper-case hex. Asserts an even count of hex digits. */
 export function bytesFromHex(hex: string): Uint8Array {
-  assert(/^([0-9a-fA-F]{2})*$/.test(hex), "BAS-04: hex");
+  assert(hex.length % 2 === 0, "BAS-04: hex");
   const bytes = new Uint8Array(hex.length / 2);
-  for (let i = 0; i < bytes.length; i += 1) {
-    bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
-  }
+  setHex(bytes, hex);
   return bytes;
+}
+
+/** Fills `bytes` from hex of exactly that many. Asserts hex digits of that count. */
+export function setHex(bytes: Uint8Array, hex: string): void {
+  assert(hex.length === 2 * bytes.length, "BAS-04: length of hex");
+  let written = 0;
+  try {
+    ({ written } = hexBytes(bytes).setFromHex(hex));
+  } catch {
+    assert(false, "BAS-04: digit of hex");
+  }
+  assert(written === bytes.length, "BAS-04: digit of hex");
 }
 
 /** True when both have the same length and content. Not constant in time: no secrets. */

@@ -69,7 +69,14 @@ export interface HostCounts {
 /** Between two removals of garbage, ms. */
 const collectRetryMs = 100;
 /** Share of the WAL since the last checkpoint at which the next presses; it begins at 0.48. */
-const pressingShare = 0.6;
+const pressingShare = 0.86;
+/**
+ * Share of the WAL, and time, by which each replica begins to write a checkpoint after the one
+ * before it in the order of the view: work at the same moment on all three would slow down the
+ * quorum, and so the clients, while one slow replica of three is not felt.
+ */
+const staggerShare = 0.12;
+const staggerMs = 2_000;
 /** WAL writes and commits that are timed at once at most. */
 const timedMax = 64;
 
@@ -97,6 +104,9 @@ export class Host {
   private restoring = false;
   private stopped = false;
   private collectNotBeforeMs = 0;
+  /** The newest checkpoint that was begun: its op, and when. */
+  private checkpointBegunOp = 0;
+  private checkpointBegunMs = Number.NEGATIVE_INFINITY;
   private viewSeen: View;
   private readonly writeStartMs = new Map<Op, number>();
 
@@ -138,14 +148,19 @@ export class Host {
   }
 
   /**
-   * `leisure`: only merges are left. `paced`: a checkpoint is being written. `pressing`: it is so
-   * late that requests would soon wait for room in the WAL.
+   * `leisure`: only merges are left. `waiting`: another replica's turn. `paced`: a checkpoint is
+   * being written. `pressing`: it is so late that requests would soon wait for room in the WAL.
    */
-  get workPace(): "leisure" | "paced" | "pressing" {
+  get workPace(): "leisure" | "waiting" | "paced" | "pressing" {
     if (!this.checkpoints.urgent) return "leisure";
     const { walSlotsCount } = this.options.recovered.superblock.identity;
-    const behind = this.replica.head - this.replica.checkpointOp;
-    return behind > walSlotsCount * pressingShare ? "pressing" : "paced";
+    const { head, checkpointOp, primary } = this.replica;
+    const behind = head - checkpointOp;
+    if (behind > walSlotsCount * pressingShare) return "pressing";
+    const turn = (this.options.replica - primary + 3) % 3;
+    const waitedMs = this.ports.nowMs() - this.checkpointBegunMs;
+    const isTurn = head - this.checkpointBegunOp >= walSlotsCount * staggerShare * turn;
+    return isTurn || waitedMs >= staggerMs * turn ? "paced" : "waiting";
   }
 
   /** True while a peer's checkpoint is fetched or loaded. */
@@ -169,6 +184,7 @@ export class Host {
   /** One bounded slice of checkpoint work, about 0.3 ms. */
   work(): void {
     if (this.stopped || !this.workWanted) return;
+    if (this.workPace === "waiting") return;
     this.checkpoints.work();
   }
 
@@ -226,11 +242,19 @@ export class Host {
   private step(event: Event): void {
     if (this.stopped) return;
     this.replica.step(event, this.ports.nowMs(), this.ports.wallUs());
+    this.drain();
+    if (this.replica.unfinished) {
+      this.replica.finish();
+      this.drain();
+    }
+    this.ports.wake();
+  }
+
+  private drain(): void {
     for (const effect of this.replica.drain()) {
       if (this.stopped) return;
       this.execute(effect);
     }
-    this.ports.wake();
   }
 
   private execute(effect: Effect): void {
@@ -264,6 +288,8 @@ export class Host {
         this.committed(effect.op);
         return;
       case "write_checkpoint":
+        this.checkpointBegunOp = effect.op;
+        this.checkpointBegunMs = this.ports.nowMs();
         this.checkpoints.begin(effect);
         return;
       case "checkpoint_installed":

@@ -36,6 +36,7 @@ const heapFlags = [
   "--initial-heap-size=256",
   "--min-semi-space-size=32",
   "--max-semi-space-size=32",
+  ...(process.env["XF"] ?? "").split(" ").filter((x) => x !== ""),
 ] as const;
 
 function refuse(sentence: string): never {

@@ -108,7 +108,7 @@ export class Sockets {
       if (this.peerConnected(peer)) connected += 1;
       if (counts === undefined) continue;
       signed += counts.framesSent;
-      verified += counts.framesReceived;
+      verified += counts.framesReceived - counts.acksSkipped;
       add("peer_down", counts.droppedDown);
       add("peer_queue_full", counts.droppedFull);
       add("identity", counts.refusedIdentity);
@@ -169,6 +169,7 @@ export class Sockets {
         this.noteCommit(message);
         host.onPeerMessage(message);
       },
+      wantsAck: (ack) => host.replica.wantsAck(ack),
       onRefused: (peer) => host.onPeerRefused(peer),
       onChange: (peer, connected) => log.info("peer", { peer, connected }),
       onLog: (what, facts) => log.info(what, facts),

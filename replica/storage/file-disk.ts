@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { assert } from "#replica/base/assert.ts";
+import { tr } from "#replica/base/tr.ts";
 import { diskUnitBytes } from "#replica/base/limits.ts";
 import type { Disk, Zone } from "#replica/wire/storage-port.ts";
 import { DirectoryLock } from "./directory-lock.ts";
@@ -62,13 +63,21 @@ export class FileDisk implements Disk {
   private readonly lock: DirectoryLock | null;
   /** By path; segment files leave when there are too many, in order of their last use. */
   private readonly files = new Map<string, OpenFile>();
+  /** Made once: a write must not spend its time on joining names. */
+  private readonly paths: Readonly<Record<(typeof zones)[number], string>>;
   private readonly full: (message: string) => void;
   private readonly waiting = new Set<ReturnType<typeof setTimeout>>();
   private calls = 0;
   private whenIdle: (() => void) | null = null;
 
   private constructor(options: FileDiskOptions, lock: DirectoryLock | null) {
-    this.directory = options.directory;
+    const { directory } = options;
+    this.directory = directory;
+    this.paths = {
+      superblock: join(directory, "superblock"),
+      prepares: join(directory, "prepares"),
+      identifiers: join(directory, "identifiers"),
+    };
     this.full = options.full ?? (() => undefined);
     this.lock = lock;
   }
@@ -221,7 +230,7 @@ export class FileDisk implements Disk {
   }
 
   private path(zone: Zone): string {
-    if (zone.kind !== "segment") return join(this.directory, zone.kind);
+    if (zone.kind !== "segment") return this.paths[zone.kind];
     assert(/^[a-z0-9-]{1,40}$/.test(zone.id), "STO-09: id of a segment");
     return join(this.directory, zoneName(zone));
   }
@@ -315,8 +324,10 @@ function writeAll(
   done: (r: "ok" | "error" | "full") => void,
 ): void {
   file.uses += 1;
+  const a = performance.now();
   write(file.fd, bytes, start, bytes.length - start, offset + start, (error, written) => {
     release(file);
+    tr("diskwrite " + bytes.length, a, 6);
     if (error !== null) done(error.code === "ENOSPC" ? "full" : "error");
     else if (written === 0) done("error");
     else if (start + written === bytes.length) done("ok");

@@ -6,7 +6,7 @@ import type { Disk } from "#replica/wire/storage-port.ts";
 export interface StorageTools extends JournalTools {
   readonly disk: Disk;
   readonly vault: Vault;
-  /** Calls `run` once, after this call, within about 2 ms: groups identifier writes. */
+  /** Calls `run` once, after this call, within about 10 ms: groups identifier writes. */
   readonly later: (run: () => void) => void;
   /** Called once: a write failed, the volume is lost, the process must stop. */
   readonly poisoned: (why: string) => void;

@@ -20,7 +20,7 @@ const zonePrepares = 1;
 const zoneSegment = 2;
 
 /** `later` calls after which a stop no longer waits for the poison mark: about 200 ms. */
-const poisonPatience = 100;
+const poisonPatience = 25;
 
 /** One opened volume as its writers share it: identity, sizes, and the one way to fail. */
 export class Volume {

@@ -34,11 +34,18 @@ export const aliveMs = 250;
 /** A connection that brought nothing for this long is closed and dialled anew. */
 export const silenceMs = 1500;
 
+/** An ack that nobody wants is verified all the same when none was for this long: peers show life. */
+const verifyAtLeastMs = 10;
+
+type PrepareOk = Extract<PeerMessage, { kind: "prepare_ok" }>;
+
 /** What a connection tells its owner. */
 export interface PeerConnectionEvents {
   /** The peer proved who it is and lives in its present incarnation. */
   opened(): void;
   message(message: PeerMessage): void;
+  /** False for an ack that may be dropped unverified, since it would change nothing. */
+  wantsAck(ack: PrepareOk): boolean;
   /** Once; nothing comes after it. */
   closed(why: string): void;
 }
@@ -64,6 +71,7 @@ export class PeerConnection {
   private isClosed = false;
   private sentAtMs = 0;
   private receivedAtMs = 0;
+  private verifiedAtMs = 0;
   private readonly timer: NodeJS.Timeout;
   private readonly take = (record: Uint8Array): void => this.onRecord(record);
   private readonly uncork = (): void => {
@@ -205,6 +213,7 @@ export class PeerConnection {
     const command = frameCommandOf(frame);
     if (this.peerNonce === null) this.onHello(frame);
     else if (command === "prepare") this.onPrepare(own, frame);
+    else if (command === "prepare_ok" && this.superfluous(frame)) this.counts.acksSkipped += 1;
     else this.onSigned(own, frame, command === "alive");
   }
 
@@ -240,8 +249,18 @@ export class PeerConnection {
       this.refuse("refusedStale", frameCommandOf(frame));
     } else {
       this.counterReceived = counter;
+      this.verifiedAtMs = performance.now();
       if (!alive) this.deliver(frame, 0);
     }
+  }
+
+  /** Of what an unverified frame says only this is believed: that it may be dropped. */
+  private superfluous(frame: Uint8Array): boolean {
+    if (performance.now() - this.verifiedAtMs >= verifyAtLeastMs) return false;
+    const { replica, incarnation } = this.peer;
+    const relay = { from: replica, incarnation, view: viewFrom(0) };
+    const read = readPeerMessage(this.scope.frames, frame, relay);
+    return read.ok && read.value.kind === "prepare_ok" && !this.events.wantsAck(read.value);
   }
 
   private onPrepare(record: Uint8Array, frame: Uint8Array): void {

@@ -18,6 +18,8 @@ export interface PeerLinkOptions {
   /** Read at every dial: a rotated identity serves the next connection. */
   readonly tls: () => TlsMaterial;
   readonly onMessage: (message: PeerMessage) => void;
+  /** See {@link PeerNetworkOptions}. */
+  readonly wantsAck: (ack: Extract<PeerMessage, { kind: "prepare_ok" }>) => boolean;
   /** The connection closed, and the peer's port refused the next one: its process is gone. */
   readonly onRefused: (peer: ReplicaIndex) => void;
   /** The link came up or went down. */
@@ -85,6 +87,7 @@ export class PeerLink {
     const connection: PeerConnection = new PeerConnection(socket, scope, member, this.counts, {
       opened: () => this.onOpened(connection),
       message: this.options.onMessage,
+      wantsAck: this.options.wantsAck,
       closed: (why) => this.onClosed(connection, why),
     });
     this.greeting.add(connection);

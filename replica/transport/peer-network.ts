@@ -32,6 +32,8 @@ export interface PeerNetworkOptions {
   /** Ed25519 key of the volume: signs frames. */
   readonly privateKey: Key;
   readonly onMessage: (message: PeerMessage) => void;
+  /** False for an ack that would change nothing: it is dropped before it is verified. */
+  readonly wantsAck?: (ack: Extract<PeerMessage, { kind: "prepare_ok" }>) => boolean;
   /** A peer's connection closed and its port refuses: within milliseconds of its death. */
   readonly onRefused: (peer: ReplicaIndex) => void;
   readonly onChange?: (peer: ReplicaIndex, connected: boolean) => void;
@@ -73,6 +75,7 @@ export class PeerNetwork {
         tls: () => this.tls,
         onMessage,
         onRefused,
+        wantsAck: (ack) => options.wantsAck?.(ack) ?? true,
         onChange: (replica, connected) => options.onChange?.(replica, connected),
       });
       this.links.set(peer, link);

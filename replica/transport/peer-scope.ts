@@ -30,6 +30,8 @@ export interface PeerCounts {
   refusedStale: number;
   /** Dropped: malformed, wrong checksum, of another cluster or shard. */
   refusedFrame: number;
+  /** Dropped unverified: acks that would have changed nothing. */
+  acksSkipped: number;
   /** Passed on unverified: relayed prepares of an author that has been replaced since. */
   authorsGone: number;
 }
@@ -49,6 +51,7 @@ export function noPeerCounts(): PeerCounts {
     refusedReplay: 0,
     refusedStale: 0,
     refusedFrame: 0,
+    acksSkipped: 0,
     authorsGone: 0,
   };
 }

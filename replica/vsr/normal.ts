@@ -12,6 +12,7 @@ import {
   offeredCheckpoint,
   updateQuorumCheckpoint,
 } from "./checkpoint.ts";
+import { busyBatchBytes } from "./options.ts";
 import { primaryOf } from "./quorum.ts";
 import { acceptBody, wantRepair } from "./repair.ts";
 import { broadcast, send, viewDurable } from "./send.ts";
@@ -34,7 +35,8 @@ export function flushBatches(state: State): void {
     const depth = state.pipeline.count;
     // The ring is full until a quorum's checkpoint moves on.
     if (depth >= pipelineMax || !canWrite(state, state.log.head + 1)) return;
-    const pauseMs = depth === 0 ? (batch.gapMs ?? 0) : batch.lingerMs;
+    const gapMs = state.batchBytes >= busyBatchBytes ? (batch.gapMs ?? 0) : 0;
+    const pauseMs = depth === 0 ? gapMs : batch.lingerMs;
     const due = state.nowMs >= state.batchMs + pauseMs;
     if (!state.pipeline.batchFull && !(due && depth < depthMax)) {
       if (depth < depthMax) state.deadlines.set("batch", state.batchMs + pauseMs);
@@ -64,6 +66,7 @@ function makePrepare(state: State): void {
     requestsCount: requests.length,
   } as const;
   const prepare = state.options.sealer.seal(fields, encodeRequests(requests));
+  state.batchBytes = prepare.body.length;
   state.log.advance(prepare.header);
   state.pipeline.push(prepare, state.nowMs);
   broadcast(state, { kind: "prepare", prepare });

@@ -103,6 +103,19 @@ export class Replica {
     return this.state.checkpoint.op;
   }
 
+  /**
+   * False for an ack that would change nothing here but the time at which its sender was heard:
+   * the transport may then drop it before it verifies the signature, which costs more than all
+   * the rest of an ack. Of two backups' acks of a prepare only the first one commits it.
+   */
+  wantsAck(ack: Extract<PeerMessage, { kind: "prepare_ok" }>): boolean {
+    const { state } = this;
+    if (ack.view > state.view || ack.checkpointOp > (state.peers[ack.from]?.checkpointOp ?? 0)) {
+      return true;
+    }
+    return state.leads && ack.view === state.view && ack.op > state.commitMax;
+  }
+
   /** False until formation, while recovering and below the vote floor (rule A11). */
   get voting(): boolean {
     return this.state.voting && this.state.status !== "recovering_head";
@@ -118,9 +131,33 @@ export class Replica {
     assert(nowMs >= state.nowMs || !state.opened, "VSR-90: time never goes back");
     state.nowMs = nowMs;
     state.wallUs = wallUs;
+    this.finish();
+    if (state.stopped) return;
     if (!state.opened) open(state);
     dispatch(state, event);
-    if (!state.stopped) settle(state, this.wantedMs);
+    if (!state.stopped) fireTimers(state, this.wantedMs);
+    // A backup logs and acks a prepare before it runs the one before: the primary waits for acks.
+    const ackFirst = state.status === "normal" && !state.leads && state.effects.length > 0;
+    if (ackFirst) this.unfinished = true;
+    else this.settle();
+  }
+
+  /** True when {@link finish} has work that may follow the effects of the last step. */
+  unfinished = false;
+
+  /**
+   * Runs what the last step put off for the sake of its effects: call it, and drain again, when
+   * those are under way. The next step begins with it otherwise.
+   */
+  finish(): void {
+    if (!this.unfinished) return;
+    this.unfinished = false;
+    this.settle();
+  }
+
+  private settle(): void {
+    const { state } = this;
+    if (!state.stopped) settle(state);
     this.wantedMs = state.stopped ? Infinity : state.deadlines.nextMs;
   }
 
@@ -132,9 +169,8 @@ export class Replica {
   }
 }
 
-/** What follows from any event: timers, commits, a view that can start, batches. */
-function settle(state: State, wantedMs: number): void {
-  fireTimers(state, wantedMs);
+/** What follows from any event: commits, a view that can start, batches. */
+function settle(state: State): void {
   execute(state);
   tryLead(state);
   execute(state);

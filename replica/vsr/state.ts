@@ -131,6 +131,8 @@ export class State {
   transfer: { target: ReplicaIndex; untilMs: number } | null = null;
   /** Last batch, ms. */
   batchMs = -Infinity;
+  /** Bytes of that batch. */
+  batchBytes = 0;
   /** Highest op of the current log that the cluster is known to have, for sync. */
   opSeen = 0;
   /** Reads under way to re-send the suffix of a new primary. */

@@ -1,4 +1,5 @@
 import type { SubmitOutcome, ShardLinkPort } from "#replica/transport/shard-link.ts";
+import { tr } from "#replica/base/tr.ts";
 import { sessionWindowMax } from "#replica/base/limits.ts";
 import { resultBytes, resultCodes } from "#replica/wire/operation.ts";
 import { Histogram } from "./histogram.ts";
@@ -21,6 +22,8 @@ export interface LoadResult {
   readonly seconds: number;
   readonly committed: number;
   readonly batches: number;
+  /** Prepares that the answered batches were in. */
+  readonly prepares: number;
   readonly unknown: number;
   readonly rejected: number;
   /** Results other than ok, by code. */
@@ -43,6 +46,8 @@ export class Load {
   private committed = 0;
   private answered = 0;
   private batchesCount = 0;
+  private prepares = 0;
+  private opLast = 0;
   private unknown = 0;
   private rejected = 0;
   private wrong: Record<number, number> = {};
@@ -94,6 +99,7 @@ export class Load {
       seconds,
       committed: this.committed,
       batches: this.batchesCount,
+      prepares: this.prepares,
       unknown: this.unknown,
       rejected: this.rejected,
       wrong: this.wrong,
@@ -120,6 +126,7 @@ export class Load {
     this.histogram = new Histogram();
     this.committed = 0;
     this.batchesCount = 0;
+    this.prepares = 0;
     this.unknown = 0;
     this.rejected = 0;
     this.wrong = {};
@@ -135,7 +142,7 @@ export class Load {
   private dueNow(): number {
     const { rate } = this.options;
     if (rate === null) return this.due;
-    return Math.floor(((performance.now() - this.startMs) / 1000) * rate);
+    return Math.floor(((performance.now() - this.startMs) / 1000) * rate) + 1;
   }
 
   private offer(): void {
@@ -172,6 +179,7 @@ export class Load {
   private answer(outcome: SubmitOutcome, first: number, count: number, sentMs: number): void {
     const nowMs = performance.now();
     this.answered += count;
+    tr("answer " + count, sentMs, 12);
     this.gapMs = Math.max(this.gapMs, nowMs - this.lastAnswerMs);
     this.lastAnswerMs = nowMs;
     this.batchesCount += 1;
@@ -179,6 +187,8 @@ export class Load {
     if (outcome.kind === "rejected") this.rejected += count;
     if (outcome.kind !== "ok") return;
     this.committed += this.countOk(outcome.results);
+    if (outcome.op !== this.opLast) this.prepares += 1;
+    this.opLast = outcome.op;
     const { rate } = this.options;
     for (let i = 0; i < count; i += 1) {
       const fromMs = rate === null ? sentMs : this.startMs + ((first + i) / rate) * 1000;

@@ -25,6 +25,7 @@ export type LoaderReport =
       readonly seconds: number;
       readonly committed: number;
       readonly batches: number;
+      readonly prepares: number;
       readonly unknown: number;
       readonly rejected: number;
       readonly late: number;

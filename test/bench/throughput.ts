@@ -65,7 +65,7 @@ async function measureOnce(options: ThroughputOptions): Promise<Measured> {
   const loader = new LoaderHandle();
   const { profile, directory } = options;
   if (profile !== undefined) mkdirSync(profile, { recursive: true });
-  const nodeFlags = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
+  const nodeFlags = process.env.NF ? process.env.NF.split(" ") : profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
   const shard = await TestShard.start({
     walSizeBytes: options.walSizeBytes,
     nodeFlags,
@@ -106,9 +106,11 @@ function tableOf(options: ThroughputOptions, measured: Measured): string {
   const perSecond = Math.round(result.committed / result.seconds);
   const offered = options.rate === null ? "saturated" : `${options.rate}/s open loop`;
   const perBatch = (result.committed / Math.max(1, result.batches)).toFixed(0);
+  const prepares = Math.round(result.prepares / result.seconds);
   const rows: readonly (readonly [string, string])[] = [
     ["offered", `${offered}, ${options.bodyBytes}-byte messages, ${options.links} session(s)`],
     ["committed", `${perSecond}/s in ${result.seconds.toFixed(1)} s, ${perBatch} a batch`],
+    ["prepares", `${prepares}/s`],
     ["latency P50", `${milliseconds(result.p50)} ms`],
     ["latency P99", `${milliseconds(result.p99)} ms`],
     ["latency P99.9", `${milliseconds(result.p999)} ms (max ${milliseconds(result.max)} ms)`],

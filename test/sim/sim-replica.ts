@@ -137,6 +137,8 @@ export class SimReplica {
     around.known(replica.commitMax);
     this.checkLeading(replica);
     for (const effect of replica.drain()) this.run(effect);
+    replica.finish();
+    for (const effect of replica.drain()) this.run(effect);
     this.wake(replica);
   }
 
