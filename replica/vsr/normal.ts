@@ -15,6 +15,7 @@ import {
 import { primaryOf } from "./quorum.ts";
 import { acceptBody, wantRepair } from "./repair.ts";
 import { broadcast, send, viewDurable } from "./send.ts";
+import { rememberAck } from "./standing.ts";
 import type { State } from "./state.ts";
 import { cancelSuspicion, onHigherView } from "./suspicion.ts";
 import { canWrite, flushWrites, keepBody } from "./writes.ts";
@@ -104,6 +105,7 @@ export function ackOwn(state: State): void {
     op = entry.prepare.header.op;
   }
   if (op === 0) return;
+  state.heldOp = op;
   state.pipeline.ack(state.replica, opFrom(op));
   advanceCommit(state);
 }
@@ -126,6 +128,8 @@ export function onPrepareOk(state: State, message: PrepareOk): void {
   if (!state.leads || (message.view !== state.view && !countOld)) return;
   const entry = state.pipeline.get(message.op);
   if (entry === undefined || entry.prepare.header.checksum !== message.checksum) return;
+  // Not committed, so not part of what its sender only heard to be committed: it holds the op.
+  rememberAck(state, message.from, { logView: message.view, op: message.op });
   state.pipeline.ack(message.from, message.op);
   advanceCommit(state);
 }
@@ -204,6 +208,7 @@ export function ack(state: State, again: boolean): void {
   const header = state.log.header(op);
   if (header === null) return;
   state.ackedOp = op;
+  if (state.log.present(op)) state.heldOp = op;
   send(state, state.primary, {
     kind: "prepare_ok",
     op: header.op,

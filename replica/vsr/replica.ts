@@ -22,13 +22,13 @@ import { recoverLog } from "./recovery.ts";
 import { primaryOf } from "./quorum.ts";
 import { onGetHeaders, onGetPrepare, onHeaders, onRepairRead, wantRepair } from "./repair.ts";
 import { onRequest } from "./requests.ts";
-import { send } from "./send.ts";
+import { judgePing, onVerdict, type Ping } from "./standing.ts";
 import { State } from "./state.ts";
 import { superblockDurable } from "./superblock.ts";
 import { armSuspicion } from "./suspicion.ts";
 import { onSyncDone, onSyncFailed } from "./sync.ts";
 import { fireTimers } from "./timers.ts";
-import { onTransfer } from "./transfer.ts";
+import { onTransfer, pong } from "./transfer.ts";
 import {
   joinView,
   onDoViewChange,
@@ -41,7 +41,14 @@ import {
 import { flushWrites, onPrepareDurable } from "./writes.ts";
 
 /** What a replica is doing (rule A2); `syncing` is a normal backup that fetches a checkpoint. */
-export type Status = "normal" | "view_change" | "recovering_head" | "syncing" | "learner";
+export type Status =
+  | "normal"
+  | "view_change"
+  | "recovering_head"
+  | "syncing"
+  | "learner"
+  /** The volume was rolled back: no vote, until it is replaced. */
+  | "lost";
 
 /**
  * One replica of a shard: Viewstamped Replication as a pure, synchronous state machine
@@ -66,6 +73,7 @@ export class Replica {
   /** What this replica is doing. */
   get status(): Status {
     const { state } = this;
+    if (state.lost) return "lost";
     if (state.superblock.durable.recovering) return "learner";
     if (state.status !== "normal") return state.status;
     // Until the view's log_view is durable a crash would take it back.
@@ -105,7 +113,9 @@ export class Replica {
 
   /** False until formation, while recovering and below the vote floor (rule A11). */
   get voting(): boolean {
-    return this.state.voting && this.state.status !== "recovering_head";
+    const { state } = this;
+    if (!state.voting || state.status === "recovering_head") return false;
+    return state.peers.some((peer) => peer.vouches);
   }
 
   /**
@@ -260,6 +270,8 @@ function onMessage(state: State, message: PeerMessage): void {
   const peer = state.peers[message.from];
   assert(peer !== undefined, "VSR-03: peer");
   peer.heardMs = state.nowMs;
+  // A volume that was rolled back takes no part; it only says and hears so.
+  if (state.lost && message.kind !== "ping" && message.kind !== "pong") return;
   switch (message.kind) {
     case "prepare":
       onPrepare(state, message.from, message.prepare);
@@ -303,23 +315,23 @@ function onMessage(state: State, message: PeerMessage): void {
   }
 }
 
-function onPing(state: State, message: Extract<PeerMessage, { kind: "ping" | "pong" }>): void {
+function onPing(state: State, message: Ping): void {
   const peer = state.peers[message.from];
   assert(peer !== undefined, "VSR-03: peer");
   const { formationId } = state.superblock.durable.identity;
   peer.formation = message.formationId === formationId ? "same" : "other";
   if (peer.formation === "other") return;
   if (message.commitMin > peer.commitMin) peer.commitMin = message.commitMin;
-  considerFormation(state);
-  if (message.kind === "ping") {
-    send(state, message.from, {
-      kind: "pong",
-      monotonicMs: message.monotonicMs,
-      wallClockUs: state.wallUs,
-      formationId,
-      machineVersionMax: state.options.machine.version,
-      commitMin: state.commitMin,
-    });
-  }
-  if (state.formed && message.view > state.view) joinView(state, message.view);
+  judgePing(state, message);
+  const verdict = onVerdict(state, message);
+  if (!state.lost) considerFormation(state);
+  if (message.kind === "ping") pong(state, message.from, message.monotonicMs);
+  if (verdict === "vouched") onVouched(state);
+  if (state.formed && !state.lost && message.view > state.view) joinView(state, message.view);
+}
+
+/** A peer takes this replica's votes from now on: what waits for that goes at once. */
+function onVouched(state: State): void {
+  sendVote(state);
+  if (!state.leads) ack(state, true);
 }

@@ -1,9 +1,13 @@
 import type { Checksum, Op, ReplicaIndex, View } from "#replica/base/brands.ts";
 import { sessionsMax } from "#replica/base/limits.ts";
 import { Prng } from "#replica/base/prng.ts";
-import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-message.ts";
+import type {
+  CheckpointDescriptor,
+  PeerMessage,
+  VolumeVerdict,
+} from "#replica/wire/peer-message.ts";
 import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
-import type { SuperblockState } from "#replica/wire/superblock.ts";
+import type { Life, PeerMemory, SuperblockState } from "#replica/wire/superblock.ts";
 import type { Effect } from "./effect.ts";
 import type { Log } from "./log.ts";
 import type { ReplicaOptions } from "./options.ts";
@@ -57,6 +61,12 @@ export interface Peer {
   commitMin: Op;
   checkpointOp: Op;
   formation: "unknown" | "same" | "other";
+  /** Judgement on the peer's last opening that was heard of, told back to it (rule A11). */
+  judged: { readonly life: number; readonly nonce: number; readonly verdict: VolumeVerdict };
+  /** The peer remembers nothing newer of this volume, said in this life: it takes votes. */
+  vouches: boolean;
+  /** Last ping or pong to it, ms. */
+  pingedMs: number;
 }
 
 /** The superblock as durable, and the write in flight. */
@@ -65,6 +75,8 @@ export interface SuperblockWrites {
   writing: SuperblockState | null;
   /** Something changed since the write in flight was made. */
   dirty: boolean;
+  /** When the last write became durable, ms. */
+  writtenMs: number;
   /** View and log_view as durable; equal to `durable`'s. */
   durableView: View;
   durableLogView: View;
@@ -122,7 +134,13 @@ export class State {
   heartbeatSeenMs = -Infinity;
   /** Nonce of the GET_VIEW in recovering_head. */
   nonce = 0;
-  /** Three replicas reported one formation id (rule A11), durable as superblock sequence > 1. */
+  /** This process's opening of the volume; null before formation. */
+  life: Life | null = null;
+  /** By replica: what is remembered of its volume. */
+  readonly memories: (PeerMemory | null)[];
+  /** This volume was rolled back: it never votes again (rule A11). */
+  lost: boolean;
+  /** Three replicas reported one formation id (rule A11), durable as the volume's first life. */
   formed: boolean;
   /** Something may be missing: the repair timer runs. */
   repairPending = false;
@@ -141,6 +159,8 @@ export class State {
   repairReads = 0;
   /** Highest op acked in this view. */
   ackedOp = 0;
+  /** Highest op acked in this view that is durable here; an ack's start may be missing here. */
+  heldOp = 0;
   /** Checksum of the op at commitMin: what is executed next must name it. */
   commitChecksum: Checksum;
   /** A body waits for its turn to be written. */
@@ -161,6 +181,7 @@ export class State {
       durable: superblock,
       writing: null,
       dirty: false,
+      writtenMs: -Infinity,
       durableView: superblock.view,
       durableLogView: superblock.logView,
     };
@@ -170,7 +191,15 @@ export class State {
       commitMin: 0 as Op,
       checkpointOp: 0 as Op,
       formation: "unknown",
+      judged: { life: 0, nonce: 0, verdict: "unknown" },
+      vouches: false,
+      pingedMs: -Infinity,
     }));
+    this.memories = superblock.members.map(({ replica, incarnation }) => {
+      const memory = superblock.standing.remembered.find((each) => each.replica === replica);
+      return memory?.incarnation === incarnation ? memory : null;
+    });
+    this.lost = superblock.standing.lost;
     this.view = superblock.view;
     this.logView = superblock.logView;
     this.checkpoint = superblock.checkpoint;
@@ -181,7 +210,7 @@ export class State {
     if (this.commitMax < this.commitMin) this.commitMax = this.commitMin;
     this.quorumCheckpointOp = superblock.quorumCheckpointOp;
     this.viewHeaders = superblock.viewHeaders;
-    this.formed = superblock.sequence > 1;
+    this.formed = superblock.standing.lives.length > 0 || superblock.recovering;
     this.sessions.load(options.sessions);
   }
 
@@ -198,7 +227,8 @@ export class State {
   /** May vote at all (rule A11). */
   get voting(): boolean {
     const { recovering, voteFloor } = this.superblock.durable;
-    return this.formed && !recovering && this.view >= voteFloor && !this.stopped;
+    if (this.lost || this.stopped) return false;
+    return this.formed && !recovering && this.view >= voteFloor;
   }
 
   /** The log in memory is the current view's, and that is durable. */

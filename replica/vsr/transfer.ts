@@ -1,4 +1,6 @@
+import { assert } from "#replica/base/assert.ts";
 import type { ReplicaIndex } from "#replica/base/brands.ts";
+import { ownLife, ownMark } from "./lives.ts";
 import { sendCommit } from "./normal.ts";
 import { nextViewOf } from "./quorum.ts";
 import { send } from "./send.ts";
@@ -39,14 +41,42 @@ export function continueTransfer(state: State): void {
   ping(state, transfer.target);
 }
 
-/** Asks a peer for a sign of life, its formation and how far it is. */
+/** Asks a peer for a sign of life, its formation, its volume and how far it is. */
 export function ping(state: State, to: ReplicaIndex): void {
+  sendPing(state, to, "ping", Math.floor(state.nowMs));
+}
+
+/** Answers a ping with its own time. */
+export function pong(state: State, to: ReplicaIndex, monotonicMs: number): void {
+  sendPing(state, to, "pong", monotonicMs);
+}
+
+function sendPing(
+  state: State,
+  to: ReplicaIndex,
+  kind: "ping" | "pong",
+  monotonicMs: number,
+): void {
+  const own = ownLife(state);
+  // A formed volume speaks of itself only when its present life is durable.
+  if (own === null && state.formed) return;
+  const peer = state.peers[to];
+  assert(peer !== undefined, "VSR-03: peer");
+  peer.pingedMs = state.nowMs;
+  const { durable } = state.superblock;
   send(state, to, {
-    kind: "ping",
-    monotonicMs: Math.floor(state.nowMs),
+    kind,
+    monotonicMs,
     wallClockUs: state.wallUs,
-    formationId: state.superblock.durable.identity.formationId,
+    formationId: durable.identity.formationId,
     machineVersionMax: state.options.machine.version,
     commitMin: state.commitMin,
+    lives: own === null ? [] : durable.standing.lives,
+    mark: ownMark(state),
+    yours: peer.judged,
+    learner: durable.recovering,
+    voteFloor: durable.voteFloor,
+    checkpointOp: durable.checkpoint.op,
+    checkpointId: durable.checkpoint.id,
   });
 }

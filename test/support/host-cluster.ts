@@ -74,6 +74,8 @@ export class HostCluster {
   readonly said: { replica: number; connection: number; message: ServerMessage }[] = [];
   /** What hosts raised. */
   readonly alarms: string[] = [];
+  /** Frames for which this says false are lost. */
+  passes: (from: number, to: number, message: PeerMessage) => boolean = () => true;
   /** Everything that was sent between hosts, for comparing runs. */
   readonly trace: string[] = [];
   private wire: { to: number; message: PeerMessage }[] = [];
@@ -201,7 +203,8 @@ export class HostCluster {
       wallUs: () => startWallUs + this.nowMs * 1000,
       send: (to, message) => {
         this.trace.push(`${this.nowMs} ${replica}>${to} ${message.kind} ${message.view}`);
-        if (seat.host !== null) this.wire.push({ to, message });
+        if (seat.host === null || !this.passes(replica, to, message)) return;
+        this.wire.push({ to, message });
       },
       toClient: (connection, message) => this.said.push({ replica, connection, message }),
       later: (run) => seat.disk.later(run),
