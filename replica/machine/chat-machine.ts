@@ -20,9 +20,12 @@ import type {
 } from "./port.ts";
 import { gather, joinPlaces, rangeOf } from "./room-reader.ts";
 import { generationMs } from "./key-table.ts";
+import { Redactions } from "./redactions.ts";
 
 /** Frozen deltas that wait for their checkpoint at most. */
 export const deltasMax = 3;
+import type { Standing } from "./standing.ts";
+import { standingOf } from "./standing.ts";
 const cacheBytesDefault = 64 * 1024 * 1024;
 const nothing = new Uint8Array(0);
 
@@ -36,6 +39,7 @@ export class ChatMachine {
   private opApplied = 0;
   /** Highest op that {@link needs} was asked for: nothing may leave memory before it is applied. */
   private opNeeded = 0;
+  private readonly redactions: Redactions;
   private releasable = 0;
   private deltas: Delta[] = [];
   /** True between restoreBegin and restoreEnd: no answers. */
@@ -49,6 +53,7 @@ export class ChatMachine {
 
   /** Encoded scalars of a machine at genesis: `genesisManifest(state)` makes checkpoint 0 of it. */
   static genesisState(genesis: MachineGenesis): Uint8Array {
+    this.redactions = new Redactions(this.tables, options.hash ?? (() => new Uint8Array(32)));
     return encodeMachineState(machineStateAtGenesis(genesis));
   }
 
@@ -79,8 +84,8 @@ export class ChatMachine {
 
   /** Approximate bytes of memory held. */
   get memoryBytes(): number {
-    const { rooms, keys, store } = this.tables;
-    return rooms.memoryBytes + keys.memoryBytes + store.memoryBytes;
+    const { rooms, keys, store, cells } = this.tables;
+    return rooms.memoryBytes + keys.memoryBytes + store.memoryBytes + cells.memoryBytes;
   }
 
   /** Approximate bytes of memory that remembered keys take. */
@@ -134,6 +139,8 @@ export class ChatMachine {
     });
     tables.frozenEnd = delta.parts.end;
     tables.frozenRooms = delta.parts.roomEnd;
+      cells: tables.cells,
+      changes: tables.takeCellChanges(),
     this.deltas.push(delta);
   }
 
@@ -162,7 +169,8 @@ export class ChatMachine {
 
   /** Entries of watched rooms committed since the last drain, by room, ≤ 192 KiB a fact. */
   drainFacts(): readonly RoomFact[] {
-    return this.tables.watches.drain(this.tables.rooms, this.tables.store);
+    const { watches, rooms, store } = this.tables;
+    return watches.drain(rooms, store, (room, places) => this.redactions.show(room, places));
   }
 
   /** From now on facts of this room are drained; idempotent; works before the room exists. */
@@ -211,11 +219,18 @@ export class ChatMachine {
     const { tables } = this;
     const room = tables.find(name);
     const newest = tables.rooms.page(room).newest[tables.rooms.at(room)] ?? -1;
+  /** What a user is in a room or thread now, and what of it the user sees; null = no such room. */
+  standing(name: RoomName, user: string): Standing | null {
+    const room = this.restoring ? -1 : this.tables.find(name);
+    return room < 0 ? null : standingOf(this.tables, room, user);
+  }
+
     const { first, last } = rangeOf(range, answer.floor, answer.head);
     const source = { store: tables.store, history: tables.history, loaded };
     const found = gather(source, room, newest, first, last);
     if ("missing" in found) return { kind: "load", addresses: found.missing };
-    const entries = joinPlaces(found, range.kind === "after" ? "first" : "last");
+    const shown = this.redactions.show(room, found);
+    const entries = joinPlaces(shown, range.kind === "after" ? "first" : "last");
     return { kind: "answer", answer, entries };
   }
 
@@ -262,3 +277,4 @@ export class ChatMachine {
     this.restoring = false;
   }
 }
+    tables.takeCellChanges();

@@ -2,6 +2,8 @@ import { assert } from "#replica/base/assert.ts";
 import { readU64 } from "#replica/base/bytes.ts";
 import { utf8From } from "#replica/base/text.ts";
 import type { RoomName } from "#replica/wire/client-message.ts";
+import type { CellChanges } from "./cell-table.ts";
+import { cellKinds, cellRowFixedBytes, cellRowMark, CellTable, tenantScope } from "./cell-table.ts";
 import { roomRowFixedBytes } from "./delta.ts";
 import { DirtyRooms } from "./dirty-rooms.ts";
 import { EntryStore } from "./entry-store.ts";
@@ -9,7 +11,7 @@ import { keyRowBytes, keyRowMs, keyRowSeq } from "./key-row.ts";
 import { generationMs, KeyTable } from "./key-table.ts";
 import type { MachineState } from "./machine-state.ts";
 import type { HistorySegment } from "./port.ts";
-import { RoomTable } from "./room-table.ts";
+import { roomRedactions, roomRules, RoomTable } from "./room-table.ts";
 import { WatchList } from "./watch-list.ts";
 
 /** All that a machine holds: scalars, rooms, recent entries, keys, where history lies. */
@@ -18,6 +20,9 @@ export class MachineTables {
   rooms: RoomTable;
   keys = new KeyTable();
   readonly store: EntryStore;
+  cells: CellTable;
+  /** Tenants with a quota of entries a second. */
+  tenantRates = 0;
   readonly watches = new WatchList();
   history: readonly HistorySegment[] = [];
   /** Address and number of rooms up to which everything belongs to a frozen delta. */
@@ -37,12 +42,15 @@ export class MachineTables {
 
   /** Forgets everything but the watches and takes these scalars. */
   reset(state: MachineState): void {
+    this.cells = new CellTable(this.keyHash0, this.keyHash1);
     this.state = state;
     this.rooms = this.emptyRooms(state);
     this.keys = new KeyTable();
     this.keys.expire(state.keyGenerationFloor * generationMs);
     this.store.clear();
     this.watches.detach();
+    this.cells = new CellTable(this.keyHash0, this.keyHash1);
+    this.tenantRates = 0;
     this.history = [];
     this.dirty = new DirtyRooms();
     this.frozenEnd = this.store.end;
@@ -84,7 +92,35 @@ export class MachineTables {
     return dirty;
   }
 
-  /** Takes rows of rooms as replica/machine/delta.ts wrote them. */
+  /** The cells set since the last call. */
+  takeCellChanges(): CellChanges {
+    return this.cells.takeChanges();
+  }
+
+  /** Sets a cell and what follows from it; returns its value before. */
+  setCell(
+    room: number,
+    kind: number,
+    number: number,
+    bytes: Uint8Array,
+    at: number,
+    length: number,
+    value: number,
+  ): number {
+    const before = this.cells.set(room, kind, number, bytes, at, length, value);
+    if (room === tenantScope) {
+      if (kind === cellKinds.quotaRate) this.tenantRates += Number(value > 0) - Number(before > 0);
+      return before;
+    }
+    const bit = specialBit(kind);
+    if (bit !== 0) {
+      const page = this.rooms.page(room);
+      page.special[this.rooms.at(room)] = (page.special[this.rooms.at(room)] ?? 0) | bit;
+    }
+    return before;
+  }
+
+  /** Takes rows of rooms and of cells as replica/machine/delta.ts wrote them. */
   restoreRooms(block: Uint8Array): void {
     const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
     for (let at = 0; at < block.length; ) {
@@ -94,6 +130,16 @@ export class MachineTables {
       const creatorBytes = block[name + 2] ?? 0;
       const room = this.rooms.add(block, name + 4, tenantBytes, roomBytes, creatorBytes);
       assert(room === view.getUint32(at + 4, true), "MCH-11: rooms come back in order");
+      if (view.getUint32(at + 4, true) >= cellRowMark) {
+        const bytes = view.getUint32(at, true);
+        const subject = at + cellRowFixedBytes;
+        const subjectBytes = bytes - cellRowFixedBytes;
+        CellTable.readRow(view, at, (room, kind, number, value) => {
+          this.setCell(room, kind, number, block, subject, subjectBytes, value);
+        });
+        at += bytes;
+        continue;
+      }
       const page = this.rooms.page(room);
       page.epoch[this.rooms.at(room)] = view.getUint32(at + 8, true);
       page.floor[this.rooms.at(room)] = readU64(view, at + 12);
@@ -122,4 +168,17 @@ export class MachineTables {
       this.keys.add(keyMs, view.getUint32(at + 12, true), keyRowSeq(view, at), this.hash);
     }
   }
+}
+
+/** What a cell of this kind says of its room at a glance. */
+function specialBit(kind: number): number {
+  if (kind === cellKinds.redacted) return roomRedactions;
+  const ruling: readonly number[] = [
+    cellKinds.role,
+    cellKinds.ban,
+    cellKinds.mute,
+    cellKinds.settings,
+    cellKinds.quotaRate,
+  ];
+  return ruling.includes(kind) ? roomRules : 0;
 }
