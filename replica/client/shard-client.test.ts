@@ -222,7 +222,9 @@ test("client: a primary that refused for a moment and says nothing new is asked 
   const [primary] = all;
   assert(primary !== undefined);
   const sent = (): readonly string[] => {
-    return client.drain().flatMap((effect) => (effect.kind === "send" ? [effect.message.kind] : []));
+    return client
+      .drain()
+      .flatMap((effect) => (effect.kind === "send" ? [effect.message.kind] : []));
   };
   client.onConnected(primary, 0);
   client.onMessage(primary, { kind: "view", view: viewFrom(0), primary, normal: true }, 0);
