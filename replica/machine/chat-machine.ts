@@ -18,14 +18,14 @@ import type {
   ReadStep,
   RoomFact,
 } from "./port.ts";
+import { Redactions } from "./redactions.ts";
 import { gather, joinPlaces, rangeOf } from "./room-reader.ts";
 import { generationMs } from "./key-table.ts";
-import { Redactions } from "./redactions.ts";
+import type { Standing } from "./standing.ts";
+import { standingOf } from "./standing.ts";
 
 /** Frozen deltas that wait for their checkpoint at most. */
 export const deltasMax = 3;
-import type { Standing } from "./standing.ts";
-import { standingOf } from "./standing.ts";
 const cacheBytesDefault = 64 * 1024 * 1024;
 const nothing = new Uint8Array(0);
 
@@ -36,10 +36,10 @@ export class ChatMachine {
   private readonly cacheBytes: number;
   private readonly tables: MachineTables;
   private readonly applier: Applier;
+  private readonly redactions: Redactions;
   private opApplied = 0;
   /** Highest op that {@link needs} was asked for: nothing may leave memory before it is applied. */
   private opNeeded = 0;
-  private readonly redactions: Redactions;
   private releasable = 0;
   private deltas: Delta[] = [];
   /** True between restoreBegin and restoreEnd: no answers. */
@@ -49,11 +49,11 @@ export class ChatMachine {
     this.cacheBytes = options.cacheBytes ?? cacheBytesDefault;
     this.tables = new MachineTables(machineStateAtGenesis(genesis), options.chunkBytes);
     this.applier = new Applier(this.tables);
+    this.redactions = new Redactions(this.tables, options.hash ?? (() => new Uint8Array(32)));
   }
 
   /** Encoded scalars of a machine at genesis: `genesisManifest(state)` makes checkpoint 0 of it. */
   static genesisState(genesis: MachineGenesis): Uint8Array {
-    this.redactions = new Redactions(this.tables, options.hash ?? (() => new Uint8Array(32)));
     return encodeMachineState(machineStateAtGenesis(genesis));
   }
 
@@ -130,6 +130,8 @@ export class ChatMachine {
       store: tables.store,
       rooms: tables.rooms,
       dirty: tables.takeDirty(),
+      cells: tables.cells,
+      changes: tables.takeCellChanges(),
       start: tables.frozenEnd,
       end: tables.store.end,
       roomFirst: tables.frozenRooms,
@@ -139,8 +141,6 @@ export class ChatMachine {
     });
     tables.frozenEnd = delta.parts.end;
     tables.frozenRooms = delta.parts.roomEnd;
-      cells: tables.cells,
-      changes: tables.takeCellChanges(),
     this.deltas.push(delta);
   }
 
@@ -207,6 +207,12 @@ export class ChatMachine {
     };
   }
 
+  /** What a user is in a room or thread now, and what of it the user sees; null = no such room. */
+  standing(name: RoomName, user: string): Standing | null {
+    const room = this.restoring ? -1 : this.tables.find(name);
+    return room < 0 ? null : standingOf(this.tables, room, user);
+  }
+
   /**
    * Committed entries of a room: at most the range's limit, readEntriesMax and 192 KiB, at least
    * one if there is one. On `load`: load the addresses and call again with all blocks loaded so far
@@ -219,12 +225,6 @@ export class ChatMachine {
     const { tables } = this;
     const room = tables.find(name);
     const newest = tables.rooms.page(room).newest[tables.rooms.at(room)] ?? -1;
-  /** What a user is in a room or thread now, and what of it the user sees; null = no such room. */
-  standing(name: RoomName, user: string): Standing | null {
-    const room = this.restoring ? -1 : this.tables.find(name);
-    return room < 0 ? null : standingOf(this.tables, room, user);
-  }
-
     const { first, last } = rangeOf(range, answer.floor, answer.head);
     const source = { store: tables.store, history: tables.history, loaded };
     const found = gather(source, room, newest, first, last);
@@ -265,6 +265,7 @@ export class ChatMachine {
     const { tables } = this;
     assert(tables.rooms.count === tables.state.roomsCount, "MCH-11: all rooms came back");
     tables.history = history;
+    tables.takeCellChanges();
     tables.frozenEnd = tables.store.end;
     tables.frozenRooms = tables.rooms.count;
     for (const name of tables.watches.names()) {
@@ -277,4 +278,3 @@ export class ChatMachine {
     this.restoring = false;
   }
 }
-    tables.takeCellChanges();

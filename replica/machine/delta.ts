@@ -23,10 +23,10 @@ export interface DeltaParts {
   readonly store: EntryStore;
   readonly rooms: RoomTable;
   readonly dirty: DirtyRooms;
-  /** Entries with addresses in [start, end) belong to it. */
   readonly cells: CellTable;
   /** Cells that were set in it, with their values at its end. */
   readonly changes: CellChanges;
+  /** Entries with addresses in [start, end) belong to it. */
   readonly start: number;
   readonly end: number;
   /** Rooms in [roomFirst, roomEnd) were created in it. */
@@ -56,12 +56,12 @@ export class Delta implements FrozenDelta {
   private batchAt = 0;
   private batchEnd = 0;
   private readonly hash = new Int32Array(2);
-
-  constructor(parts: DeltaParts) {
   /** Walk over the cells: bucket, its cells in order, next of them. */
   private bucket = -1;
   private bucketCells: readonly number[] = [];
   private bucketAt = 0;
+
+  constructor(parts: DeltaParts) {
     this.parts = parts;
     this.op = parts.op;
     this.state = parts.state;

@@ -18,11 +18,11 @@ import { WatchList } from "./watch-list.ts";
 export class MachineTables {
   state: MachineState;
   rooms: RoomTable;
-  keys = new KeyTable();
-  readonly store: EntryStore;
   cells: CellTable;
   /** Tenants with a quota of entries a second. */
   tenantRates = 0;
+  keys = new KeyTable();
+  readonly store: EntryStore;
   readonly watches = new WatchList();
   history: readonly HistorySegment[] = [];
   /** Address and number of rooms up to which everything belongs to a frozen delta. */
@@ -38,19 +38,19 @@ export class MachineTables {
     this.state = state;
     this.store = new EntryStore(chunkBytes);
     this.rooms = this.emptyRooms(state);
+    this.cells = new CellTable(this.keyHash0, this.keyHash1);
   }
 
   /** Forgets everything but the watches and takes these scalars. */
   reset(state: MachineState): void {
-    this.cells = new CellTable(this.keyHash0, this.keyHash1);
     this.state = state;
     this.rooms = this.emptyRooms(state);
+    this.cells = new CellTable(this.keyHash0, this.keyHash1);
+    this.tenantRates = 0;
     this.keys = new KeyTable();
     this.keys.expire(state.keyGenerationFloor * generationMs);
     this.store.clear();
     this.watches.detach();
-    this.cells = new CellTable(this.keyHash0, this.keyHash1);
-    this.tenantRates = 0;
     this.history = [];
     this.dirty = new DirtyRooms();
     this.frozenEnd = this.store.end;
@@ -124,12 +124,6 @@ export class MachineTables {
   restoreRooms(block: Uint8Array): void {
     const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
     for (let at = 0; at < block.length; ) {
-      const name = at + roomRowFixedBytes;
-      const tenantBytes = block[name] ?? 0;
-      const roomBytes = block[name + 1] ?? 0;
-      const creatorBytes = block[name + 2] ?? 0;
-      const room = this.rooms.add(block, name + 4, tenantBytes, roomBytes, creatorBytes);
-      assert(room === view.getUint32(at + 4, true), "MCH-11: rooms come back in order");
       if (view.getUint32(at + 4, true) >= cellRowMark) {
         const bytes = view.getUint32(at, true);
         const subject = at + cellRowFixedBytes;
@@ -140,6 +134,12 @@ export class MachineTables {
         at += bytes;
         continue;
       }
+      const name = at + roomRowFixedBytes;
+      const tenantBytes = block[name] ?? 0;
+      const roomBytes = block[name + 1] ?? 0;
+      const creatorBytes = block[name + 2] ?? 0;
+      const room = this.rooms.add(block, name + 4, tenantBytes, roomBytes, creatorBytes);
+      assert(room === view.getUint32(at + 4, true), "MCH-11: rooms come back in order");
       const page = this.rooms.page(room);
       page.epoch[this.rooms.at(room)] = view.getUint32(at + 8, true);
       page.floor[this.rooms.at(room)] = readU64(view, at + 12);

@@ -28,9 +28,9 @@ export interface MachineOptions {
   readonly cacheBytes?: number;
   /** Bytes of one chunk of that memory, a power of two from 32 KiB; default 1 MiB. */
   readonly chunkBytes?: number;
-}
   /** SHA-256: what reads show in the place of a redacted body; zeros when absent. */
   readonly hash?: (bytes: Uint8Array) => Uint8Array;
+}
 
 /** Entries of one room committed since the last drain. */
 export interface RoomFact {
