@@ -4,8 +4,10 @@ import type { Op } from "#replica/base/brands.ts";
 import { slotOfRoom } from "#replica/base/slots.ts";
 import type { ReadRange, RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
+import type { HashInto } from "#replica/proof/peaks.ts";
 import { Applier } from "./applier.ts";
 import { Delta } from "./delta.ts";
+import { Ledger } from "./ledger.ts";
 import { decodeMachineState, encodeMachineState, machineStateAtGenesis } from "./machine-state.ts";
 import { MachineTables } from "./machine-tables.ts";
 import type {
@@ -19,6 +21,7 @@ import type {
   RoomFact,
 } from "./port.ts";
 import { Redactions } from "./redactions.ts";
+import { Prover } from "./prover.ts";
 import { gather, joinPlaces, rangeOf } from "./room-reader.ts";
 import { generationMs } from "./key-table.ts";
 import type { Standing } from "./standing.ts";
@@ -37,6 +40,7 @@ export class ChatMachine {
   private readonly tables: MachineTables;
   private readonly applier: Applier;
   private readonly redactions: Redactions;
+  private readonly proofs: HashInto | null;
   private opApplied = 0;
   /** Highest op that {@link needs} was asked for: nothing may leave memory before it is applied. */
   private opNeeded = 0;
@@ -49,6 +53,9 @@ export class ChatMachine {
     this.cacheBytes = options.cacheBytes ?? cacheBytesDefault;
     this.tables = new MachineTables(machineStateAtGenesis(genesis), options.chunkBytes);
     this.applier = new Applier(this.tables);
+    const { proofs } = options;
+    if (proofs !== undefined) this.tables.ledger = new Ledger(this.tables, proofs);
+    this.proofs = proofs ?? null;
     this.redactions = new Redactions(this.tables, options.hash ?? (() => new Uint8Array(32)));
   }
 
@@ -113,6 +120,7 @@ export class ChatMachine {
     state.keyGenerationFloor = keys.generationFloor;
     const replies = header.kind === "requests" ? this.applier.apply(prepare, blocks) : [];
     this.opApplied = header.op;
+    this.tables.ledger?.applied(state.timeUs);
     if (this.opNeeded <= this.opApplied) this.releaseMemory();
     return replies;
   }
@@ -123,6 +131,7 @@ export class ChatMachine {
     assert(this.deltas.length < deltasMax, "MCH-08: checkpoints wait");
     const { tables } = this;
     tables.state.roomsCount = tables.rooms.count;
+    tables.ledger?.freeze(op);
     const delta = new Delta({
       op,
       state: encodeMachineState(tables.state),
@@ -136,6 +145,7 @@ export class ChatMachine {
       end: tables.store.end,
       roomFirst: tables.frozenRooms,
       roomEnd: tables.rooms.count,
+      ledger: tables.ledger,
       key0: tables.keyHash0,
       key1: tables.keyHash1,
     });
@@ -159,12 +169,14 @@ export class ChatMachine {
     const delta = this.deltas.shift();
     assert(delta !== undefined && delta.op === op, "MCH-08: deltas are released in order");
     this.tables.history = history;
+    this.tables.ledger?.release(op);
     this.releasable = delta.parts.end;
     if (this.opNeeded <= this.opApplied) this.releaseMemory();
   }
 
   private releaseMemory(): void {
-    this.tables.store.release(this.releasable, this.cacheBytes);
+    const hashed = this.tables.ledger?.addressFloor ?? this.releasable;
+    this.tables.store.release(Math.min(this.releasable, hashed), this.cacheBytes);
   }
 
   /** Entries of watched rooms committed since the last drain, by room, ≤ 192 KiB a fact. */
@@ -234,6 +246,24 @@ export class ChatMachine {
     return { kind: "answer", answer, entries };
   }
 
+  /** Trees and shard log; null when the machine keeps none or is being restored. */
+  get ledger(): Ledger | null {
+    return this.restoring ? null : this.tables.ledger;
+  }
+
+  /** Makes one proof; null when the machine keeps none or is being restored. */
+  prover(loaded: readonly LoadedBlock[] = []): Prover | null {
+    const { ledger, proofs } = this;
+    if (ledger === null || proofs === null) return null;
+    return new Prover(
+      this.tables,
+      ledger,
+      proofs,
+      (room, places) => this.redactions.show(room, places),
+      loaded,
+    );
+  }
+
   /** RestoreSink of replica/snapshot: forgets everything, then takes a checkpoint's scalars. */
   restoreBegin(op: number, state: Uint8Array): void {
     this.restoring = true;
@@ -268,6 +298,7 @@ export class ChatMachine {
     tables.takeCellChanges();
     tables.frozenEnd = tables.store.end;
     tables.frozenRooms = tables.rooms.count;
+    tables.ledger?.restored(tables.state.timeUs);
     for (const name of tables.watches.names()) {
       const room = tables.find(name);
       if (room < 0) continue;

@@ -7,6 +7,7 @@ import type { DirtyRooms } from "./dirty-rooms.ts";
 import type { EntryStore } from "./entry-store.ts";
 import { keyRowBytes, keyTimeMs, writeKeyRow } from "./key-row.ts";
 import { keyedHash } from "./keyed-hash.ts";
+import type { Ledger } from "./ledger.ts";
 import type { FrozenDelta } from "./port.ts";
 import type { RoomTable } from "./room-table.ts";
 
@@ -32,6 +33,7 @@ export interface DeltaParts {
   /** Rooms in [roomFirst, roomEnd) were created in it. */
   readonly roomFirst: number;
   readonly roomEnd: number;
+  readonly ledger: Ledger | null;
   readonly key0: number;
   readonly key1: number;
 }
@@ -98,6 +100,8 @@ export class Delta implements FrozenDelta {
       if (!writer.tryAppend(this.room, this.seq, from, view, start, length)) return writer.used;
       this.advance();
     }
+    // Behind the last room: what proofs need, under reserved numbers.
+    this.parts.ledger?.fill(this.op, writer);
     return writer.used;
   }
 

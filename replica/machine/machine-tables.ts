@@ -10,7 +10,9 @@ import { EntryStore } from "./entry-store.ts";
 import { keyRowBytes, keyRowMs, keyRowSeq } from "./key-row.ts";
 import { generationMs, KeyTable } from "./key-table.ts";
 import type { MachineState } from "./machine-state.ts";
+import type { Ledger } from "./ledger.ts";
 import type { HistorySegment } from "./port.ts";
+import { tapesStart } from "./proof-tapes.ts";
 import { roomRedactions, roomRules, RoomTable } from "./room-table.ts";
 import { WatchList } from "./watch-list.ts";
 
@@ -25,6 +27,8 @@ export class MachineTables {
   readonly store: EntryStore;
   readonly watches = new WatchList();
   history: readonly HistorySegment[] = [];
+  /** Trees of the rooms and the shard's log; null when this machine keeps none. */
+  ledger: Ledger | null = null;
   /** Address and number of rooms up to which everything belongs to a frozen delta. */
   frozenEnd = 0;
   frozenRooms = 0;
@@ -55,6 +59,7 @@ export class MachineTables {
     this.dirty = new DirtyRooms();
     this.frozenEnd = this.store.end;
     this.frozenRooms = 0;
+    this.ledger?.reset();
   }
 
   private emptyRooms(state: MachineState): RoomTable {
@@ -83,6 +88,7 @@ export class MachineTables {
   /** An entry was added to a room since the last freeze. */
   markDirty(room: number): void {
     this.dirty.add(room);
+    this.ledger?.touch(room);
   }
 
   /** The rooms marked since the last call. */
@@ -150,6 +156,10 @@ export class MachineTables {
 
   /** Moves a room's head to the end of a run that is on disk. */
   restoreRun(room: number, seqFirst: number, count: number): void {
+    if (room >= tapesStart) {
+      this.ledger?.restoreRun(room, seqFirst, count);
+      return;
+    }
     const page = this.rooms.page(room);
     const head = page.head[this.rooms.at(room)] ?? 0;
     assert(seqFirst === head + 1, "MCH-04: runs of a room are dense");
