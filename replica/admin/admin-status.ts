@@ -2,7 +2,8 @@ import { Fields, type Checked } from "./checked.ts";
 import { hex32, hex64, sentence, shardName } from "./patterns.ts";
 
 /**
- * What a replica is doing. `syncing` fetches a peer's checkpoint; `learner` and `lost` have no vote.
+ * What a replica is doing. `syncing` fetches a peer's checkpoint; `learner` has no vote yet, `lost`
+ * none any more.
  */
 export const adminStates = [
   "unformatted",

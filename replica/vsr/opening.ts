@@ -3,6 +3,7 @@ import { mutated } from "#replica/base/mutation.ts";
 import { learnQuorumCheckpoint } from "./checkpoint.ts";
 import { startLeading } from "./leading.ts";
 import { beginLife } from "./lives.ts";
+import { refreshMembers } from "./membership.ts";
 import { primaryOf } from "./quorum.ts";
 import { wantRepair } from "./repair.ts";
 import { persist } from "./superblock.ts";
@@ -21,6 +22,7 @@ declare const MUTATIONS: boolean | undefined;
 export function open(state: State): void {
   state.opened = true;
   state.superblock.writtenMs = state.nowMs;
+  refreshMembers(state);
   if (state.formed) beginLife(state);
   openLog(state);
   // A life is told of only when it is durable, so nothing is said to peers before.

@@ -2,6 +2,7 @@ import { assert } from "#replica/base/assert.ts";
 import type { Op, ReplicaIndex, View } from "#replica/base/brands.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import { onCheckpointDurable, releaseCheckpoints, updateQuorumCheckpoint } from "./checkpoint.ts";
+import type { Member } from "#replica/wire/superblock.ts";
 import type { Effect } from "./effect.ts";
 import type { Event } from "./event.ts";
 import { execute, onBlocksLoaded, onCommitRead } from "./execute.ts";
@@ -20,6 +21,13 @@ import { considerFormation, open } from "./opening.ts";
 import { checkOptions, type ReplicaOptions } from "./options.ts";
 import { recoverLog } from "./recovery.ts";
 import { primaryOf } from "./quorum.ts";
+import {
+  memberOf,
+  onReplace,
+  refreshMembers,
+  replaceRefusal,
+  replacementDone,
+} from "./membership.ts";
 import { onGetHeaders, onGetPrepare, onHeaders, onRepairRead, wantRepair } from "./repair.ts";
 import { onRequest } from "./requests.ts";
 import { judgePing, onVerdict, type Ping } from "./standing.ts";
@@ -134,6 +142,21 @@ export class Replica {
     this.wantedMs = state.stopped ? Infinity : state.deadlines.nextMs;
   }
 
+  /** Members by this replica's log. */
+  get members(): readonly Member[] {
+    return this.state.current.filter((member) => member !== null);
+  }
+
+  /** Why a replacement is refused here and now, as a sentence; null when the event will do it. */
+  replaceRefusal(member: Omit<Member, "replaceOp">): string | null {
+    return replaceRefusal(this.state, member);
+  }
+
+  /** Last op that a replaced volume must learn, once that is committed; null before. */
+  replacementDone(incarnation: string): Op | null {
+    return replacementDone(this.state, incarnation);
+  }
+
   /** Effects since the last drain, in the order in which they must be executed. */
   drain(): readonly Effect[] {
     const { effects } = this.state;
@@ -148,6 +171,7 @@ function settle(state: State, wantedMs: number): void {
   execute(state);
   tryLead(state);
   execute(state);
+  refreshMembers(state);
   flushBatches(state);
   if (state.repairPending && !state.deadlines.running("repair")) wantRepair(state);
   assertInvariants(state);
@@ -186,6 +210,9 @@ function dispatch(state: State, event: Event): void {
       return;
     case "transfer":
       onTransfer(state, event.target);
+      return;
+    case "replace":
+      onReplace(state, event.member);
       return;
     case "peer_refused":
       onPeerRefused(state, event.replica);
@@ -258,14 +285,14 @@ function fromMember(state: State, message: PeerMessage): boolean {
   if (message.from === state.replica) return false;
   // A relayed prepare is judged by its content; its signature is its author's.
   if (message.kind === "prepare") return state.formed;
-  const { members } = state.superblock.durable;
-  const member = members.find((each) => each.replica === message.from);
-  if (member === undefined || member.incarnation !== message.incarnation) return false;
+  const member = memberOf(state, message.from);
+  if (member === null || member.incarnation !== message.incarnation) return false;
   if (message.kind === "ping" || message.kind === "pong") return true;
   return state.formed && state.peers[message.from]?.formation !== "other";
 }
 
 function onMessage(state: State, message: PeerMessage): void {
+  refreshMembers(state);
   if (!fromMember(state, message)) return;
   const peer = state.peers[message.from];
   assert(peer !== undefined, "VSR-03: peer");
@@ -305,7 +332,8 @@ function onMessage(state: State, message: PeerMessage): void {
       return;
     case "get_chunk":
     case "chunk":
-      return; // The host's, for state sync.
+    case "cosign":
+      return; // The host's, for state sync and for proofs.
     case "ping":
     case "pong":
       onPing(state, message);
@@ -322,6 +350,8 @@ function onPing(state: State, message: Ping): void {
   peer.formation = message.formationId === formationId ? "same" : "other";
   if (peer.formation === "other") return;
   if (message.commitMin > peer.commitMin) peer.commitMin = message.commitMin;
+  peer.learner = message.learner;
+  peer.voteFloor = message.voteFloor;
   judgePing(state, message);
   const verdict = onVerdict(state, message);
   if (!state.lost) considerFormation(state);

@@ -70,6 +70,7 @@ function assertPersisted(state: State, body: PeerBody): void {
     case "get_prepare":
     case "get_chunk":
     case "chunk":
+    case "cosign":
       return;
     default:
       body satisfies never;

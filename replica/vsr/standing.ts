@@ -4,6 +4,7 @@ import { mutated } from "#replica/base/mutation.ts";
 import type { PeerMessage, VolumeVerdict } from "#replica/wire/peer-message.ts";
 import type { Life, PeerMemory, VolumeMark } from "#replica/wire/superblock.ts";
 import { ownLife } from "./lives.ts";
+import { memberOf } from "./membership.ts";
 import type { State } from "./state.ts";
 import { persist } from "./superblock.ts";
 
@@ -52,7 +53,8 @@ function laterMark(a: VolumeMark, b: VolumeMark): VolumeMark {
 
 /** What is remembered of a peer in its present incarnation. */
 export function memoryOf(state: State, replica: ReplicaIndex): PeerMemory | null {
-  return state.memories[replica] ?? null;
+  const memory = state.memories[replica] ?? null;
+  return memory?.incarnation === memberOf(state, replica)?.incarnation ? memory : null;
 }
 
 function remember(state: State, memory: PeerMemory): void {

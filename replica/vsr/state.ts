@@ -7,7 +7,8 @@ import type {
   VolumeVerdict,
 } from "#replica/wire/peer-message.ts";
 import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
-import type { Life, PeerMemory, SuperblockState } from "#replica/wire/superblock.ts";
+import type { Life, Member, PeerMemory, SuperblockState } from "#replica/wire/superblock.ts";
+import { decodeConsensusState } from "./consensus-state.ts";
 import type { Effect } from "./effect.ts";
 import type { Log } from "./log.ts";
 import type { ReplicaOptions } from "./options.ts";
@@ -65,6 +66,9 @@ export interface Peer {
   judged: { readonly life: number; readonly nonce: number; readonly verdict: VolumeVerdict };
   /** The peer remembers nothing newer of this volume, said in this life: it takes votes. */
   vouches: boolean;
+  /** A replaced volume that has no vote yet, and the view from which it may have one. */
+  learner: boolean;
+  voteFloor: View;
   /** Last ping or pong to it, ms. */
   pingedMs: number;
 }
@@ -138,6 +142,16 @@ export class State {
   life: Life | null = null;
   /** By replica: what is remembered of its volume. */
   readonly memories: (PeerMemory | null)[];
+  /** Members as of what is executed, by index; those of the log are {@link current}. */
+  readonly members: Member[];
+  /** Members by this replica's whole log (A5a 3); null: a REPLACE whose body is not here. */
+  current: (Member | null)[];
+  /** Members changed beside the log. */
+  membersDirty = true;
+  /** A learner: no votes until it has caught up (rule A11). */
+  recovering: boolean;
+  /** A replacement that this primary will propose next. */
+  replacing: Omit<Member, "replaceOp"> | null = null;
   /** This volume was rolled back: it never votes again (rule A11). */
   lost: boolean;
   /** Three replicas reported one formation id (rule A11), durable as the volume's first life. */
@@ -146,7 +160,7 @@ export class State {
   repairPending = false;
   /** Below this op no body is missing; only a start for the search. */
   repairLow = 0;
-  transfer: { target: ReplicaIndex; untilMs: number } | null = null;
+  transfer: { target: ReplicaIndex; untilMs: number; view: View } | null = null;
   /** Last batch, ms. */
   batchMs = -Infinity;
   /** Highest op of the current log that the cluster is known to have, for sync. */
@@ -193,6 +207,8 @@ export class State {
       formation: "unknown",
       judged: { life: 0, nonce: 0, verdict: "unknown" },
       vouches: false,
+      learner: false,
+      voteFloor: 0 as View,
       pingedMs: -Infinity,
     }));
     this.memories = superblock.members.map(({ replica, incarnation }) => {
@@ -200,6 +216,13 @@ export class State {
       return memory?.incarnation === incarnation ? memory : null;
     });
     this.lost = superblock.standing.lost;
+    this.recovering = superblock.recovering;
+    const state = decodeConsensusState(options.sessions);
+    this.members = superblock.members.map((member) => {
+      const later = state.members.find((each) => each.replica === member.replica);
+      return (later?.replaceOp ?? 0) > (member.replaceOp ?? 0) && later ? later : member;
+    });
+    this.current = [...superblock.members];
     this.view = superblock.view;
     this.logView = superblock.logView;
     this.checkpoint = superblock.checkpoint;
@@ -211,7 +234,7 @@ export class State {
     this.quorumCheckpointOp = superblock.quorumCheckpointOp;
     this.viewHeaders = superblock.viewHeaders;
     this.formed = superblock.standing.lives.length > 0 || superblock.recovering;
-    this.sessions.load(options.sessions);
+    this.sessions.load(state.sessions);
   }
 
   /** Primary of the current view. */

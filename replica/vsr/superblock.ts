@@ -20,6 +20,8 @@ function build(state: State): SuperblockState {
   return {
     ...durable,
     sequence: durable.sequence + 1,
+    members: state.members.slice(),
+    recovering: state.recovering,
     view: state.view,
     logView: skip ? durable.logView : state.logView,
     viewHeaders: skip ? durable.viewHeaders : state.viewHeaders,
@@ -35,6 +37,7 @@ function build(state: State): SuperblockState {
       lives: livesOf(state),
       remembered: state.memories.filter((memory) => memory !== null),
       lost: state.lost,
+      learnOp: state.recovering ? durable.standing.learnOp : opFrom(0),
     },
   };
 }

@@ -1,4 +1,5 @@
 import { heartbeat, resendPrepares, sendCommit } from "./normal.ts";
+import { considerVoting } from "./membership.ts";
 import { othersOf } from "./quorum.ts";
 import { repairRound } from "./repair.ts";
 import { send } from "./send.ts";
@@ -6,7 +7,7 @@ import { keepMemories } from "./standing.ts";
 import type { State } from "./state.ts";
 import { syncTimeout } from "./sync.ts";
 import { latenessMs, type TimerName } from "./timeouts.ts";
-import { continueTransfer, ping } from "./transfer.ts";
+import { considerFloor, continueTransfer, ping } from "./transfer.ts";
 import { resendMs, sendVote, suspect } from "./view-change.ts";
 
 /** A peer learns at least this often how far this volume has come, in heartbeats. */
@@ -108,6 +109,8 @@ function pingAll(state: State): void {
     if (!known || !recent || due) ping(state, to);
   }
   keepMemories(state);
+  considerVoting(state);
+  considerFloor(state);
   // While the cluster forms, no heartbeat runs yet.
   if (state.leads && state.voting && state.logDurable && !state.deadlines.running("heartbeat")) {
     sendCommit(state);

@@ -6,6 +6,7 @@ import { mutated } from "#replica/base/mutation.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
 import { learnQuorumCheckpoint, offeredCheckpoint } from "./checkpoint.ts";
+import { memberOf } from "./membership.ts";
 import { nextViewOf } from "./quorum.ts";
 import { rejectWaiting } from "./requests.ts";
 import { committedFloor, type Selection, selectLog, type Vote } from "./selection.ts";
@@ -115,6 +116,7 @@ function leaveNormal(state: State): void {
   const { deadlines } = state;
   rejectWaiting(state, state.pipeline.clear());
   state.transfer = null;
+  state.replacing = null;
   state.registering.clear();
   state.suffixReads.clear();
   for (const name of ["heartbeat", "prepare", "batch", "transfer"] as const) deadlines.clear(name);
@@ -201,6 +203,8 @@ function trySelect(state: State): void {
   if (state.primary !== state.replica || state.superblock.durableView < state.view) return;
   const all: Vote[] = [ownVote(state, vote)];
   for (const [replica, message] of votes) {
+    const member = memberOf(state, replica);
+    assert(member?.incarnation === message.incarnation, "VSR-47: votes of present members");
     // With a peer that does not vouch for this volume it makes no quorum (rule A11).
     if (state.peers[replica]?.vouches === true) all.push({ ...message, replica });
   }

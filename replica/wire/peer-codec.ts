@@ -10,6 +10,7 @@ import {
   frameAt,
   frameBytesMax,
   frameCommandOf,
+  frameSignatureBytes,
   refuseFrame,
   sealFrame,
   writeFrameStart,
@@ -154,6 +155,9 @@ function bodyOf(scope: FrameScope, message: PeerMessage): Uint8Array {
     case "ping":
     case "pong":
       return bodyOfLives(message.lives);
+    case "cosign":
+      assert(message.signature.length === frameSignatureBytes, "WIR-08: signature of a cosigner");
+      return message.signature;
     default:
       return none;
   }
@@ -206,6 +210,24 @@ function readPing(
   return { kind, ...fields, ...standing, checkpointOp, checkpointId, lives };
 }
 
+function writePing(w: Writer, message: Extract<PeerMessage, { kind: "ping" | "pong" }>): void {
+  w.f64(message.monotonicMs);
+  w.u64(message.wallClockUs);
+  w.hex(message.formationId, 32);
+  w.u32(message.machineVersionMax);
+  w.u64(message.commitMin);
+  w.u64(message.mark.sequence);
+  w.u64(message.mark.logView);
+  w.u64(message.mark.op);
+  w.u64(message.yours.life);
+  w.u32(message.yours.nonce);
+  w.u8(verdicts.indexOf(message.yours.verdict));
+  w.u8(message.learner ? 1 : 0);
+  w.u64(message.voteFloor);
+  w.u64(message.checkpointOp);
+  w.hex(message.checkpointId, 32);
+}
+
 function writeFields(w: Writer, message: PeerMessage): void {
   switch (message.kind) {
     case "prepare_ok":
@@ -252,21 +274,12 @@ function writeFields(w: Writer, message: PeerMessage): void {
       return;
     case "ping":
     case "pong":
-      w.f64(message.monotonicMs);
-      w.u64(message.wallClockUs);
-      w.hex(message.formationId, 32);
-      w.u32(message.machineVersionMax);
-      w.u64(message.commitMin);
-      w.u64(message.mark.sequence);
-      w.u64(message.mark.logView);
-      w.u64(message.mark.op);
-      w.u64(message.yours.life);
-      w.u32(message.yours.nonce);
-      w.u8(verdicts.indexOf(message.yours.verdict));
-      w.u8(message.learner ? 1 : 0);
-      w.u64(message.voteFloor);
-      w.u64(message.checkpointOp);
-      w.hex(message.checkpointId, 32);
+      writePing(w, message);
+      return;
+    case "cosign":
+      w.u64(message.size);
+      w.hex(message.root, 32);
+      w.u64(message.timeS);
       return;
     case "prepare":
     case "start_view_change":
@@ -385,6 +398,10 @@ function readFields(
     case "ping":
     case "pong":
       return readPing(kind, r, b);
+    case "cosign": {
+      const head = { size: r.u64(), root: r.checksum(), timeS: r.u64() };
+      return { kind, ...head, signature: b.raw(frameSignatureBytes) };
+    }
     case "start_view_change":
     case "prepare":
       return kind === "prepare" ? null : { kind };
