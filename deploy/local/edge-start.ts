@@ -44,5 +44,8 @@ export async function createRoom(url: string, apiKeyFile: string, room: string):
     headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
     body: JSON.stringify({ room }),
   });
-  if (!answer.ok) throw new Refusal(`The room ${room} cannot be created: ${await answer.text()}`);
+  if (answer.ok) return;
+  const problem = (await answer.json().catch(() => ({}))) as { readonly detail?: unknown };
+  const why = typeof problem.detail === "string" ? problem.detail : `HTTP ${answer.status}.`;
+  throw new Refusal(`The room ${room} cannot be created: ${why}`);
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RoomShard } from "#operator/api/room-shard.ts";
@@ -61,9 +62,21 @@ async function writeEdgeSecret(
     const made = await createEdgeSecret(authority, cluster, nowMs);
     for (const name of names) writeAtomically(directory.file("edge", name), made[name]);
   }
+  requireOwnKey(directory.file("edge", "api-key"), directory.file("edge", "api-keys.json"));
   const tls = await authority.issue(edgeUri(cluster), nowMs);
   writeAtomically(directory.file("edge", "tls.crt"), tls.certificate);
   writeAtomically(directory.file("edge", "tls.key"), tls.key);
+}
+
+/** The key for people must be one of those that the edges know; else every call would be refused. */
+function requireOwnKey(keyFile: string, listFile: string): void {
+  const key = readFileSync(keyFile, "utf8").trim();
+  const digest = createHash("sha256").update(key).digest("hex");
+  if (readFileSync(listFile, "utf8").includes(`"${digest}"`)) return;
+  throw new Refusal(
+    `${keyFile} is not the key whose hash api-keys.json beside it has; restore both from a ` +
+      "backup, or remove both to have new ones made.",
+  );
 }
 
 /** One shard of this run: its manifest, where its replicas listen and the files they read. */

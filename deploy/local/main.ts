@@ -169,7 +169,9 @@ async function main(): Promise<number> {
   const directory = DataDirectory.open(options.data, options.shards, () => randomHex(16));
   const run = new LocalRun(options, manifest, directory);
   const stopped = new Promise<void>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, resolve);
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      process.on(signal, () => resolve());
+    }
   });
   try {
     const facts = await Promise.race([run.start(), stopped]);

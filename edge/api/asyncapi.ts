@@ -26,6 +26,17 @@ function messagesOf(prefix: string, frames: Readonly<Record<string, object>>): J
   return messages;
 }
 
+/** What a client sends to open the socket; it is refused without (RFC 6455 section 4.2.1). */
+const handshake: JsonObject = {
+  method: "GET",
+  headers: {
+    type: "object",
+    required: ["Sec-WebSocket-Protocol"],
+    properties: { "Sec-WebSocket-Protocol": { type: "string", const: subprotocolJson } },
+  },
+  bindingVersion: "0.1.0",
+};
+
 function referencesTo(at: string, names: readonly string[]): readonly JsonObject[] {
   return names.map((name) => ({ $ref: `${at}/${name}` }));
 }
@@ -59,6 +70,7 @@ export function asyncApiDocument(url: string): JsonObject {
         description:
           `One WebSocket with subprotocol ${subprotocolJson}; one JSON object a text ` +
           "message. All rooms of a client share it.",
+        bindings: { ws: handshake },
         messages: inChannel,
       },
     },

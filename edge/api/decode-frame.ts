@@ -1,10 +1,10 @@
 import type { TSchema } from "typebox";
-import { utf8From } from "#replica/base/text.ts";
+import { bodyFault } from "./body-fault.ts";
 import { clientFrames } from "./client-frames.ts";
 import type { ClientFrame } from "./client-frames.ts";
 import { compiledSchema } from "./compiled-schema.ts";
 import type { FaultOf } from "./compiled-schema.ts";
-import { bodyBytesMax, frameBytesMax } from "./limits.ts";
+import { frameBytesMax } from "./limits.ts";
 import { serverFrames } from "./server-frames.ts";
 import type { ServerFrame } from "./server-frames.ts";
 
@@ -49,21 +49,11 @@ function check<F>(table: Table, text: string): DecodedFrame<F> {
   if (typeof op !== "string") return refuse("BAD_FRAME", "op must be a string.", id);
   const faultOf = table.get(op);
   if (faultOf === undefined) return refuse("BAD_FRAME", "Unknown op.", id);
+  const body = op === "post" ? bodyFault(value["body"], value["body_b64"]) : null;
+  if (body !== null) return refuse(body.name, body.detail, id);
   const fault = faultOf(value);
   if (fault !== null) return refuse("BAD_FRAME", fault, id);
   return { ok: true, frame: value as F };
-}
-
-/** Decoded length of padded base64 text that follows the schema. */
-export function base64Bytes(text: string): number {
-  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
-  return (text.length / 4) * 3 - padding;
-}
-
-/** Bytes that a body takes; at least one of both is undefined. */
-export function bodyBytes(body: string | undefined, base64: string | undefined): number {
-  if (body === undefined) return base64 === undefined ? 0 : base64Bytes(base64);
-  return utf8From(body).length;
 }
 
 /**
@@ -72,13 +62,7 @@ export function bodyBytes(body: string | undefined, base64: string | undefined):
  */
 export function decodeClientFrame(text: string): DecodedFrame<ClientFrame> {
   if (text.length > frameBytesMax) return refuse("TOO_LARGE", "The frame is too large.");
-  const decoded = check<ClientFrame>(clientTable, text);
-  if (!decoded.ok || decoded.frame.op !== "post") return decoded;
-  const { body, body_b64, id } = decoded.frame;
-  if (bodyBytes(body, body_b64) > bodyBytesMax) {
-    return refuse("TOO_LARGE", `body is over ${bodyBytesMax} bytes.`, id);
-  }
-  return decoded;
+  return check<ClientFrame>(clientTable, text);
 }
 
 /** Checks one text message of an edge, as a client does: for tests and tools. */

@@ -1,6 +1,7 @@
 import { Integer, Object as ObjectOf, Optional, String as Text } from "typebox";
 import type { Static } from "typebox";
 import {
+  bodyBase64CharsMax,
   bodyBytesMax,
   correlationCharsMax,
   idCharsMax,
@@ -63,13 +64,15 @@ export const signalKindField = Text({
 export const bodyField = Text({
   minLength: 1,
   maxLength: bodyBytesMax,
-  description: `Text, at most ${bodyBytesMax} bytes of UTF-8.`,
+  description:
+    `Text, at most ${bodyBytesMax} bytes of UTF-8; more is TOO_LARGE. A lone surrogate ` +
+    "(half of a pair of \\u escapes) is refused: it is no text.",
 });
 
 /** Bytes of a body. */
 export const bodyBase64Field = Text({
   minLength: 4,
-  maxLength: Math.ceil(bodyBytesMax / 3) * 4,
+  maxLength: bodyBase64CharsMax,
   pattern: base64Pattern,
   description: `Base64 (RFC 4648 section 4, padded) of a body that is not text, at most ${
     bodyBytesMax

@@ -13,8 +13,8 @@ const sequence = `
    without a border between the two. The first has seq = attached.next, each next one + 1.
 5. Send post with a fresh UUIDv7 as key. ok with seq means: on two of three disks. The same entry
    also comes back as ev, before or after the ok: match the two by key.
-6. Stay within hello.limits: a message over frame_bytes ends the connection (close 1009), posts
-   over the rate are answered RATE_LIMITED with retry_ms.
+6. Stay within hello.limits: a message over frame_bytes ends the connection (close 4413), a body
+   over body_bytes is answered TOO_LARGE, posts over the rate RATE_LIMITED with retry_ms.
 7. Answer each ping with pong. A connection that is silent after a ping is ended.
 8. Send refresh with a newer token before the old one ends.
 
@@ -69,7 +69,8 @@ function errorsTable(): string {
     "",
     "An err frame with an id concerns that frame only, and the connection stays, with these",
     "exceptions: after BAD_FRAME it is closed (4400), and 4401 or 4403 follow when 10 s after",
-    "hello no room could be attached. The close code is used when a whole connection ends.",
+    "hello no room could be attached. The close code is used when a whole connection ends:",
+    "4413 after a message over frame_bytes, 4400 after one that is not UTF-8.",
     "",
     "| Code | Name | HTTP | Close | What happened | What a client does |",
     "|---|---|---|---|---|---|",

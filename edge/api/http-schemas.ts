@@ -53,7 +53,10 @@ export const dmRequestSchema = ObjectOf(
       description: "Both people, in any order.",
     }),
   },
-  { description: "A room of two people; its id follows from the pair." },
+  {
+    description: "A room of two people; its id follows from the pair.",
+    examples: [{ users: ["ann", "bob"] }],
+  },
 );
 
 /** Body of POST /v1/rooms/{room}/sessions. */
@@ -110,7 +113,10 @@ export const postRequestSchema = ObjectOf(
 /** Body of POST /v1/logins. */
 export const loginRequestSchema = ObjectOf(
   { code: Text({ minLength: 4, maxLength: 128, description: "One-time code." }) },
-  { description: "A one-time code, good for one login." },
+  {
+    description: "A one-time code, good for one login.",
+    examples: [{ code: "7Q4M-2XKD" }],
+  },
 );
 
 /** Answer of POST /v1/logins and GET /v1/logins. */

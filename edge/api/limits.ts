@@ -10,6 +10,8 @@ export const socketPath = "/v1/ws";
 export const frameBytesMax = 64 * 1024;
 /** Bytes of a decoded body, at most. */
 export const bodyBytesMax = messageBodyBytesMax;
+/** Characters of a body in base64, at most. */
+export const bodyBase64CharsMax = Math.ceil(bodyBytesMax / 3) * 4;
 /** Characters (all of them ASCII) of a room, user or tenant id, at most. */
 export const idCharsMax = nameBytesMax;
 /** Characters of a correlation id, at most. */

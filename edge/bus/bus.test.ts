@@ -15,6 +15,7 @@ import {
   writeResult,
 } from "#replica/wire/operation.ts";
 import { DirectBus } from "./direct-bus.ts";
+import { Hub } from "./hub.ts";
 import { ShardPoster } from "./shard-poster.ts";
 import { Shards } from "./shards.ts";
 
@@ -66,14 +67,23 @@ class HeldLink implements ShardLinkPort {
     this.closed = true;
   }
 
+  /** Answers the oldest request: the room is another shard's. */
+  move(): void {
+    this.answer(resultCodes.moved, 0);
+  }
+
   /** Answers the oldest request: seqs from `first` on. */
   commit(first: number): void {
+    this.answer(resultCodes.ok, first);
+  }
+
+  private answer(code: number, first: number): void {
     const request = this.requests.shift();
     assert.ok(request !== undefined);
     const results = new Uint8Array(request.count * resultBytes);
     const view = new DataView(results.buffer);
     for (let i = 0; i < request.count; i += 1) {
-      writeResult(view, i * resultBytes, resultCodes.ok, 0, 1, first + i, 1000 + i);
+      writeResult(view, i * resultBytes, code, 0, 1, first + i, 1000 + i);
     }
     request.done({ kind: "ok", op: opFrom(1), results });
   }
@@ -87,12 +97,21 @@ function intent(body: string): PostIntent {
   return { name, sender: "ann", key, type: "message", parent: 0, body: Buffer.from(body) };
 }
 
+/** The outcome of a post whose room has not moved. */
+function settled(outcome: PostOutcome | "moved"): PostOutcome {
+  assert.ok(outcome !== "moved");
+  return outcome;
+}
+
 test("bus: posts of one turn are one request, answered each by its own result", async () => {
   const link = new HeldLink();
   const poster = new ShardPoster(link);
   const seqs: number[] = [];
   for (let i = 0; i < 100; i += 1) {
-    poster.post(intent(`m${i}`), (outcome) => seqs.push(outcome.ok ? outcome.seq : 0));
+    poster.post(intent(`m${i}`), (outcome) => {
+      const here = settled(outcome);
+      seqs.push(here.ok ? here.seq : 0);
+    });
   }
   assert.equal(link.requests.length, 0);
   await turn();
@@ -112,7 +131,8 @@ test("bus: requests keep their size, eight are in flight, a full queue is refuse
   const poster = new ShardPoster(link);
   const outcomes: PostOutcome[] = [];
   const body = "x".repeat(16_000);
-  for (let i = 0; i < 200; i += 1) poster.post(intent(body), (outcome) => outcomes.push(outcome));
+  for (let i = 0; i < 200; i += 1)
+    poster.post(intent(body), (each) => outcomes.push(settled(each)));
   await sleep(20);
   assert.equal(link.requests.length, sessionWindowMax);
   for (const { operations, count } of link.requests) {
@@ -140,7 +160,10 @@ test("bus: an unknown outcome and a definite no are told apart", async () => {
   const link = new HeldLink();
   const poster = new ShardPoster(link);
   const errors: string[] = [];
-  const note = (outcome: PostOutcome) => errors.push(outcome.ok ? "ok" : outcome.refusal.error);
+  const note = (outcome: PostOutcome | "moved") => {
+    const here = settled(outcome);
+    errors.push(here.ok ? "ok" : here.refusal.error);
+  };
   poster.post(intent("a"), note);
   await turn();
   link.requests.shift()?.done({ kind: "unknown" });
@@ -170,24 +193,87 @@ function routing(epoch: number, shard: string): string {
   });
 }
 
-test("bus: after a new routing table a room is watched at its new shard", async () => {
+function shardsOf(text: string): { shards: Shards; links: Map<string, HeldLink> } {
   const links = new Map<string, HeldLink>();
-  const table = RoutingTable.parse(routing(1, "a"));
+  const table = RoutingTable.parse(text);
   assert.ok(table.ok);
   const nothing = () => undefined;
-  const shards = new Shards(
-    table.value,
-    { key: "", cert: "", ca: "" },
-    {
-      clientId: clientIdFrom("0".repeat(32)),
-      events: { onEntries: nothing, onWatched: nothing, onPosted: nothing, onLog: nothing },
-      makeLink: ({ shard }) => {
-        const link = new HeldLink();
-        links.set(shard.name, link);
-        return link;
-      },
+  const tls = { key: "", cert: "", ca: "" };
+  const shards = new Shards(table.value, tls, {
+    clientId: clientIdFrom("0".repeat(32)),
+    events: {
+      onEntries: nothing,
+      onWatched: nothing,
+      onMoved: nothing,
+      onPosted: nothing,
+      onLog: nothing,
     },
+    makeLink: ({ shard }) => {
+      const link = new HeldLink();
+      links.set(shard.name, link);
+      return link;
+    },
+  });
+  return { shards, links };
+}
+
+test("bus: a post answered moved is repeated with its key where the new table says", async () => {
+  const { shards, links } = shardsOf(routing(1, "a"));
+  let reads = 0;
+  const hub = new Hub(shards, new DirectBus(shards), 10, () => {
+    reads += 1;
+    if (reads === 2) shards.reroute(routing(2, "b"));
+  });
+  const [a, b] = [links.get("a"), links.get("b")];
+  const outcomes: (PostOutcome & { readonly body: string })[] = [];
+  const post = (body: string) => {
+    hub.post(intent(body), (outcome) => outcomes.push({ ...outcome, body }));
+  };
+  const requests = async (link: HeldLink | undefined, count: number) => {
+    for (let i = 0; i < 200 && (link?.requests.length ?? 0) < count; i += 1) await sleep(5);
+    assert.equal(link?.requests.length, count);
+  };
+  post("one");
+  await requests(a, 1);
+  const first = a?.requests[0]?.operations.slice();
+  a?.move();
+  post("two");
+  await requests(a, 1);
+  a?.move();
+  await requests(b, 1);
+  const again = b?.requests[0]?.operations ?? new Uint8Array();
+  assert.equal(b?.requests[0]?.count, 2);
+  const keyBytes = Buffer.from(intent("").key);
+  assert.ok(first !== undefined && Buffer.from(first).includes(keyBytes));
+  assert.ok(Buffer.from(again).includes(keyBytes));
+  assert.ok(Buffer.from(again).indexOf("one") < Buffer.from(again).indexOf("two"));
+  b?.commit(7);
+  assert.deepEqual(
+    outcomes.map((outcome) => [outcome.body, outcome.ok ? outcome.seq : 0]),
+    [
+      ["one", 7],
+      ["two", 8],
+    ],
   );
+  assert.equal(hub.movedCount, 3);
+  hub.close();
+});
+
+test("bus: a room that stays moved is a definite no in the end, and nothing waits on", async () => {
+  const { shards, links } = shardsOf(routing(1, "a"));
+  const hub = new Hub(shards, new DirectBus(shards), 10, () => undefined);
+  const outcomes: PostOutcome[] = [];
+  hub.post(intent("one"), (outcome) => outcomes.push(outcome));
+  for (let i = 0; i < 600 && outcomes.length === 0; i += 1) {
+    if ((links.get("a")?.requests.length ?? 0) > 0) links.get("a")?.move();
+    await sleep(5);
+  }
+  assert.ok(outcomes[0]?.ok === false && outcomes[0].refusal.error === "NO_LEADER");
+  hub.close();
+});
+
+test("bus: after a new routing table a room is watched at its new shard", async () => {
+  const { shards, links } = shardsOf(routing(1, "a"));
   const bus = new DirectBus(shards);
   const name = { tenant: "", room: "lobby" };
   await bus.watch(name);

@@ -1,7 +1,6 @@
 import { pageEntriesMax } from "#edge/api/limits.ts";
 import type { ErrorName } from "#edge/api/errors.ts";
 import type { PostIntent, ReadOutcome } from "#edge/connection/intents.ts";
-import { refused } from "#edge/connection/intents.ts";
 import { entryMembers } from "#edge/fanout/entry-json.ts";
 import { Fanout } from "#edge/fanout/fanout.ts";
 import type { FanoutEffect, SubscribeRequest } from "#edge/fanout/fanout.ts";
@@ -11,6 +10,8 @@ import { seqFrom } from "#replica/base/brands.ts";
 import type { ReadRange, RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
 import { decodeEntries } from "#replica/wire/entry.ts";
 import type { Bus } from "./bus.ts";
+import { Dispatch } from "./dispatch.ts";
+import type { Submit } from "./dispatch.ts";
 import type { PostDone } from "./shard-poster.ts";
 import type { Shards } from "./shards.ts";
 
@@ -37,30 +38,32 @@ export class Hub {
   malformedCount = 0;
   private readonly shards: Shards;
   private readonly bus: Bus;
+  private readonly dispatch: Dispatch;
+  private readonly refresh: () => void;
   private readonly listeners = new Map<Outbox, Listener>();
   private timer: NodeJS.Timeout | null = null;
   private timerMs = Number.POSITIVE_INFINITY;
   private pumping = false;
 
-  /** `roomsMax`: rooms followed at once. */
-  constructor(shards: Shards, bus: Bus, roomsMax: number) {
+  /** `roomsMax`: rooms followed at once. `refresh` reads the routing table again, at once. */
+  constructor(shards: Shards, bus: Bus, roomsMax: number, refresh: () => void) {
     this.shards = shards;
     this.bus = bus;
+    this.refresh = refresh;
+    this.dispatch = new Dispatch(shards, refresh);
     this.fanout = new Fanout(roomsMax);
   }
 
   /** Posts an entry; `done` is never called inside this call. */
   post(intent: PostIntent, done: PostDone): void {
-    const shard = this.shards.of(intent.name);
-    if (shard === null) setImmediate(done, refused("NO_LEADER", 1_000));
-    else shard.poster.post(intent, done);
+    const submit: Submit = (poster, settled) => poster.post(intent, settled);
+    this.dispatch.submit(intent.name, submit, done);
   }
 
   /** Creates a room. */
   createRoom(name: RoomName, creator: string, done: PostDone): void {
-    const shard = this.shards.of(name);
-    if (shard === null) setImmediate(done, refused("NO_LEADER", 1_000));
-    else shard.poster.createRoom(name, creator, done);
+    const submit: Submit = (poster, settled) => poster.createRoom(name, creator, settled);
+    this.dispatch.submit(name, submit, done);
   }
 
   /** Reads committed entries; a shard that does not answer at once is asked again for a while. */
@@ -134,6 +137,11 @@ export class Hub {
     for (const name of this.fanout.names()) this.watch(name);
   }
 
+  /** Operations that a shard said were another's. */
+  get movedCount(): number {
+    return this.dispatch.movedCount;
+  }
+
   /** No timer is left behind. */
   close(): void {
     if (this.timer !== null) clearTimeout(this.timer);
@@ -195,6 +203,7 @@ export class Hub {
     const outcome = await shard.link.read(name, range).catch(() => null);
     if (outcome === null || outcome.kind !== "ok") return null;
     if (outcome.answer.code === "no_room") return "no_room";
+    if (outcome.answer.code === "moved") this.refresh();
     if (outcome.answer.code !== "ok") return null;
     const entries = decodeFeedEntries(outcome.entries);
     if (entries === null) {

@@ -21,6 +21,9 @@ import {
 /** Told what became of one operation; never called inside the call that submitted it. */
 export type PostDone = (outcome: PostOutcome) => void;
 
+/** The same of one shard, which may say that the room is another's and took nothing. */
+export type PosterDone = (outcome: PostOutcome | "moved") => void;
+
 /** Batches that may wait behind those in flight; then posts are refused as busy. */
 const batchesWaitingMax = 16;
 /** While a batch is in flight the next one gathers company for this long. */
@@ -32,7 +35,7 @@ interface Batch {
   bytes: Uint8Array;
   view: DataView;
   used: number;
-  readonly dones: PostDone[];
+  readonly dones: PosterDone[];
   readonly startedMs: number;
 }
 
@@ -66,7 +69,7 @@ export class ShardPoster {
   }
 
   /** Posts an entry. */
-  post(intent: PostIntent, done: PostDone): void {
+  post(intent: PostIntent, done: PosterDone): void {
     const fields = {
       tenant: utf8From(intent.name.tenant),
       room: utf8From(intent.name.room),
@@ -85,7 +88,7 @@ export class ShardPoster {
   }
 
   /** Creates a room; `dup` = it was there. */
-  createRoom(name: RoomName, creator: string, done: PostDone): void {
+  createRoom(name: RoomName, creator: string, done: PosterDone): void {
     const fields = {
       tenant: utf8From(name.tenant),
       room: utf8From(name.room),
@@ -104,7 +107,7 @@ export class ShardPoster {
   }
 
   /** The batch that an operation of that size goes into; null = refused. */
-  private roomFor(bytes: number, done: PostDone): Batch | null {
+  private roomFor(bytes: number, done: PosterDone): Batch | null {
     const last = this.waiting.at(-1);
     if (last !== undefined && fits(last, bytes)) return last;
     if (this.waiting.length >= batchesWaitingMax) {
@@ -155,7 +158,8 @@ export class ShardPoster {
     if (this.waiting.length > 0) this.flush();
     if (outcome.kind === "ok") {
       for (const [index, done] of batch.dones.entries()) {
-        done(postOutcomeOf(readResult(outcome.results, index)));
+        const result = readResult(outcome.results, index);
+        done(result?.code === "moved" ? "moved" : postOutcomeOf(result));
       }
       return;
     }

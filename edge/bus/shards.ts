@@ -16,6 +16,7 @@ import { ShardPoster } from "./shard-poster.ts";
 export interface ShardsEvents {
   readonly onEntries: NonNullable<ShardLinkOptions["onEntries"]>;
   readonly onWatched: NonNullable<ShardLinkOptions["onWatched"]>;
+  readonly onMoved: NonNullable<ShardLinkOptions["onMoved"]>;
   /** How long the oldest post of a batch took, milliseconds. */
   readonly onPosted: (ms: number) => void;
   readonly onLog: (shard: string, what: string, facts: Readonly<Record<string, unknown>>) => void;
@@ -118,13 +119,14 @@ export class Shards {
   }
 
   private add({ name, addresses }: RoutingShard): void {
-    const { onEntries, onWatched, onLog, onPosted } = this.events;
+    const { onEntries, onWatched, onMoved, onLog, onPosted } = this.events;
     const link = this.makeLink({
       clientId: this.clientId,
       shard: { name, cluster: this.table.file.cluster, addresses },
       tls: this.tls,
       onEntries,
       onWatched,
+      onMoved,
       onLog: (what, facts) => onLog(name, what, facts),
     });
     const poster = new ShardPoster(link, onPosted);

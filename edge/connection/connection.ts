@@ -45,6 +45,14 @@ export interface ConnectionOptions {
   readonly fraction: number;
 }
 
+const tooManyRooms =
+  `A connection follows ${roomsPerConnectionMax} rooms at most: ` +
+  "detach one, or open another connection.";
+
+function elsewhere(room: string): string {
+  return `The token is for room ${room}: mint one for the room that is attached.`;
+}
+
 interface Room {
   session: Session;
 }
@@ -115,8 +123,14 @@ export class Connection {
 
   /** A binary message came: this subprotocol has none. */
   binary(): void {
-    this.error("", { error: "BAD_FRAME", detail: "Binary messages are not used." });
-    this.close("BAD_FRAME");
+    this.unreadable({ error: "BAD_FRAME", detail: "Binary messages are not used." });
+  }
+
+  /** A message could not even be read: says why and ends the connection. */
+  unreadable(refusal: Refusal): void {
+    if (this.state === "closed") return;
+    this.error("", refusal);
+    this.close(refusal.error);
   }
 
   /** A `verify` effect is answered. */
@@ -130,7 +144,7 @@ export class Connection {
     }
     const { session } = outcome;
     if (session.room !== frame.room) {
-      this.failAttach(frame.id, { error: "DENIED", detail: "The token is for another room." });
+      this.failAttach(frame.id, { error: "DENIED", detail: elsewhere(session.room) });
     } else if (frame.op === "attach") this.attach(frame, session);
     else this.refresh(frame, session, nowMs);
   }
@@ -274,7 +288,7 @@ export class Connection {
     if (frame.thread !== undefined) {
       this.failAttach(frame.id, { error: "DENIED", detail: "Threads are not offered yet." });
     } else if (!this.rooms.has(frame.room) && this.rooms.size >= roomsPerConnectionMax) {
-      this.failAttach(frame.id, { error: "DENIED", detail: "Too many rooms on a connection." });
+      this.failAttach(frame.id, { error: "DENIED", detail: tooManyRooms });
     } else this.verify(frame);
   }
 
@@ -289,13 +303,16 @@ export class Connection {
 
   private attach(frame: Frame<"attach">, session: Session): void {
     if (!session.scopes.includes("read")) {
-      this.failAttach(frame.id, { error: "DENIED", detail: "The token lacks scope read." });
+      this.failAttach(frame.id, {
+        error: "DENIED",
+        detail: "The token lacks scope read: mint one that has it.",
+      });
       return;
     }
     const before = this.rooms.get(frame.room);
     if (before !== undefined) this.unsubscribe(before.session);
     else if (this.rooms.size >= roomsPerConnectionMax) {
-      this.failAttach(frame.id, { error: "DENIED", detail: "Too many rooms on a connection." });
+      this.failAttach(frame.id, { error: "DENIED", detail: tooManyRooms });
       return;
     }
     this.rooms.set(frame.room, { session });
@@ -388,7 +405,10 @@ export class Connection {
       return null;
     }
     if (session.scopes.includes(scope)) return session;
-    this.error(id, { error: "DENIED", detail: `The token lacks scope ${scope}.` });
+    this.error(id, {
+      error: "DENIED",
+      detail: `The token lacks scope ${scope}: mint one that has it.`,
+    });
     return null;
   }
 

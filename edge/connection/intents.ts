@@ -107,7 +107,18 @@ export function postOutcomeOf(result: OperationResult | null): PostOutcome {
     case "too_large":
       return refused("TOO_LARGE");
     case "bad_operation":
+    case "bad_target":
+    case "redacted":
+    case "stale":
       return refused("BAD_FRAME");
+    case "banned":
+      return refused("BANNED");
+    case "denied":
+    case "muted":
+    case "quota":
+      return refused("DENIED");
+    case "rate_limited":
+      return refused("RATE_LIMITED", 1000);
     default:
       return code satisfies never;
   }

@@ -16,6 +16,17 @@ export interface RoomCaller {
   readonly session: Session | null;
 }
 
+function needOf(scope: ApiScope): string {
+  return `This call needs an API key with scope ${scope}: Authorization: Bearer KEY.`;
+}
+
+function eitherNeed(scope: ApiScope): string {
+  return (
+    `This call needs a session token of the room, or an API key, with scope ${scope}: ` +
+    "Authorization: Bearer TOKEN."
+  );
+}
+
 /** The room id in a call's path; throws BAD_FRAME. */
 export function roomOf(request: FastifyRequest): string {
   const { room } = request.params as { readonly room?: unknown };
@@ -38,13 +49,18 @@ export class Callers {
   }
 
   /** The API key, which must allow that; throws. */
-  application(request: FastifyRequest, scope: ApiScope): ApiKey {
-    const key = this.deps.gate.apiKey(request.headers.authorization);
+  application(request: FastifyRequest, scope: ApiScope, need = needOf(scope)): ApiKey {
+    const { authorization } = request.headers;
+    const key = this.deps.gate.apiKey(authorization);
     if (key === null) {
       this.limit(this.logins, request.ip);
-      throw new Problem("TOKEN_INVALID", "This call needs a valid API key as bearer.");
+      const unknown = authorization === undefined ? "" : "This is no API key of this edge. ";
+      throw new Problem("TOKEN_INVALID", unknown + need);
     }
-    if (!apiKeyAllows(key, scope)) throw new Problem("DENIED", `The key lacks ${scope}.`);
+    if (!apiKeyAllows(key, scope)) {
+      const detail = `The API key ${key.id} lacks scope ${scope}: use one that has it.`;
+      throw new Problem("DENIED", detail);
+    }
     this.limit(this.calls, `key ${key.id}`);
     return key;
   }
@@ -55,7 +71,7 @@ export class Callers {
     const { authorization } = request.headers;
     const token = /^Bearer ([^ .]+\.[^ .]+\.[^ .]+)$/.exec(authorization ?? "")?.[1];
     if (token === undefined) {
-      const { tenant } = this.application(request, scope);
+      const { tenant } = this.application(request, scope, eitherNeed(scope));
       return { name: { tenant, room }, session: null };
     }
     const outcome = await new Promise<VerifyOutcome>((resolve) => {
@@ -66,8 +82,13 @@ export class Callers {
       throw Problem.of(outcome.refusal);
     }
     const { session } = outcome;
-    if (session.room !== room) throw new Problem("DENIED", "The token is for another room.");
-    if (!session.scopes.includes(scope)) throw new Problem("DENIED", `The token lacks ${scope}.`);
+    if (session.room !== room) {
+      const detail = `The token is for room ${session.room}: mint one for room ${room}.`;
+      throw new Problem("DENIED", detail);
+    }
+    if (!session.scopes.includes(scope)) {
+      throw new Problem("DENIED", `The token lacks scope ${scope}: mint one that has it.`);
+    }
     this.limit(this.calls, `user ${session.tenant}\u0000${session.user}`);
     return { name: { tenant: session.tenant, room }, session };
   }

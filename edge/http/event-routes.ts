@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { bodyBytes } from "#edge/api/decode-frame.ts";
+import { bodyFault } from "#edge/api/body-fault.ts";
 import { checkKey, checkPostRequest } from "#edge/api/http-checks.ts";
-import { bodyBytesMax, pageEntriesMax } from "#edge/api/limits.ts";
+import type { PostRequest } from "#edge/api/http-schemas.ts";
+import { pageEntriesMax } from "#edge/api/limits.ts";
 import { bytesFromBase64 } from "#edge/fanout/base64.ts";
 import type { PostOutcome, ReadOutcome } from "#edge/connection/intents.ts";
 import { bytesFromHex } from "#replica/base/bytes.ts";
@@ -35,15 +36,22 @@ export function pageText(page: ReadOutcome & { readonly ok: true }): string {
   return `{"epoch":${epoch},"head":${head},"floor":${floor},"events":[${events.join(",")}]}`;
 }
 
+/** A checked post; the size and form of its body come first. Throws TOO_LARGE, BAD_FRAME. */
+function postOf(value: unknown): PostRequest {
+  const { body, body_b64: base64 } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const fault = bodyFault(body, base64);
+  if (fault !== null) throw new Problem(fault.name, fault.detail);
+  return bodyOf(checkPostRequest(value));
+}
+
 /** Post, read, head. */
 export function eventRoutes(app: FastifyInstance, deps: HttpDeps, callers: Callers): void {
   app.post("/v1/rooms/:room/events", async (request, reply) => {
     const { name, session } = await callers.inRoom(request, "post");
     const key = checkKey(request.headers["idempotency-key"]);
     if (!key.ok) throw new Problem("BAD_FRAME", `Idempotency-Key: ${key.detail}`);
-    const posted = bodyOf(checkPostRequest(request.body));
+    const posted = postOf(request.body);
     const { body, body_b64: base64, type = "msg", parent = 0, from } = posted;
-    if (bodyBytes(body, base64) > bodyBytesMax) throw new Problem("TOO_LARGE");
     if (type !== "msg") throw new Problem("DENIED", `Entries of type ${type} are not offered yet.`);
     if (session !== null && from !== undefined && from !== session.user) {
       throw new Problem("DENIED", "A session posts in its own name only.");

@@ -1,13 +1,18 @@
+import { STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
 import helmet from "@fastify/helmet";
 import fastify from "fastify";
 import type { FastifyError, FastifyInstance } from "fastify";
 import { frameBytesMax } from "#edge/api/limits.ts";
 import { originAllowed } from "#edge/auth/origin.ts";
+import { textFromUtf8 } from "#replica/base/text.ts";
 import { Callers } from "./callers.ts";
 import { eventRoutes } from "./event-routes.ts";
 import type { HttpDeps } from "./http-deps.ts";
 import { pageRoutes } from "./page-routes.ts";
-import { Problem, sendProblem } from "./problem.ts";
+import { pathProblemText, sendNoRoute, sendPathProblem } from "./path-problem.ts";
+import type { PathStatus } from "./path-problem.ts";
+import { Problem, problemType, sendProblem } from "./problem.ts";
 import { roomRoutes } from "./room-routes.ts";
 import { Streams } from "./stream-routes.ts";
 
@@ -26,6 +31,14 @@ export async function makeHttpServer(
     keepAliveTimeout: 65_000,
     forceCloseConnections: "idle",
     trustProxy: deps.trustProxy,
+    clientErrorHandler: refuseBytes,
+    frameworkErrors: (_error, _request, reply) => {
+      void sendPathProblem(
+        reply,
+        400,
+        "The URL is not well-formed; /openapi.json lists all calls.",
+      );
+    },
     http: {
       maxHeaderSize: headerBytesMax,
       headersTimeout: requestTimeoutMs,
@@ -33,6 +46,7 @@ export async function makeHttpServer(
     },
   });
   app.server.maxHeadersCount = headersMax;
+  strictJson(app);
   await app.register(helmet, helmetOptions(deps));
   app.addHook("onRequest", (request, _reply, done) => {
     const { origin, host } = request.headers;
@@ -50,9 +64,7 @@ export async function makeHttpServer(
       await sendProblem(reply, { error: "INTERNAL" });
     }
   });
-  app.setNotFoundHandler(async (_request, reply) => {
-    await reply.code(404).type("application/problem+json").send(JSON.stringify(notFound));
-  });
+  app.setNotFoundHandler(sendNoRoute);
   const callers = new Callers(deps);
   const streams = new Streams();
   roomRoutes(app, deps, callers);
@@ -62,16 +74,40 @@ export async function makeHttpServer(
   return { app, streams };
 }
 
-// Of no row of the table: the table is about rooms, this is about paths.
-const notFound = {
-  type: "about:blank",
-  title: "Not Found",
-  status: 404,
-  code: 404,
-  name: "NOT_FOUND",
-  detail: "There is no such call; /openapi.json lists them all.",
-  retryable: false,
-} as const;
+/** Answers what is not even HTTP, on the bare socket; RFC 9112 section 9.6: then it is closed. */
+function refuseBytes(error: { readonly code: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, detail] = faultOfBytes(error.code);
+  const text = pathProblemText(status, detail);
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\n` +
+      `content-type: ${problemType}\r\ncontent-length: ${text.length}\r\n\r\n${text}`,
+  );
+}
+
+function faultOfBytes(code: string): readonly [PathStatus, string] {
+  if (code === "HPE_HEADER_OVERFLOW") {
+    return [431, `URL and headers have at most ${headerBytesMax} bytes: send less.`];
+  }
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
+    return [408, `A request is complete within ${requestTimeoutMs / 1000} s: send it at once.`];
+  }
+  return [400, "This is not an HTTP/1.1 request."];
+}
+
+/** JSON bodies are UTF-8 (RFC 8259 section 8.1); what is not is refused, never replaced. */
+function strictJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.removeContentTypeParser("application/json");
+  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (request, body, done) => {
+    const text = typeof body === "string" ? body : textFromUtf8(body);
+    if (text === null) done(new Problem("BAD_FRAME", "The body is not UTF-8."));
+    else parse(request, text, done);
+  });
+}
 
 function helmetOptions({ publicUrl }: HttpDeps) {
   const sockets = publicUrl === null ? [] : [publicUrl.replace(/^http/, "ws")];

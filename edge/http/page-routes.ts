@@ -19,7 +19,9 @@ export async function pageRoutes(
     callers.attempt(request);
     const { code } = bodyOf(checkLoginRequest(request.body));
     const login = await deps.gate.takeLogin(code);
-    if (login === null) throw new Problem("TOKEN_INVALID", "The code is wrong or was used.");
+    if (login === null) {
+      throw new Problem("TOKEN_INVALID", "The code is wrong or was used: ask for another.");
+    }
     const secure = baseUrl(request, deps).startsWith("https:") ? "; Secure" : "";
     const value = await deps.gate.mintLogin(login);
     reply.header(
@@ -34,7 +36,9 @@ export async function pageRoutes(
 
   app.get("/v1/logins", async (request) => {
     const login = await deps.gate.login(request.headers.cookie);
-    if (login === null) throw new Problem("TOKEN_INVALID", "Nobody is logged in.");
+    if (login === null) {
+      throw new Problem("TOKEN_INVALID", "Nobody is logged in: POST /v1/logins does it.");
+    }
     const { user, name, rooms } = login;
     return { user, name, rooms };
   });

@@ -24,25 +24,31 @@ export class Problem extends Error {
   }
 }
 
+/** Media type of every failure. */
+export const problemType = "application/problem+json";
+
+/** A problem as text, RFC 9457. Without a sentence about the case it says what to do. */
+export function problemText(refusal: Refusal): string {
+  const { name, code, status, meaning, action, retryable } = errorRow(refusal.error);
+  const { retryMs, detail = action } = refusal;
+  return JSON.stringify({
+    type: `urn:tigerchat:error:${name}`,
+    title: meaning,
+    status,
+    code,
+    name,
+    detail,
+    retryable,
+    ...(retryable && retryMs !== undefined ? { retry_ms: retryMs } : {}),
+  });
+}
+
 /** Sends a problem. */
 export async function sendProblem(reply: FastifyReply, refusal: Refusal): Promise<void> {
-  const { name, code, status, meaning, retryable } = errorRow(refusal.error);
-  const { retryMs, detail = meaning } = refusal;
-  const wait = retryable && retryMs !== undefined;
-  if (wait) reply.header("retry-after", String(Math.ceil(retryMs / 1000)));
-  await reply
-    .code(status)
-    .type("application/problem+json")
-    .send(
-      JSON.stringify({
-        type: `urn:tigerchat:error:${name}`,
-        title: meaning,
-        status,
-        code,
-        name,
-        detail,
-        retryable,
-        ...(wait ? { retry_ms: retryMs } : {}),
-      }),
-    );
+  const { status, retryable } = errorRow(refusal.error);
+  const { retryMs } = refusal;
+  if (retryable && retryMs !== undefined) {
+    reply.header("retry-after", String(Math.ceil(retryMs / 1000)));
+  }
+  await reply.code(status).type(problemType).send(problemText(refusal));
 }

@@ -79,7 +79,8 @@ async function subjectOf(
   const { authorization, cookie } = request.headers;
   const login = authorization === undefined ? await deps.gate.login(cookie) : null;
   if (login === null) {
-    const { tenant } = callers.application(request, "sessions");
+    const need = "This call needs a login's cookie, or an API key with scope sessions as bearer.";
+    const { tenant } = callers.application(request, "sessions", need);
     if (asked.user === undefined) throw new Problem("BAD_FRAME", "user is missing.");
     return { tenant, user: asked.user };
   }

@@ -58,7 +58,9 @@ export class EdgeProcess {
     this.gate = gate;
     this.meters = meters;
     this.shards = this.dialShards();
-    this.hub = new Hub(this.shards, new DirectBus(this.shards), config.limits.roomsMax);
+    this.hub = new Hub(this.shards, new DirectBus(this.shards), config.limits.roomsMax, () =>
+      files.look(),
+    );
     this.tenantPosts = new KeyedBuckets(config.limits.tenantPosts, 10_000, performance.now());
     const { limits, allowedOrigins } = config;
     const { hub, tenantPosts } = this;
@@ -149,6 +151,7 @@ export class EdgeProcess {
       events: {
         onEntries: (name, entries) => this.hub.entries(name, entries),
         onWatched: (name, answer) => this.hub.watched(name, answer),
+        onMoved: () => files.look(),
         onPosted: (ms) => this.meters.observe("postSeconds", ms / 1000),
         onLog: (shard, what, facts) => log.info({ shard, ...facts }, what),
       },
@@ -248,6 +251,7 @@ export class EdgeProcess {
     meters.set("recoveries", fanout.counts.recovered, { result: "recovered" });
     meters.set("recoveries", fanout.counts.unrecovered, { result: "refused" });
     meters.set("malformed", hub.malformedCount);
+    meters.set("moved", hub.movedCount);
     meters.set("routingEpoch", this.shards.epoch);
     meters.set("draining", this.draining ? 1 : 0);
     for (const { name: shard, link, poster } of this.shards.all()) {

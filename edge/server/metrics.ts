@@ -117,6 +117,12 @@ export const edgeMetrics = {
     help: "Pushes or pages of a shard that could not be decoded; anything but 0 is a bug.",
     labels: [],
   },
+  moved: {
+    name: "tigerchat_edge_moved_total",
+    kind: "counter",
+    help: "Operations repeated because a shard said that their room is another's.",
+    labels: [],
+  },
   routingEpoch: {
     name: "tigerchat_edge_routing_epoch",
     kind: "gauge",

@@ -15,7 +15,7 @@ import {
 } from "#edge/auth/login.ts";
 import type { Login } from "#edge/auth/login.ts";
 import { claimsOfSession, sessionFromClaims } from "#edge/auth/session.ts";
-import type { Scope } from "#edge/auth/session.ts";
+import type { Scope, TokenFault } from "#edge/auth/session.ts";
 import { headerAccepted, tokenAlgorithm } from "#edge/auth/signing-keys.ts";
 import type { SigningKey } from "#edge/auth/signing-keys.ts";
 import type { VerifyOutcome } from "#edge/connection/intents.ts";
@@ -27,6 +27,23 @@ type Claims = Readonly<Record<string, unknown>>;
 
 /** Tokens whose signature was checked, remembered at most. */
 const cacheMax = 20_000;
+
+type SignatureFault = "malformed" | "algorithm" | "key" | "signature";
+
+const tokenForm = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+const mint = "mint one with POST /v1/rooms/{room}/sessions";
+
+/** What is wrong with a token and what to do, for its sender. Expired ones have their own row. */
+const sentences: Readonly<Record<SignatureFault | Exclude<TokenFault, "expired">, string>> = {
+  malformed: `This is no session token: ${mint} and send its \`token\` as it is.`,
+  algorithm: `The token is not signed with ${tokenAlgorithm}: ${mint}.`,
+  key: `The token is signed with a key that is not of this fleet, or not any more: ${mint}.`,
+  signature: `The token's signature is wrong, so it was changed or forged: ${mint}.`,
+  issuer: `The token is of another fleet: ${mint} of this one.`,
+  audience: `The token is not a session token: ${mint}.`,
+  lifetime: `The token's life is longer than a session's may be: ${mint}.`,
+  not_yet: "The token is not valid yet: set the clock of the server that minted it.",
+};
 
 interface KeyRing {
   readonly keys: readonly SigningKey[];
@@ -98,12 +115,10 @@ export class TokenGate implements Gate {
     }
     this.claimsOf(token).then(
       (claims) => {
-        if (claims !== null) this.remember(digest, claims);
-        done(
-          claims === null ? invalid("The signature or the key is not valid.") : this.judge(claims),
-        );
+        if (typeof claims === "object") this.remember(digest, claims);
+        done(typeof claims === "object" ? this.judge(claims) : invalid(sentences[claims]));
       },
-      () => done(invalid("The token is malformed.")),
+      () => done(invalid(sentences.malformed)),
     );
   }
 
@@ -150,7 +165,8 @@ export class TokenGate implements Gate {
     const value = cookieFrom(cookie, loginCookie);
     if (value === null) return null;
     const claims = await this.claimsOf(value).catch(() => null);
-    return claims === null ? null : loginFromClaims(claims, this.issuer, Date.now() / 1000);
+    if (claims === null || typeof claims === "string") return null;
+    return loginFromClaims(claims, this.issuer, Date.now() / 1000);
   }
 
   private async sign(claims: Claims): Promise<string> {
@@ -159,23 +175,28 @@ export class TokenGate implements Gate {
     return await new SignJWT({ ...claims }).setProtectedHeader(header).sign(signing);
   }
 
-  /** The claims of a token with a valid signature of a known key, else null or a throw. */
-  private async claimsOf(token: string): Promise<Claims | null> {
+  /** The claims of a token with a valid signature of a known key, else what is wrong with it. */
+  private async claimsOf(token: string): Promise<Claims | SignatureFault> {
+    if (!tokenForm.test(token)) return "malformed";
     const header = decodeProtectedHeader(token);
-    if (!headerAccepted(header, this.ring.keys)) return null;
+    if (header.alg !== tokenAlgorithm) return "algorithm";
+    if (!headerAccepted(header, this.ring.keys)) return "key";
     const key = this.ring.publicKeys.get(header.kid ?? "");
-    if (key === undefined) return null;
-    const { payload } = await compactVerify(token, key, { algorithms: [tokenAlgorithm] });
-    const claims: unknown = JSON.parse(textFromUtf8(payload) ?? "null");
+    if (key === undefined) return "key";
+    const verified = await compactVerify(token, key, { algorithms: [tokenAlgorithm] }).catch(
+      () => null,
+    );
+    if (verified === null) return "signature";
+    const claims: unknown = JSON.parse(textFromUtf8(verified.payload) ?? "null");
     const isObject = typeof claims === "object" && claims !== null && !Array.isArray(claims);
-    return isObject ? (claims as Claims) : null;
+    return isObject ? (claims as Claims) : "malformed";
   }
 
   private judge(claims: Claims): VerifyOutcome {
     const judged = sessionFromClaims(claims, { issuer: this.issuer, nowS: Date.now() / 1000 });
     if (judged.ok) return { ok: true, session: judged.value };
     if (judged.reason === "expired") return { ok: false, refusal: { error: "TOKEN_EXPIRED" } };
-    return invalid(`The token is refused: ${judged.reason}.`);
+    return invalid(sentences[judged.reason]);
   }
 
   private remember(digest: string, claims: Claims): void {

@@ -15,7 +15,8 @@ export function Composer({
   const tooLong = new TextEncoder().encode(text).length > bodyBytesMax;
   const send = () => {
     if (text.trim() === "" || tooLong) return;
-    onSend(text);
+    // Half an emoji can be pasted; no encoding carries it.
+    onSend(text.toWellFormed());
     setText("");
   };
   return (

@@ -1,14 +1,21 @@
 import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
 import type { ErrorName } from "#edge/api/errors.ts";
+import { frameBytesMax } from "#edge/api/limits.ts";
 import type { Listener } from "#edge/bus/hub.ts";
 import { Connection } from "#edge/connection/connection.ts";
-import type { ConnectionEffect, VerifyOutcome } from "#edge/connection/intents.ts";
+import type { ConnectionEffect, Refusal, VerifyOutcome } from "#edge/connection/intents.ts";
 import { refused } from "#edge/connection/intents.ts";
 import type { SocketCounts, SocketDeps } from "./socket-deps.ts";
 
 /** Bytes handed to the kernel's side at most before the rest waits in the outbox. */
 const socketBytesHigh = 64 * 1024;
+
+/** What the receiver of ws means by the codes that it closes with. */
+const refusalOfReceiver: ReadonlyMap<number, Refusal> = new Map([
+  [1009, { error: "TOO_LARGE", detail: `A message has at most ${frameBytesMax} bytes.` }],
+  [1007, { error: "BAD_FRAME", detail: "A text message is UTF-8." }],
+]);
 
 /** Users and their connections in this process. */
 export class UserSlots {
@@ -65,6 +72,7 @@ export class ClientSocket implements Listener {
     const { conn } = parts;
     const nowMs = performance.now();
     this.connection = new Connection({ conn, limits, nowMs, fraction: Math.random() });
+    this.useOwnCloseCodes();
     parts.socket.on("message", (data: Buffer, isBinary: boolean) => this.message(data, isBinary));
     parts.raw.on("drain", () => this.write());
   }
@@ -113,6 +121,20 @@ export class ClientSocket implements Listener {
     this.deps.hub.leave(this.connection.outbox);
     if (this.slotUser !== null) this.users.give(this.slotUser);
     this.slotUser = null;
+  }
+
+  /** ws ends what its limits refuse with 1009 and 1007: the published table has codes for both. */
+  private useOwnCloseCodes(): void {
+    const close = this.socket.close.bind(this.socket);
+    this.socket.close = (code, reason) => {
+      const refusal = code === undefined ? undefined : refusalOfReceiver.get(code);
+      if (refusal === undefined || this.connection.state === "closed") {
+        close(code, reason);
+        return;
+      }
+      this.connection.unreadable(refusal);
+      this.after();
+    };
   }
 
   private message(data: Buffer, isBinary: boolean): void {

@@ -3,6 +3,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { WebSocket } from "ws";
 import { frameBytesMax, socketPath, subprotocolJson } from "#edge/api/limits.ts";
 import { originAllowed } from "#edge/auth/origin.ts";
+import type { Refusal } from "#edge/connection/intents.ts";
+import { sendPathProblem } from "#edge/http/path-problem.ts";
+import { sendProblem } from "#edge/http/problem.ts";
 import { KeyedBuckets } from "#edge/limit/keyed-buckets.ts";
 import { ClientSocket, UserSlots } from "./client-socket.ts";
 import type { SocketCounts, SocketDeps } from "./socket-deps.ts";
@@ -61,7 +64,10 @@ export class Sockets {
   /** Adds the route. */
   async register(app: FastifyInstance): Promise<void> {
     await app.register(websocket, {
-      errorHandler: (_error, socket) => socket.terminate(),
+      errorHandler: (_error, socket) => {
+        // What the receiver refused is being closed with a code, which terminate() could drop.
+        if (socket.readyState === socket.OPEN) socket.terminate();
+      },
       // The default closes every client at once; ours is `drain`, called before.
       preClose: (done) => done(),
       options: socketOptions,
@@ -84,28 +90,38 @@ export class Sockets {
   }
 
   private async admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const handshake = handshakeFault(request);
+    if (handshake !== null) {
+      this.counts.refused += 1;
+      reply.header("upgrade", "websocket").header("sec-websocket-version", "13");
+      await sendPathProblem(reply, 426, handshake);
+      return;
+    }
     const refusal = this.refusalOf(request);
     if (refusal === null) return;
     this.counts.refused += 1;
-    await reply.code(refusal.status).send({ statusCode: refusal.status, message: refusal.message });
+    await sendProblem(reply, refusal);
   }
 
-  private refusalOf(request: FastifyRequest): { status: number; message: string } | null {
+  private refusalOf(request: FastifyRequest): Refusal | null {
     const { origin, host, "sec-websocket-protocol": offered } = request.headers;
     if (!originAllowed(origin, host, this.deps.allowedOrigins)) {
-      return { status: 403, message: `Origin ${origin} is not allowed.` };
+      const detail = `Pages of ${origin} may not connect: add the origin to allowedOrigins.`;
+      return { error: "DENIED", detail };
     }
     const protocols = (offered ?? "").split(",").map((name) => name.trim());
-    if (offered !== undefined && !protocols.includes(subprotocolJson)) {
-      return { status: 400, message: `Offer subprotocol ${subprotocolJson}.` };
+    if (!protocols.includes(subprotocolJson)) {
+      const detail = `Offer subprotocol ${subprotocolJson} in Sec-WebSocket-Protocol.`;
+      return { error: "BAD_FRAME", detail };
     }
     const refusing = this.deps.refusing();
-    if (refusing !== null) return { status: 503, message: refusing };
+    if (refusing !== null) return { error: "DRAIN", detail: refusing };
     if (this.clients.size >= this.deps.limits.connectionsMax) {
-      return { status: 503, message: "This edge has as many connections as it takes." };
+      const detail = "This edge has as many connections as it takes: try another, or later.";
+      return { error: "RATE_LIMITED", retryMs: 5_000, detail };
     }
     const waitMs = this.connects.take(request.ip, performance.now());
-    return waitMs > 0 ? { status: 429, message: `Retry in ${waitMs} ms.` } : null;
+    return waitMs > 0 ? { error: "RATE_LIMITED", retryMs: Math.ceil(waitMs) } : null;
   }
 
   // Handlers are attached within this call: a frame that arrives with the handshake is not lost.
@@ -139,6 +155,14 @@ export class Sockets {
       if (done % drainBatch === 0) await pause(10);
     }
   }
+}
+
+/** What is missing for a WebSocket handshake, RFC 6455 section 4.2.1; null = nothing. */
+function handshakeFault({ headers }: FastifyRequest): string | null {
+  if (headers.upgrade?.toLowerCase() !== "websocket") return "This address is a WebSocket's.";
+  if (headers["sec-websocket-version"] !== "13") return "Sec-WebSocket-Version must be 13.";
+  const key = headers["sec-websocket-key"] ?? "";
+  return /^[+/0-9A-Za-z]{22}==$/.test(key) ? null : "Sec-WebSocket-Key must be 16 bytes of base64.";
 }
 
 async function pause(ms: number): Promise<void> {

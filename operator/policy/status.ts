@@ -18,6 +18,8 @@ const states: Readonly<Record<string, MemberState>> = {
   recovering_head: "Recovering",
   syncing: "Recovering",
   learner: "Learner",
+  // A volume that was rolled back, like one that failed a write, is only good for replacement.
+  lost: "Poisoned",
   poisoned: "Poisoned",
   stopped: "Stopped",
 };

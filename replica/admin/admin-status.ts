@@ -1,7 +1,10 @@
 import { Fields, type Checked } from "./checked.ts";
 import { hex32, hex64, sentence, shardName } from "./patterns.ts";
 
-/** What a replica is doing. `syncing` fetches a peer's checkpoint; `learner` has no vote. */
+/**
+ * What a replica is doing. `syncing` fetches a peer's checkpoint; `learner` has no vote yet, `lost`
+ * none any more.
+ */
 export const adminStates = [
   "unformatted",
   "formatted",
@@ -10,6 +13,7 @@ export const adminStates = [
   "recovering_head",
   "syncing",
   "learner",
+  "lost",
   "poisoned",
   "stopped",
 ] as const;

@@ -6,16 +6,18 @@ interface Claim {
   connected: boolean;
   view: View | null;
   normal: boolean;
+  /** It refused a request since it said so. */
+  refused: boolean;
 }
 
-const silent: Claim = { connected: false, view: null, normal: false };
+const silent: Claim = { connected: false, view: null, normal: false, refused: false };
 
 /**
  * Finds a shard's primary from what its replicas say in `view` frames. Never asks anybody else.
  * A wrong guess costs a retry, never safety: only a primary with a quorum can commit.
  */
 export class PrimaryFinder {
-  private claims: [Claim, Claim, Claim] = [silent, silent, silent];
+  private claims: [Claim, Claim, Claim] = [{ ...silent }, { ...silent }, { ...silent }];
 
   /** Highest view that any replica is or was normal in, as far as seen. */
   view: View = viewFrom(0);
@@ -24,7 +26,8 @@ export class PrimaryFinder {
   get primary(): ReplicaIndex | null {
     const replica = replicaFrom(this.view % 3);
     const claim = this.claims[replica] ?? silent;
-    return claim.connected && claim.normal && claim.view === this.view ? replica : null;
+    const leads = claim.connected && claim.normal && claim.view === this.view;
+    return leads && !claim.refused ? replica : null;
   }
 
   /** Connected replicas by index. */
@@ -46,12 +49,20 @@ export class PrimaryFinder {
 
   /** A `view` frame. */
   onView(replica: ReplicaIndex, view: View, normal: boolean): void {
-    this.claims[replica] = { connected: true, view, normal };
+    this.claims[replica] = { connected: true, view, normal, refused: false };
     if (normal && view > this.view) this.view = view;
   }
 
-  /** A replica refused a request as not the primary: do not ask it again before its next word. */
+  /** A replica refused a request as not the primary: do not ask it before its next word. */
   onNotPrimary(replica: ReplicaIndex): void {
-    this.claims[replica] = { ...(this.claims[replica] ?? silent), normal: false };
+    this.claims[replica] = { ...(this.claims[replica] ?? silent), refused: true };
+  }
+
+  /**
+   * Refusals count no longer: a primary that forms, catches up or gives up a transfer refuses for a
+   * moment, and has nothing new to say of its view afterwards.
+   */
+  forgive(): void {
+    for (const claim of this.claims) claim.refused = false;
   }
 }

@@ -215,3 +215,25 @@ test("client: batches over the limits and after close are refused, definitely", 
   client.submit(new Uint8Array(1), 1, 0);
   assert.deepEqual(outcomes(), ["closed", "closed"]);
 });
+
+test("client: a primary that refused for a moment and says nothing new is asked again", () => {
+  const times = { deadlineMs: 400, resendMs: 60, queueMax: 6 };
+  const client = new ShardClient({ clientId, hash: sha256, ...times });
+  const [primary] = all;
+  assert(primary !== undefined);
+  const sent = (): readonly string[] => {
+    return client
+      .drain()
+      .flatMap((effect) => (effect.kind === "send" ? [effect.message.kind] : []));
+  };
+  client.onConnected(primary, 0);
+  client.onMessage(primary, { kind: "view", view: viewFrom(0), primary, normal: true }, 0);
+  client.tick(0);
+  assert.deepEqual(sent(), ["register"]);
+  const refusal = { session: opFrom(0), requestNumber: 0, reason: "not_primary" } as const;
+  client.onMessage(primary, { kind: "reject", ...refusal, view: viewFrom(0), retryMs: 0 }, 1);
+  assert.deepEqual(sent(), []);
+  assert.ok(client.wakeAtMs < 60);
+  client.tick(client.wakeAtMs);
+  assert.deepEqual(sent(), ["register"]);
+});

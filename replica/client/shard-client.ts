@@ -60,6 +60,8 @@ interface InFlight extends Waiting {
 type ServerMessageOf<K extends ServerMessage["kind"]> = ServerMessage & { readonly kind: K };
 
 const retryMs = 100;
+/** From a primary's refusal to asking it again although it said nothing new, ms. */
+const forgiveMs = 25;
 
 /**
  * A client's session with one shard (rule A9): registers, numbers requests densely, keeps at most
@@ -81,6 +83,7 @@ export class ShardClient {
   private requestNumberLast = 0;
   private pausedUntilMs = 0;
   private target: ReplicaIndex | null = null;
+  private forgiveAtMs = Number.POSITIVE_INFINITY;
   private tokenNext = 1;
   private closed = false;
 
@@ -110,8 +113,9 @@ export class ShardClient {
   get wakeAtMs(): number {
     let wake = Number.POSITIVE_INFINITY;
     if (this.closed) return wake;
+    wake = this.forgiveAtMs;
     const first = this.queue.at(0);
-    if (first !== undefined) wake = first.deadlineMs;
+    if (first !== undefined) wake = Math.min(wake, first.deadlineMs);
     for (const item of this.window) {
       if (!item.abandoned) wake = Math.min(wake, item.deadlineMs);
       if (item.sentMs !== null) wake = Math.min(wake, item.sentMs + this.options.resendMs);
@@ -181,6 +185,11 @@ export class ShardClient {
 
   /** Time has come to {@link wakeAtMs}; any other moment is fine too. */
   tick(nowMs: number): void {
+    if (nowMs >= this.forgiveAtMs) {
+      this.forgiveAtMs = Number.POSITIVE_INFINITY;
+      this.primaries.forgive();
+      this.retarget(nowMs);
+    }
     while ((this.queue.at(0)?.deadlineMs ?? Number.POSITIVE_INFINITY) <= nowMs) {
       const late = this.queue.shift();
       // Never sent, so this is definite.
@@ -293,8 +302,7 @@ export class ShardClient {
         // A late word of a former primary says nothing about the present one.
         if (from !== this.target) return;
         item.sentMs = null;
-        this.primaries.onNotPrimary(from);
-        this.retarget(nowMs);
+        this.refused(from, nowMs);
         return;
       case "busy":
       case "out_of_order":
@@ -319,12 +327,17 @@ export class ShardClient {
     nowMs: number,
   ): void {
     if (message.reason === "not_primary") {
-      if (from === this.target) this.primaries.onNotPrimary(from);
-      this.retarget(nowMs);
+      if (from === this.target) this.refused(from, nowMs);
     } else if (this.registerSentMs !== null) {
       // Sent again as if its answer were overdue.
       this.registerSentMs = nowMs + Math.max(1, message.retryMs) - this.options.resendMs;
     }
+  }
+
+  private refused(from: ReplicaIndex, nowMs: number): void {
+    this.primaries.onNotPrimary(from);
+    if (this.forgiveAtMs === Number.POSITIVE_INFINITY) this.forgiveAtMs = nowMs + forgiveMs;
+    this.retarget(nowMs);
   }
 
   /** Evicted: what was in flight may have been executed; only its end-to-end keys can tell. */

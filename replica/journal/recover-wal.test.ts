@@ -4,7 +4,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import { opFrom, viewFrom } from "#replica/base/brands.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
-import type { SuperblockState } from "#replica/wire/superblock.ts";
+import { freshStanding, type SuperblockState } from "#replica/wire/superblock.ts";
 import { opaqueTools } from "#test/support/opaque-tools.ts";
 import { testFormat, testIdentity, testPrepare } from "#test/support/test-volume.ts";
 import { liveOpOf, slotOf } from "./geometry.ts";
@@ -34,6 +34,7 @@ function superblock(change: Partial<SuperblockState>): SuperblockState {
     voteFloor: viewFrom(0),
     faultyOps: [],
     slots: format.slots,
+    standing: freshStanding(0),
     ...change,
   };
 }

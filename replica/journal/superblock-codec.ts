@@ -11,7 +11,15 @@ import { headerBytes, pipelineMax, replicasCount } from "#replica/base/limits.ts
 import { textFromUtf8, utf8From } from "#replica/base/text.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
-import type { Member, SuperblockState, VolumeIdentity } from "#replica/wire/superblock.ts";
+import {
+  type Life,
+  livesMax,
+  type Member,
+  type PeerMemory,
+  type Standing,
+  type SuperblockState,
+  type VolumeIdentity,
+} from "#replica/wire/superblock.ts";
 import { ByteReader, ByteWriter } from "./byte-cursor.ts";
 import { walSlotsMax } from "./geometry.ts";
 import type { JournalTools } from "./journal-tools.ts";
@@ -44,6 +52,7 @@ export function encodeContent(
     writer.u32(member.replica);
     writer.hex(member.incarnation, 16);
     writer.hex(member.publicKey, 32);
+    writer.u64(member.replaceOp ?? 0);
   }
   writer.u64(state.view);
   writer.u64(state.logView);
@@ -63,7 +72,60 @@ export function encodeContent(
   const faulty = state.faultyOps.slice(0, faultyOpsMax);
   writer.u32(faulty.length);
   for (const op of faulty) writer.u64(op);
+  encodeStanding(writer, state.standing);
   return writer.at;
+}
+
+function encodeStanding(writer: ByteWriter, standing: Standing): void {
+  const { lives, remembered, lost, learnOp } = standing;
+  assert(lives.length <= livesMax && remembered.length < replicasCount, "JRN-08: standing");
+  writer.u32(lives.length);
+  for (const life of lives) {
+    writer.u64(life.sequence);
+    writer.u32(life.nonce);
+    writer.u64(life.logView);
+    writer.u64(life.op === null ? 0 : life.op + 1);
+  }
+  writer.u32(remembered.length);
+  for (const memory of remembered) {
+    writer.u32(memory.replica);
+    writer.hex(memory.incarnation, 16);
+    writer.u64(memory.life);
+    writer.u32(memory.nonce);
+    writer.u64(memory.sequence);
+    writer.u64(memory.logView);
+    writer.u64(memory.op);
+  }
+  writer.u32(lost ? 1 : 0);
+  writer.u64(learnOp);
+}
+
+function decodeStanding(reader: ByteReader): Standing {
+  const livesCount = reader.u32();
+  if (livesCount > livesMax) reader.failed = true;
+  const lives: Life[] = [];
+  for (let i = 0; i < livesCount && !reader.failed; i += 1) {
+    const life = { sequence: reader.u64(), nonce: reader.u32(), logView: viewFrom(reader.u64()) };
+    const above = reader.u64();
+    lives.push({ ...life, op: above === 0 ? null : opFrom(above - 1) });
+  }
+  const count = reader.u32();
+  if (count >= replicasCount) reader.failed = true;
+  const remembered: PeerMemory[] = [];
+  for (let i = 0; i < count && !reader.failed; i += 1) {
+    const replica = replicaOrNull(reader.u32());
+    const memory = {
+      incarnation: incarnationFrom(reader.hex(16)),
+      life: reader.u64(),
+      nonce: reader.u32(),
+      sequence: reader.u64(),
+      logView: viewFrom(reader.u64()),
+      op: opFrom(reader.u64()),
+    };
+    if (replica === null) reader.failed = true;
+    else remembered.push({ replica, ...memory });
+  }
+  return { lives, remembered, lost: reader.u32() === 1, learnOp: opFrom(reader.u64()) };
 }
 
 function encodeIdentity(writer: ByteWriter, identity: VolumeIdentity, slotBytes: number): void {
@@ -106,6 +168,7 @@ export function decodeContent(
   const viewHeaders = decodeHeaders(tools, reader);
   const faultyCount = Math.min(reader.u32(), faultyOpsMax);
   const faultyOps = Array.from({ length: faultyCount }, () => opFrom(reader.u64()));
+  const standing = decodeStanding(reader);
   if (reader.failed || found === null || viewHeaders === null) return null;
   const state: SuperblockState = {
     sequence,
@@ -121,6 +184,7 @@ export function decodeContent(
     voteFloor,
     faultyOps,
     slots,
+    standing,
   };
   return { state, slotBytes: found.slotBytes };
 }
@@ -154,8 +218,10 @@ function decodeMembers(reader: ByteReader): readonly Member[] {
     const replica = replicaOrNull(reader.u32());
     const incarnation = incarnationFrom(reader.hex(16));
     const publicKey = reader.hex(32);
+    const replaceOp = opFrom(reader.u64());
     if (replica === null) reader.failed = true;
-    else members.push({ replica, incarnation, publicKey });
+    else if (replaceOp === 0) members.push({ replica, incarnation, publicKey });
+    else members.push({ replica, incarnation, publicKey, replaceOp });
   }
   return members;
 }

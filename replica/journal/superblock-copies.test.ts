@@ -12,6 +12,7 @@ import {
 } from "#test/support/test-volume.ts";
 import { opaqueTools } from "#test/support/opaque-tools.ts";
 import type { SuperblockContent } from "./superblock-codec.ts";
+import { freshStanding } from "#replica/wire/superblock.ts";
 import {
   chooseSuperblock,
   decodeSuperblockCopy,
@@ -38,6 +39,7 @@ const first: SuperblockContent = {
     voteFloor: format.voteFloor,
     faultyOps: [],
     slots: format.slots,
+    standing: freshStanding(0),
   },
 };
 

@@ -2,7 +2,12 @@ import { assert } from "#replica/base/assert.ts";
 import { slotOfRoom } from "#replica/base/slots.ts";
 import { textFromUtf8 } from "#replica/base/text.ts";
 import { entryBytes, entryFixedBytes, entryTypes, entryTimeAt } from "#replica/wire/entry.ts";
-import { entryFlagRedacted, entrySaltBytes, entryVersion } from "#replica/wire/entry.ts";
+import {
+  entryFlagAuthority,
+  entryFlagRedacted,
+  entrySaltBytes,
+  entryVersion,
+} from "#replica/wire/entry.ts";
 import {
   OperationReader,
   operationKinds,
@@ -13,33 +18,33 @@ import {
 } from "#replica/wire/operation.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
 import { RequestReader } from "#replica/wire/request.ts";
+import { threadOf } from "#replica/wire/room-names.ts";
 import { writeU64 } from "#replica/base/bytes.ts";
+import { cellKinds, cellsMax, tenantScope } from "./cell-table.ts";
 import { keyTimeMs } from "./key-row.ts";
 import type { Cursor } from "./key-table.ts";
 import { keyedHash } from "./keyed-hash.ts";
 import type { MachineTables } from "./machine-tables.ts";
+import { Originals } from "./originals.ts";
 import type { BlockAddress } from "./port.ts";
-import { findInBlock, locateOnDisk } from "./room-reader.ts";
 import type { EntryPlace } from "./room-reader.ts";
+import { roomRules, roomThread } from "./room-table.ts";
+import { cellsPerOperation, Rules } from "./rules.ts";
 
 /** How far a key's own time may be ahead of log time, microseconds. */
 export const keyAheadMaxUs = 5 * 60 * 1_000_000;
 
-/** An entry on disk that an op compares with; blocks come in the order of its addresses. */
-interface Planned {
-  readonly room: number;
-  readonly seq: number;
-  readonly block: number;
-}
-
-interface Plan {
-  readonly addresses: BlockAddress[];
-  readonly entries: Planned[];
-}
-
-/** Stands for a result that was written in full. */
+/** Types whose target is looked at. */
+const pointsBack: ReadonlySet<number> = new Set([
+  entryTypes.edit,
+  entryTypes.redact,
+  entryTypes.react,
+  entryTypes.unreact,
+]);
+/** Stands for a result that was written in full, or for nothing to refuse. */
 const answered = 0;
 const noAddresses: readonly BlockAddress[] = [];
+const slash = 0x2f;
 
 /** Applies operations in place; its fields are scratch, so that no operation makes an object. */
 export class Applier {
@@ -47,10 +52,8 @@ export class Applier {
   private readonly reader = new OperationReader();
   private readonly hash = new Int32Array(2);
   private readonly cursor: Cursor = { slot: -1, seq: 0 };
-  /** By op: what {@link needs} found on disk; only ops with such keys, until they are applied. */
-  private readonly plans = new Map<number, Plan>();
-  private plan: Plan | undefined;
-  private blocks: readonly Uint8Array[] = [];
+  private readonly originals: Originals;
+  private readonly rules: Rules;
   private bytes: Uint8Array = new Uint8Array(0);
   private view: DataView = new DataView(new ArrayBuffer(0));
   /** Where the result of the current operation goes. */
@@ -59,19 +62,24 @@ export class Applier {
 
   constructor(tables: MachineTables) {
     this.tables = tables;
+    this.originals = new Originals(tables);
+    this.rules = new Rules(tables, this.reader, this.originals);
   }
 
   /** Forgets what was planned. */
   reset(): void {
-    this.plans.clear();
-    this.plan = undefined;
+    this.originals.forget();
+    this.originals.end();
   }
 
-  /** Blocks of retried keys whose original has left memory, each once, in order of first use. */
+  /**
+   * Blocks of entries that have left memory and that the op looks at: originals of retried keys,
+   * targets of edits, redactions and reactions, roots of new threads.
+   */
   needs(prepare: Prepare): readonly BlockAddress[] {
     const { header, body } = prepare;
     if (header.kind !== "requests" || this.tables.history.length === 0) return noAddresses;
-    this.plans.delete(header.op);
+    this.originals.forget(header.op);
     const requests = new RequestReader(body);
     this.open(body);
     const { reader } = this;
@@ -81,39 +89,29 @@ export class Applier {
         if (reader.fault === null && reader.kind === operationKinds.post) this.planPost(header.op);
       }
     }
-    return this.plans.get(header.op)?.addresses ?? noAddresses;
+    return this.originals.addresses(header.op);
   }
 
   private planPost(op: number): void {
-    const { tables, reader, cursor } = this;
+    const { tables, reader, cursor, originals } = this;
     const room = this.findRoom();
-    if (room < 0) return;
+    if (room < 0) {
+      const thread = this.findThread();
+      if (thread !== null) originals.expect(op, thread.base, thread.root);
+      return;
+    }
     const keyMs = keyTimeMs(this.bytes, reader.keyAt);
     this.hashKey(room);
     cursor.slot = -1;
-    while (tables.keys.next(keyMs, room, this.hash, cursor)) {
-      const { rooms } = tables;
-      const newest = rooms.page(room).newest[rooms.at(room)] ?? -1;
-      if (tables.store.find(newest, cursor.seq) >= 0) continue;
-      const address = locateOnDisk(tables.history, room, cursor.seq);
-      assert(address !== null, "MCH-10: a committed entry is in memory or in a segment");
-      const plan = this.plans.get(op) ?? { addresses: [], entries: [] };
-      this.plans.set(op, plan);
-      let block = plan.addresses.findIndex(
-        (known) => known.segment === address.segment && known.block === address.block,
-      );
-      if (block < 0) block = plan.addresses.push(address) - 1;
-      plan.entries.push({ room, seq: cursor.seq, block });
-    }
+    while (tables.keys.next(keyMs, room, this.hash, cursor)) originals.expect(op, room, cursor.seq);
+    if (reader.type !== entryTypes.message && pointsBack.has(reader.type))
+      originals.expect(op, room, reader.parent);
   }
 
   /** Applies a prepare of requests; one reply a request. */
   apply(prepare: Prepare, blocks: readonly Uint8Array[]): readonly Uint8Array[] {
     const { header, body } = prepare;
-    this.plan = this.plans.get(header.op);
-    this.plans.delete(header.op);
-    assert(blocks.length === (this.plan?.addresses.length ?? 0), "MCH-10: blocks as needed");
-    this.blocks = blocks;
+    this.originals.begin(header.op, blocks);
     const requests = new RequestReader(body);
     this.open(body);
     const replies: Uint8Array[] = [];
@@ -123,13 +121,13 @@ export class Applier {
     }
     assert(requests.reason === null, "MCH-02: a sealed prepare holds whole requests");
     assert(replies.length === header.requestsCount, "MCH-02: a reply a request");
-    this.blocks = [];
-    this.plan = undefined;
+    this.originals.end();
     return replies;
   }
 
   private open(body: Uint8Array): void {
     this.bytes = body;
+    this.rules.open(body);
     this.view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   }
 
@@ -153,7 +151,14 @@ export class Applier {
   }
 
   private applyOne(): number {
-    return this.reader.kind === operationKinds.post ? this.applyPost() : this.applyCreateRoom();
+    switch (this.reader.kind) {
+      case operationKinds.post:
+        return this.applyPost();
+      case operationKinds.configure:
+        return this.applyConfigure();
+      default:
+        return this.applyCreate();
+    }
   }
 
   private findRoom(): number {
@@ -175,25 +180,29 @@ export class Applier {
     return answered;
   }
 
-  private applyCreateRoom(): number {
+  /** Creation of a room, of one for two people among them. */
+  private applyCreate(): number {
     const { tables, reader } = this;
     const { rooms, state } = tables;
     const slot = this.slotOfReader();
     if (state.slotEpochs[slot] === 0) return this.answerMoved(slot);
+    const { roomAt, roomBytes } = reader;
+    const named = this.bytes.subarray(roomAt, roomAt + roomBytes);
+    if (named.includes(slash)) return resultCodes.bad_operation;
+    const pair = reader.kind === operationKinds.create_dm;
     let room = this.findRoom();
     let code: number = resultCodes.room_exists;
     if (room < 0) {
       if (rooms.count >= state.roomsMax) return resultCodes.busy;
-      const { tenantAt, tenantBytes, roomBytes, senderBytes } = reader;
-      room = rooms.add(this.bytes, tenantAt, tenantBytes, roomBytes, senderBytes);
-      const created = rooms.page(room);
-      created.epoch[rooms.at(room)] = 1;
-      created.createdUs[rooms.at(room)] = state.timeUs;
-      if (tables.watches.count > 0 && tables.watches.found(rooms.name(room), room, 0)) {
-        tables.setWatched(room, 1);
-      }
+      if (tables.cells.count + cellsPerOperation > cellsMax) return resultCodes.busy;
+      const used = this.rules.tenantCell(cellKinds.rooms);
+      const most = this.rules.tenantCell(cellKinds.quotaRooms);
+      if (most > 0 && used >= most) return resultCodes.quota;
+      room = this.addRoom(pair ? 0 : reader.senderBytes, 1);
+      this.rules.setTenantCell(cellKinds.rooms, used + 1);
+      if (pair) this.rules.makePair(room);
       code = resultCodes.ok;
-    }
+    } else if (pair !== this.rules.isPair(room)) return resultCodes.key_mismatch;
     const page = rooms.page(room);
     const at = rooms.at(room);
     const epoch = page.epoch[at] ?? 0;
@@ -201,29 +210,146 @@ export class Applier {
     return answered;
   }
 
+  /** Adds the room or thread that the reader names. */
+  private addRoom(creatorBytes: number, epoch: number): number {
+    const { tables, reader } = this;
+    const { rooms, state } = tables;
+    const { tenantAt, tenantBytes, roomBytes } = reader;
+    const room = rooms.add(this.bytes, tenantAt, tenantBytes, roomBytes, creatorBytes);
+    const created = rooms.page(room);
+    created.epoch[rooms.at(room)] = epoch;
+    created.createdUs[rooms.at(room)] = state.timeUs;
+    if (tables.watches.count > 0 && tables.watches.found(rooms.name(room), room, 0)) {
+      tables.setWatched(room, 1);
+    }
+    return room;
+  }
+
+  private applyConfigure(): number {
+    const { tables, reader, rules } = this;
+    const { rooms, state, cells } = tables;
+    let scope: number = tenantScope;
+    if (reader.roomBytes > 0) {
+      scope = this.findRoom();
+      const slot = scope < 0 ? this.slotOfReader() : (rooms.page(scope).slot[rooms.at(scope)] ?? 0);
+      if (state.slotEpochs[slot] === 0) return this.answerMoved(slot);
+      if (scope < 0) return resultCodes.no_room;
+      if (rooms.page(scope).base[rooms.at(scope)] !== scope) return resultCodes.bad_operation;
+    }
+    if (cells.count + cellsPerOperation > cellsMax) return resultCodes.busy;
+    const outcome = rules.configure(scope, reader.version, reader.readQuotas());
+    if (outcome !== resultCodes.ok && outcome !== resultCodes.room_exists) return outcome;
+    const flags = outcome === resultCodes.ok ? 0 : resultFlagDup;
+    const { reply, replyAt } = this;
+    writeResult(reply, replyAt, resultCodes.ok, flags, 0, reader.version, state.timeUs);
+    return answered;
+  }
+
   private applyPost(): number {
-    const { tables, reader, cursor } = this;
+    const { tables, reader, cursor, rules } = this;
     const { rooms, state, keys } = tables;
     const room = this.findRoom();
-    const slot = room < 0 ? this.slotOfReader() : (rooms.page(room).slot[rooms.at(room)] ?? 0);
+    if (room < 0) return this.applyStray();
+    const page = rooms.page(room);
+    const at = rooms.at(room);
+    const slot = page.slot[at] ?? 0;
     if (state.slotEpochs[slot] === 0) return this.answerMoved(slot);
-    if (room < 0) return resultCodes.no_room;
-    if (reader.type !== entryTypes.message) return resultCodes.bad_operation;
-    const head = rooms.page(room).head[rooms.at(room)] ?? 0;
+    const head = page.head[at] ?? 0;
     if (reader.parent > head) return resultCodes.bad_operation;
     const keyMs = keyTimeMs(this.bytes, reader.keyAt);
-    const ahead = keyMs * 1000 - state.timeUs;
-    if (ahead < -state.keyWindowUs) return resultCodes.key_too_old;
-    if (ahead > keyAheadMaxUs) return resultCodes.key_in_future;
+    const untimely = this.judgeKey(keyMs);
+    if (untimely !== answered) return untimely;
     this.hashKey(room);
     cursor.slot = -1;
     while (keys.next(keyMs, room, this.hash, cursor)) {
       if (this.answerIfKnown(room, cursor.seq)) return answered;
     }
     if (keys.count >= state.keysMax) return resultCodes.busy;
-    this.commitPost(room, head + 1);
+    let flags = reader.authority === 1 ? entryFlagAuthority : 0;
+    const special = page.special[at] ?? 0;
+    const ruled = reader.type !== entryTypes.message || tables.tenantRates > 0;
+    if (ruled || (special & (roomRules | roomThread)) !== 0) {
+      const base = page.base[at] ?? 0;
+      const code = rules.judge(room, base);
+      if (code !== answered) return this.refuse(code);
+      flags = rules.flags;
+      rules.commit(room, base, head + 1);
+    }
+    this.commitPost(room, head + 1, flags);
     keys.add(keyMs, room, head + 1, this.hash);
     return answered;
+  }
+
+  /** A code that refuses the key for its own time, or 0. */
+  private judgeKey(keyMs: number): number {
+    const { state } = this.tables;
+    const ahead = keyMs * 1000 - state.timeUs;
+    if (ahead < -state.keyWindowUs) return resultCodes.key_too_old;
+    return ahead > keyAheadMaxUs ? resultCodes.key_in_future : answered;
+  }
+
+  /** A post to a room that is not there: perhaps the first answer of a thread. */
+  private applyStray(): number {
+    const slot = this.slotOfReader();
+    if (this.tables.state.slotEpochs[slot] === 0) return this.answerMoved(slot);
+    const thread = this.findThread();
+    if (thread === null) return resultCodes.no_room;
+    if (this.reader.parent > 0) return resultCodes.bad_operation;
+    const keyMs = keyTimeMs(this.bytes, this.reader.keyAt);
+    const untimely = this.judgeKey(keyMs);
+    if (untimely !== answered) return untimely;
+    return this.applyFirstAnswer(thread.base, thread.root, keyMs);
+  }
+
+  /** A refusal; one of the rate says when the next second begins. */
+  private refuse(code: number): number {
+    if (code !== resultCodes.rate_limited) return code;
+    const next = (Math.floor(this.tables.state.timeUs / 1_000_000) + 1) * 1_000_000;
+    writeResult(this.reply, this.replyAt, code, 0, 0, 0, next);
+    return answered;
+  }
+
+  /** The first answer in a thread makes it, and says so in its room. */
+  private applyFirstAnswer(base: number, root: number, keyMs: number): number {
+    const { tables, reader, rules } = this;
+    const { rooms, state, keys } = tables;
+    if (keys.count >= state.keysMax || rooms.count >= state.roomsMax) return resultCodes.busy;
+    if (reader.type !== entryTypes.message) return resultCodes.no_room;
+    const unfit = rules.judgeRoot(base, root);
+    if (unfit !== answered) return unfit;
+    const code = rules.judge(base, base);
+    if (code !== answered) return this.refuse(code);
+    const page = rooms.page(base);
+    const at = rooms.at(base);
+    rules.setCell(base, cellKinds.threads, rules.cell(base, cellKinds.threads) + 1);
+    const { type, bodyBytes } = reader;
+    reader.type = entryTypes.thread;
+    reader.parent = root;
+    reader.bodyBytes = 0;
+    this.commitPost(base, (page.head[at] ?? 0) + 1, rules.flags);
+    reader.type = type;
+    reader.parent = 0;
+    reader.bodyBytes = bodyBytes;
+    const room = this.addRoom(0, page.epoch[at] ?? 0);
+    rules.commit(room, base, 1);
+    this.commitPost(room, 1, rules.flags);
+    this.hashKey(room);
+    keys.add(keyMs, room, 1, this.hash);
+    return answered;
+  }
+
+  /** Room and root of the thread that the reader names, if they could be. */
+  private findThread(): { readonly base: number; readonly root: number } | null {
+    const { reader, bytes, tables } = this;
+    const { tenantAt, tenantBytes, roomAt, roomBytes } = reader;
+    const named = bytes.subarray(roomAt, roomAt + roomBytes);
+    if (!named.includes(slash)) return null;
+    const thread = threadOf(textFromUtf8(named) ?? "");
+    if (thread === null) return null;
+    const { rooms } = tables;
+    const base = rooms.find(bytes, tenantAt, tenantBytes, roomAt, named.indexOf(slash));
+    if (base < 0 || thread.root > (rooms.page(base).head[rooms.at(base)] ?? 0)) return null;
+    return { base, root: thread.root };
   }
 
   private hashKey(room: number): void {
@@ -235,22 +361,9 @@ export class Applier {
 
   /** Compares with the stored entry; false when only the hashes were equal. */
   private answerIfKnown(room: number, seq: number): boolean {
-    const { rooms, store } = this.tables;
-    const newest = rooms.page(room).newest[rooms.at(room)] ?? -1;
-    const address = store.find(newest, seq);
-    let stored: EntryPlace | null;
-    if (address >= 0) {
-      const at = store.offsetOf(address);
-      stored = { bytes: store.bytesOf(address), at, length: store.lengthOf(address) };
-    } else {
-      const planned = this.plan?.entries.find((entry) => entry.room === room && entry.seq === seq);
-      const block = this.blocks[planned?.block ?? -1];
-      assert(block !== undefined, "MCH-10: needs named the block of a retried key");
-      stored = findInBlock(block, room, seq);
-      assert(stored !== null, "MCH-10: a located entry is in its block");
-    }
+    const stored = this.originals.find(room, seq);
     if (!this.sameKey(stored)) return false;
-    if (!this.sameContent(stored)) {
+    if (!this.sameContent(room, seq, stored)) {
       this.answer(resultCodes.key_mismatch);
       return true;
     }
@@ -271,22 +384,26 @@ export class Applier {
     );
   }
 
-  /** Type, parent and body; the salt is the edge's, another edge retries with another one. */
-  private sameContent(stored: EntryPlace): boolean {
+  /**
+   * Type, parent and body; the salt is the edge's, another edge retries with another one. The body
+   * of a redacted entry is gone, so a retry of it is taken for the same.
+   */
+  private sameContent(room: number, seq: number, stored: EntryPlace): boolean {
     const { reader, bytes } = this;
     const { at, bytes: old, length } = stored;
     const head = entryFixedBytes + reader.senderBytes;
-    assert(old[at + 3] !== entryFlagRedacted, "MCH-06: this version stores no redacted entry");
     if (old[at + 1] !== reader.type) return false;
     const view = new DataView(old.buffer, old.byteOffset + at, 32);
     if (view.getUint32(24, true) !== reader.parent % 2 ** 32) return false;
     if (view.getUint32(28, true) !== Math.floor(reader.parent / 2 ** 32)) return false;
+    if (this.rules.cell(room, cellKinds.redacted, seq) > 0) return true;
+    assert(((old[at + 3] ?? 0) & entryFlagRedacted) === 0, "MCH-06: only redacted entries lack it");
     if (length !== head + entrySaltBytes + reader.bodyBytes) return false;
     return same(old, at + head + entrySaltBytes, bytes, reader.bodyAt, reader.bodyBytes);
   }
 
   /** Appends the entry and answers with its seq. */
-  private commitPost(room: number, seq: number): void {
+  private commitPost(room: number, seq: number, flags: number): void {
     const { tables, reader, bytes, view: source } = this;
     const { rooms, store, state } = tables;
     const page = rooms.page(room);
@@ -301,7 +418,7 @@ export class Applier {
     target[entry] = entryVersion;
     target[entry + 1] = reader.type;
     target[entry + 2] = reader.senderBytes;
-    target[entry + 3] = 0;
+    target[entry + 3] = flags;
     view.setUint32(entry + 4, epoch, true);
     writeU64(view, entry + 8, seq);
     writeU64(view, entry + 16, state.timeUs);

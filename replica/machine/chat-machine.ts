@@ -4,8 +4,10 @@ import type { Op } from "#replica/base/brands.ts";
 import { slotOfRoom } from "#replica/base/slots.ts";
 import type { ReadRange, RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
+import type { HashInto } from "#replica/proof/peaks.ts";
 import { Applier } from "./applier.ts";
 import { Delta } from "./delta.ts";
+import { Ledger } from "./ledger.ts";
 import { decodeMachineState, encodeMachineState, machineStateAtGenesis } from "./machine-state.ts";
 import { MachineTables } from "./machine-tables.ts";
 import type {
@@ -18,8 +20,12 @@ import type {
   ReadStep,
   RoomFact,
 } from "./port.ts";
+import { Redactions } from "./redactions.ts";
+import { Prover } from "./prover.ts";
 import { gather, joinPlaces, rangeOf } from "./room-reader.ts";
 import { generationMs } from "./key-table.ts";
+import type { Standing } from "./standing.ts";
+import { standingOf } from "./standing.ts";
 
 /** Frozen deltas that wait for their checkpoint at most. */
 export const deltasMax = 3;
@@ -33,6 +39,8 @@ export class ChatMachine {
   private readonly cacheBytes: number;
   private readonly tables: MachineTables;
   private readonly applier: Applier;
+  private readonly redactions: Redactions;
+  private readonly proofs: HashInto | null;
   private opApplied = 0;
   /** Highest op that {@link needs} was asked for: nothing may leave memory before it is applied. */
   private opNeeded = 0;
@@ -45,6 +53,10 @@ export class ChatMachine {
     this.cacheBytes = options.cacheBytes ?? cacheBytesDefault;
     this.tables = new MachineTables(machineStateAtGenesis(genesis), options.chunkBytes);
     this.applier = new Applier(this.tables);
+    const { proofs } = options;
+    if (proofs !== undefined) this.tables.ledger = new Ledger(this.tables, proofs);
+    this.proofs = proofs ?? null;
+    this.redactions = new Redactions(this.tables, options.hash ?? (() => new Uint8Array(32)));
   }
 
   /** Encoded scalars of a machine at genesis: `genesisManifest(state)` makes checkpoint 0 of it. */
@@ -79,8 +91,8 @@ export class ChatMachine {
 
   /** Approximate bytes of memory held. */
   get memoryBytes(): number {
-    const { rooms, keys, store } = this.tables;
-    return rooms.memoryBytes + keys.memoryBytes + store.memoryBytes;
+    const { rooms, keys, store, cells } = this.tables;
+    return rooms.memoryBytes + keys.memoryBytes + store.memoryBytes + cells.memoryBytes;
   }
 
   /** Approximate bytes of memory that remembered keys take. */
@@ -108,6 +120,7 @@ export class ChatMachine {
     state.keyGenerationFloor = keys.generationFloor;
     const replies = header.kind === "requests" ? this.applier.apply(prepare, blocks) : [];
     this.opApplied = header.op;
+    this.tables.ledger?.applied(state.timeUs);
     if (this.opNeeded <= this.opApplied) this.releaseMemory();
     return replies;
   }
@@ -118,6 +131,7 @@ export class ChatMachine {
     assert(this.deltas.length < deltasMax, "MCH-08: checkpoints wait");
     const { tables } = this;
     tables.state.roomsCount = tables.rooms.count;
+    tables.ledger?.freeze(op);
     const delta = new Delta({
       op,
       state: encodeMachineState(tables.state),
@@ -125,10 +139,13 @@ export class ChatMachine {
       store: tables.store,
       rooms: tables.rooms,
       dirty: tables.takeDirty(),
+      cells: tables.cells,
+      changes: tables.takeCellChanges(),
       start: tables.frozenEnd,
       end: tables.store.end,
       roomFirst: tables.frozenRooms,
       roomEnd: tables.rooms.count,
+      ledger: tables.ledger,
       key0: tables.keyHash0,
       key1: tables.keyHash1,
     });
@@ -152,17 +169,20 @@ export class ChatMachine {
     const delta = this.deltas.shift();
     assert(delta !== undefined && delta.op === op, "MCH-08: deltas are released in order");
     this.tables.history = history;
+    this.tables.ledger?.release(op);
     this.releasable = delta.parts.end;
     if (this.opNeeded <= this.opApplied) this.releaseMemory();
   }
 
   private releaseMemory(): void {
-    this.tables.store.release(this.releasable, this.cacheBytes);
+    const hashed = this.tables.ledger?.addressFloor ?? this.releasable;
+    this.tables.store.release(Math.min(this.releasable, hashed), this.cacheBytes);
   }
 
   /** Entries of watched rooms committed since the last drain, by room, ≤ 192 KiB a fact. */
   drainFacts(): readonly RoomFact[] {
-    return this.tables.watches.drain(this.tables.rooms, this.tables.store);
+    const { watches, rooms, store } = this.tables;
+    return watches.drain(rooms, store, (room, places) => this.redactions.show(room, places));
   }
 
   /** From now on facts of this room are drained; idempotent; works before the room exists. */
@@ -199,6 +219,12 @@ export class ChatMachine {
     };
   }
 
+  /** What a user is in a room or thread now, and what of it the user sees; null = no such room. */
+  standing(name: RoomName, user: string): Standing | null {
+    const room = this.restoring ? -1 : this.tables.find(name);
+    return room < 0 ? null : standingOf(this.tables, room, user);
+  }
+
   /**
    * Committed entries of a room: at most the range's limit, readEntriesMax and 192 KiB, at least
    * one if there is one. On `load`: load the addresses and call again with all blocks loaded so far
@@ -215,8 +241,27 @@ export class ChatMachine {
     const source = { store: tables.store, history: tables.history, loaded };
     const found = gather(source, room, newest, first, last);
     if ("missing" in found) return { kind: "load", addresses: found.missing };
-    const entries = joinPlaces(found, range.kind === "after" ? "first" : "last");
+    const shown = this.redactions.show(room, found);
+    const entries = joinPlaces(shown, range.kind === "after" ? "first" : "last");
     return { kind: "answer", answer, entries };
+  }
+
+  /** Trees and shard log; null when the machine keeps none or is being restored. */
+  get ledger(): Ledger | null {
+    return this.restoring ? null : this.tables.ledger;
+  }
+
+  /** Makes one proof; null when the machine keeps none or is being restored. */
+  prover(loaded: readonly LoadedBlock[] = []): Prover | null {
+    const { ledger, proofs } = this;
+    if (ledger === null || proofs === null) return null;
+    return new Prover(
+      this.tables,
+      ledger,
+      proofs,
+      (room, places) => this.redactions.show(room, places),
+      loaded,
+    );
   }
 
   /** RestoreSink of replica/snapshot: forgets everything, then takes a checkpoint's scalars. */
@@ -250,8 +295,10 @@ export class ChatMachine {
     const { tables } = this;
     assert(tables.rooms.count === tables.state.roomsCount, "MCH-11: all rooms came back");
     tables.history = history;
+    tables.takeCellChanges();
     tables.frozenEnd = tables.store.end;
     tables.frozenRooms = tables.rooms.count;
+    tables.ledger?.restored(tables.state.timeUs);
     for (const name of tables.watches.names()) {
       const room = tables.find(name);
       if (room < 0) continue;

@@ -1,11 +1,13 @@
 import { assert } from "#replica/base/assert.ts";
 import { writeU64 } from "#replica/base/bytes.ts";
-import { entryFixedBytes } from "#replica/wire/entry.ts";
+import { entryFixedBytes, entryTypes } from "#replica/wire/entry.ts";
 import { HistoryBlockWriter } from "#replica/wire/history-block.ts";
+import type { CellChanges, CellTable } from "./cell-table.ts";
 import type { DirtyRooms } from "./dirty-rooms.ts";
 import type { EntryStore } from "./entry-store.ts";
 import { keyRowBytes, keyTimeMs, writeKeyRow } from "./key-row.ts";
 import { keyedHash } from "./keyed-hash.ts";
+import type { Ledger } from "./ledger.ts";
 import type { FrozenDelta } from "./port.ts";
 import type { RoomTable } from "./room-table.ts";
 
@@ -22,12 +24,16 @@ export interface DeltaParts {
   readonly store: EntryStore;
   readonly rooms: RoomTable;
   readonly dirty: DirtyRooms;
+  readonly cells: CellTable;
+  /** Cells that were set in it, with their values at its end. */
+  readonly changes: CellChanges;
   /** Entries with addresses in [start, end) belong to it. */
   readonly start: number;
   readonly end: number;
   /** Rooms in [roomFirst, roomEnd) were created in it. */
   readonly roomFirst: number;
   readonly roomEnd: number;
+  readonly ledger: Ledger | null;
   readonly key0: number;
   readonly key1: number;
 }
@@ -52,6 +58,10 @@ export class Delta implements FrozenDelta {
   private batchAt = 0;
   private batchEnd = 0;
   private readonly hash = new Int32Array(2);
+  /** Walk over the cells: bucket, its cells in order, next of them. */
+  private bucket = -1;
+  private bucketCells: readonly number[] = [];
+  private bucketAt = 0;
 
   constructor(parts: DeltaParts) {
     this.parts = parts;
@@ -87,13 +97,18 @@ export class Delta implements FrozenDelta {
       const view = store.viewOf(at);
       const start = store.offsetOf(at);
       const length = store.lengthOf(at);
-      if (!writer.tryAppend(this.room, this.seq, from, view, start, length)) break;
+      if (!writer.tryAppend(this.room, this.seq, from, view, start, length)) return writer.used;
       this.advance();
     }
+    // Behind the last room: what proofs need, under reserved numbers.
+    this.parts.ledger?.fill(this.op, writer);
     return writer.used;
   }
 
-  /** Row: its length u32, room u32, epoch u32, floor u64, creation time u64, the name record. */
+  /**
+   * Rows of rooms: length u32, room u32, epoch u32, floor u64, creation time u64, the name record.
+   * Then rows of cells, by hash.
+   */
   private fillRooms(block: Uint8Array): number {
     const { rooms, roomEnd } = this.parts;
     const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
@@ -112,7 +127,27 @@ export class Delta implements FrozenDelta {
       block.set(record, used + roomRowFixedBytes);
       used += roomRowFixedBytes + record.length;
     }
-    return used;
+    return this.roomNext < roomEnd ? used : this.fillCells(block, view, used);
+  }
+
+  private fillCells(block: Uint8Array, view: DataView, from: number): number {
+    const { cells, changes } = this.parts;
+    let used = from;
+    for (;;) {
+      const values = changes[this.bucket];
+      for (; this.bucketAt < this.bucketCells.length; this.bucketAt += 1) {
+        const cell = this.bucketCells[this.bucketAt] ?? 0;
+        const bytes = cells.rowBytes(cell);
+        if (used + bytes > block.length) return used;
+        cells.writeRow(block, view, used, cell, values?.get(cell) ?? 0);
+        used += bytes;
+      }
+      if (this.bucket + 1 >= changes.length) return used;
+      this.bucket += 1;
+      const next = changes[this.bucket];
+      this.bucketCells = next === undefined ? [] : cells.sorted(next);
+      this.bucketAt = 0;
+    }
   }
 
   private fillKeys(block: Uint8Array): number {
@@ -124,7 +159,8 @@ export class Delta implements FrozenDelta {
       const bytes = store.bytesOf(at);
       const entry = store.offsetOf(at);
       const keyMs = keyTimeMs(bytes, entry + 32);
-      if (keyMs >= keyFloorMs) {
+      // The machine wrote that a thread began; the key is that of the answer in the thread.
+      if (keyMs >= keyFloorMs && bytes[entry + 1] !== entryTypes.thread) {
         const sender = bytes[entry + 2] ?? 0;
         const senderAt = entry + entryFixedBytes;
         keyedHash(this.hash, key0, key1, this.room, bytes, entry + 32, 16, senderAt, sender);

@@ -2,6 +2,7 @@ import { assert } from "#replica/base/assert.ts";
 import { readU64, writeU64 } from "#replica/base/bytes.ts";
 import { slotsCount } from "#replica/base/limits.ts";
 import type { MachineGenesis } from "./port.ts";
+import { roomNumbersEnd } from "./proof-tapes.ts";
 
 const version = 1;
 const fixedBytes = 72;
@@ -35,7 +36,8 @@ export function machineStateAtGenesis(genesis: MachineGenesis): MachineState {
   assert(keys.windowHours > 0 && keys.windowHours <= 24 * 366, "MCH-11: window");
   assert(Number.isSafeInteger(keys.max) && keys.max >= 1, "MCH-11: keys");
   const { roomsMax } = genesis;
-  assert(Number.isSafeInteger(roomsMax) && roomsMax >= 1 && roomsMax < 2 ** 31, "MCH-11: rooms");
+  assert(Number.isSafeInteger(roomsMax) && roomsMax >= 1, "MCH-11: rooms");
+  assert(roomsMax <= roomNumbersEnd, "MCH-20: numbers behind the rooms are tapes");
   return {
     timeUs: 0,
     keyWindowUs: Math.floor(keys.windowHours * 3_600_000_000),

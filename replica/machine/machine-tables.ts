@@ -2,24 +2,33 @@ import { assert } from "#replica/base/assert.ts";
 import { readU64 } from "#replica/base/bytes.ts";
 import { utf8From } from "#replica/base/text.ts";
 import type { RoomName } from "#replica/wire/client-message.ts";
+import type { CellChanges } from "./cell-table.ts";
+import { cellKinds, cellRowFixedBytes, cellRowMark, CellTable, tenantScope } from "./cell-table.ts";
 import { roomRowFixedBytes } from "./delta.ts";
 import { DirtyRooms } from "./dirty-rooms.ts";
 import { EntryStore } from "./entry-store.ts";
 import { keyRowBytes, keyRowMs, keyRowSeq } from "./key-row.ts";
 import { generationMs, KeyTable } from "./key-table.ts";
 import type { MachineState } from "./machine-state.ts";
+import type { Ledger } from "./ledger.ts";
 import type { HistorySegment } from "./port.ts";
-import { RoomTable } from "./room-table.ts";
+import { tapesStart } from "./proof-tapes.ts";
+import { roomRedactions, roomRules, RoomTable } from "./room-table.ts";
 import { WatchList } from "./watch-list.ts";
 
 /** All that a machine holds: scalars, rooms, recent entries, keys, where history lies. */
 export class MachineTables {
   state: MachineState;
   rooms: RoomTable;
+  cells: CellTable;
+  /** Tenants with a quota of entries a second. */
+  tenantRates = 0;
   keys = new KeyTable();
   readonly store: EntryStore;
   readonly watches = new WatchList();
   history: readonly HistorySegment[] = [];
+  /** Trees of the rooms and the shard's log; null when this machine keeps none. */
+  ledger: Ledger | null = null;
   /** Address and number of rooms up to which everything belongs to a frozen delta. */
   frozenEnd = 0;
   frozenRooms = 0;
@@ -33,12 +42,15 @@ export class MachineTables {
     this.state = state;
     this.store = new EntryStore(chunkBytes);
     this.rooms = this.emptyRooms(state);
+    this.cells = new CellTable(this.keyHash0, this.keyHash1);
   }
 
   /** Forgets everything but the watches and takes these scalars. */
   reset(state: MachineState): void {
     this.state = state;
     this.rooms = this.emptyRooms(state);
+    this.cells = new CellTable(this.keyHash0, this.keyHash1);
+    this.tenantRates = 0;
     this.keys = new KeyTable();
     this.keys.expire(state.keyGenerationFloor * generationMs);
     this.store.clear();
@@ -47,6 +59,7 @@ export class MachineTables {
     this.dirty = new DirtyRooms();
     this.frozenEnd = this.store.end;
     this.frozenRooms = 0;
+    this.ledger?.reset();
   }
 
   private emptyRooms(state: MachineState): RoomTable {
@@ -75,6 +88,7 @@ export class MachineTables {
   /** An entry was added to a room since the last freeze. */
   markDirty(room: number): void {
     this.dirty.add(room);
+    this.ledger?.touch(room);
   }
 
   /** The rooms marked since the last call. */
@@ -84,10 +98,48 @@ export class MachineTables {
     return dirty;
   }
 
-  /** Takes rows of rooms as replica/machine/delta.ts wrote them. */
+  /** The cells set since the last call. */
+  takeCellChanges(): CellChanges {
+    return this.cells.takeChanges();
+  }
+
+  /** Sets a cell and what follows from it; returns its value before. */
+  setCell(
+    room: number,
+    kind: number,
+    number: number,
+    bytes: Uint8Array,
+    at: number,
+    length: number,
+    value: number,
+  ): number {
+    const before = this.cells.set(room, kind, number, bytes, at, length, value);
+    if (room === tenantScope) {
+      if (kind === cellKinds.quotaRate) this.tenantRates += Number(value > 0) - Number(before > 0);
+      return before;
+    }
+    const bit = specialBit(kind);
+    if (bit !== 0) {
+      const page = this.rooms.page(room);
+      page.special[this.rooms.at(room)] = (page.special[this.rooms.at(room)] ?? 0) | bit;
+    }
+    return before;
+  }
+
+  /** Takes rows of rooms and of cells as replica/machine/delta.ts wrote them. */
   restoreRooms(block: Uint8Array): void {
     const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
     for (let at = 0; at < block.length; ) {
+      if (view.getUint32(at + 4, true) >= cellRowMark) {
+        const bytes = view.getUint32(at, true);
+        const subject = at + cellRowFixedBytes;
+        const subjectBytes = bytes - cellRowFixedBytes;
+        CellTable.readRow(view, at, (room, kind, number, value) => {
+          this.setCell(room, kind, number, block, subject, subjectBytes, value);
+        });
+        at += bytes;
+        continue;
+      }
       const name = at + roomRowFixedBytes;
       const tenantBytes = block[name] ?? 0;
       const roomBytes = block[name + 1] ?? 0;
@@ -104,6 +156,10 @@ export class MachineTables {
 
   /** Moves a room's head to the end of a run that is on disk. */
   restoreRun(room: number, seqFirst: number, count: number): void {
+    if (room >= tapesStart) {
+      this.ledger?.restoreRun(room, seqFirst, count);
+      return;
+    }
     const page = this.rooms.page(room);
     const head = page.head[this.rooms.at(room)] ?? 0;
     assert(seqFirst === head + 1, "MCH-04: runs of a room are dense");
@@ -122,4 +178,17 @@ export class MachineTables {
       this.keys.add(keyMs, view.getUint32(at + 12, true), keyRowSeq(view, at), this.hash);
     }
   }
+}
+
+/** What a cell of this kind says of its room at a glance. */
+function specialBit(kind: number): number {
+  if (kind === cellKinds.redacted) return roomRedactions;
+  const ruling: readonly number[] = [
+    cellKinds.role,
+    cellKinds.ban,
+    cellKinds.mute,
+    cellKinds.settings,
+    cellKinds.quotaRate,
+  ];
+  return ruling.includes(kind) ? roomRules : 0;
 }

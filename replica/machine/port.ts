@@ -1,3 +1,4 @@
+import type { HashInto } from "#replica/proof/peaks.ts";
 import type { Seq } from "#replica/base/brands.ts";
 import type { RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
 
@@ -28,6 +29,10 @@ export interface MachineOptions {
   readonly cacheBytes?: number;
   /** Bytes of one chunk of that memory, a power of two from 32 KiB; default 1 MiB. */
   readonly chunkBytes?: number;
+  /** SHA-256 for the trees of proofs; without it the machine keeps none (tests, simulators). */
+  readonly proofs?: HashInto;
+  /** SHA-256: what reads show in the place of a redacted body; zeros when absent. */
+  readonly hash?: (bytes: Uint8Array) => Uint8Array;
 }
 
 /** Entries of one room committed since the last drain. */

@@ -14,6 +14,14 @@ const movesPerInsert = 16;
 /** Fixed part of a room's name record: tenant, room and creator bytes, zero. */
 const nameFixedBytes = 4;
 
+/** Bits of `special`: cells say more about who may post. */
+export const roomRules = 1;
+/** Bit of `special`: some of its entries are redacted. */
+export const roomRedactions = 2;
+/** Bit of `special`: a thread; the rules of `base` hold. */
+export const roomThread = 4;
+const slash = 0x2f;
+
 /** Columns of 4,096 rooms. */
 class RoomPage {
   readonly head = new Float64Array(pageRooms);
@@ -27,6 +35,9 @@ class RoomPage {
   readonly slot = new Uint16Array(pageRooms);
   /** 1 = somebody watches it here (not state). */
   readonly watched = new Uint8Array(pageRooms);
+  /** Room whose rules hold: of a thread the room that it is in, else itself. */
+  readonly base = new Uint32Array(pageRooms);
+  readonly special = new Uint8Array(pageRooms);
 }
 
 /**
@@ -60,7 +71,7 @@ export class RoomTable {
   /** Approximate bytes of memory held. */
   get memoryBytes(): number {
     const index = 4 * (this.index.length + (this.old?.length ?? 0));
-    return this.pages.length * pageRooms * 47 + this.names.memoryBytes + index;
+    return this.pages.length * pageRooms * 52 + this.names.memoryBytes + index;
   }
 
   /** Columns of a room; use with {@link at}. */
@@ -145,7 +156,22 @@ export class RoomTable {
     const name = this.name(room);
     page.slot[room & pageMask] = slotOfRoom(name.tenant, name.room);
     this.insert(room, hash[0] ?? 0);
+    const end = roomAt + roomBytes;
+    const cut = names.subarray(roomAt, end).indexOf(slash);
+    page.base[room & pageMask] = room;
+    if (cut < 0) return room;
+    const base = this.find(names, start, tenantBytes, roomAt, cut);
+    assert(base >= 0, "MCH-12: a thread's room exists");
+    page.base[room & pageMask] = base;
+    page.special[room & pageMask] = roomThread;
     return room;
+  }
+
+  /** True when this user made the room. */
+  isCreator(room: number, bytes: Uint8Array, at: number, length: number): boolean {
+    const record = this.nameRecord(room);
+    if (length === 0 || record[2] !== length) return false;
+    return same(record, record.length - length, bytes, at, length);
   }
 
   private insert(room: number, hash: number): void {

@@ -15,6 +15,9 @@ interface Watched {
   drained: number;
 }
 
+/** Entries as they are shown to those who watch. */
+type Show = (room: number, places: readonly EntryPlace[]) => readonly EntryPlace[];
+
 /** Entries that are gathered for one room at a time when facts are drained. */
 const batchMax = 1024;
 
@@ -79,7 +82,7 @@ export class WatchList {
   }
 
   /** What was committed since the last drain, by room; a large amount comes as several facts. */
-  drain(rooms: RoomTable, store: EntryStore): readonly RoomFact[] {
+  drain(rooms: RoomTable, store: EntryStore, show: Show): readonly RoomFact[] {
     if (this.touched.size === 0) return [];
     const facts: RoomFact[] = [];
     for (const room of this.touched) {
@@ -88,7 +91,7 @@ export class WatchList {
       const page = rooms.page(room);
       const head = page.head[rooms.at(room)] ?? 0;
       const newest = page.newest[rooms.at(room)] ?? -1;
-      while (watched.drained < head) drainSome(watched, store, newest, head, facts);
+      while (watched.drained < head) drainSome(watched, store, newest, head, facts, show);
     }
     this.touched.clear();
     return facts;
@@ -101,6 +104,7 @@ function drainSome(
   newest: number,
   head: number,
   facts: RoomFact[],
+  show: Show,
 ): void {
   const last = Math.min(head, watched.drained + batchMax);
   let at = store.find(newest, last);
@@ -110,10 +114,10 @@ function drainSome(
     places.push({ bytes: store.bytesOf(at), at: store.offsetOf(at), length: store.lengthOf(at) });
     at = store.previousOf(at);
   }
-  places.reverse();
-  const entries = joinPlaces(places, "first");
+  const shown = show(watched.room, places.reverse());
+  const entries = joinPlaces(shown, "first");
   let count = 0;
-  for (let bytes = 0; bytes < entries.length; count += 1) bytes += 4 + (places[count]?.length ?? 0);
+  for (let bytes = 0; bytes < entries.length; count += 1) bytes += 4 + (shown[count]?.length ?? 0);
   const seqFirst = seqFrom(watched.drained + 1);
   facts.push({ name: watched.name, seqFirst, count, entries });
   watched.drained += count;

@@ -1,4 +1,4 @@
-import type { GenesisRequest } from "#replica/admin/admin-calls.ts";
+import type { GenesisMember, GenesisRequest } from "#replica/admin/admin-calls.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import {
   checksumFrom,
@@ -27,7 +27,7 @@ import type { FrameScope } from "#replica/wire/frame.ts";
 import { frameSignatureBytes } from "#replica/wire/frame.ts";
 import { prepareChecksummedBytes } from "#replica/wire/prepare-codec.ts";
 import type { Prepare, PrepareFields, PrepareHeader } from "#replica/wire/prepare.ts";
-import type { SuperblockState } from "#replica/wire/superblock.ts";
+import type { Member, SuperblockState } from "#replica/wire/superblock.ts";
 
 /** Rooms of one shard at most. */
 export const roomsMax = 1_000_000;
@@ -39,6 +39,32 @@ export function machineGenesisOf(
   keys: ReplicaConfig["keys"],
 ): MachineGenesis {
   return { slots, keys, roomsMax, seed: bytesFromHex(formationId).subarray(0, 16) };
+}
+
+/**
+ * Views above the one that committed a replacement's no-ops in which the new volume has no vote:
+ * the old one may have voted in w and w + 1, and planned transfers can jump two further (A11).
+ */
+export const voteFloorViews = 4;
+
+/** What the primary said when a replacement was committed. */
+export interface Replacement {
+  readonly members: readonly Member[];
+  /** Last of the no-ops after the REPLACE. */
+  readonly learnOp: number;
+  /** View in which it was committed. */
+  readonly view: number;
+}
+
+/** Members as consensus has them. */
+export function membersOf(
+  members: readonly (GenesisMember & { readonly replaceOp?: number })[],
+): readonly Member[] {
+  return members.map(({ replica, incarnation, publicKey, replaceOp }) => {
+    const id = { replica: replicaFrom(replica), incarnation: incarnationFrom(incarnation) };
+    const member = { ...id, publicKey };
+    return replaceOp === undefined ? member : { ...member, replaceOp: opFrom(replaceOp) };
+  });
 }
 
 /** Checksums without a signature: nobody is the author of a genesis. */
@@ -65,12 +91,9 @@ export function formatOptionsOf(
   replica: ReplicaIndex,
   scope: FrameScope,
   tools: StorageTools,
+  replacement: Replacement | null = null,
 ): FormatOptions {
-  const members = request.members.map((member) => ({
-    replica: replicaFrom(member.replica),
-    incarnation: incarnationFrom(member.incarnation),
-    publicKey: member.publicKey,
-  }));
+  const members = replacement?.members ?? membersOf(request.members);
   const formationId = checksumFrom(request.formationId);
   const machine = machineGenesisOf(request.formationId, request.slots, config.keys);
   const manifest = genesisManifest(ChatMachine.genesisState(machine));
@@ -84,7 +107,7 @@ export function formatOptionsOf(
       cluster: config.cluster,
       shard: config.shard,
       replica,
-      incarnation: incarnationFrom(request.members[replica]?.incarnation ?? ""),
+      incarnation: members[replica]?.incarnation ?? incarnationFrom(""),
       formationId,
       walSlotsCount: config.walSizeBytes / walSlotBytes,
     },
@@ -92,7 +115,8 @@ export function formatOptionsOf(
     slots: request.slots,
     root,
     checkpoint: genesisCheckpoint(root, id, { root: digest, bytes: manifest.length }),
-    recovering: false,
-    voteFloor: viewFrom(0),
+    recovering: replacement !== null,
+    voteFloor: viewFrom(replacement === null ? 0 : replacement.view + voteFloorViews),
+    learnOp: opFrom(replacement?.learnOp ?? 0),
   };
 }

@@ -10,6 +10,7 @@ import { Replica } from "#replica/vsr/replica.ts";
 import type { ClientMessage, ServerMessage } from "#replica/wire/client-message.ts";
 import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-message.ts";
 import type { RecoveredState, Storage } from "#replica/wire/storage-port.ts";
+import type { Member } from "#replica/wire/superblock.ts";
 import { BlockStore } from "./block-store.ts";
 import { Checkpoints, garbageHoldMs } from "./checkpoints.ts";
 import { ChunkSource } from "./chunk-source.ts";
@@ -34,6 +35,8 @@ export interface HostPorts {
   /** Status, view or primary may have changed. */
   readonly status: () => void;
   readonly alarm: (what: string) => void;
+  /** A REPLACE is in the log, or was dropped from it: whose frames count now. */
+  readonly members?: (members: readonly Member[]) => void;
   /** The process must end; nothing is called after it. */
   readonly stop: (why: string) => void;
   /** A latency in milliseconds, for metrics. */
@@ -223,6 +226,21 @@ export class Host {
     this.step({ kind: "transfer", target });
   }
 
+  /**
+   * Asks the primary for the replacement of a lost volume (A11). Repeated until it is done: then
+   * the last op that the new volume must learn, and the view that counts for its vote floor.
+   */
+  replace(
+    member: Omit<Member, "replaceOp">,
+  ): { readonly refused: string } | "pending" | { readonly learnOp: Op; readonly view: View } {
+    const refused = this.replica.replaceRefusal(member);
+    if (refused !== null) return { refused };
+    const learnOp = this.replica.replacementDone(member.incarnation);
+    if (learnOp !== null) return { learnOp, view: this.replica.view };
+    this.step({ kind: "replace", member });
+    return "pending";
+  }
+
   /** A frame of a client's connection; false: close it. */
   onClientMessage(connection: number, message: ClientMessage): boolean {
     return this.clients.onMessage(connection, message);
@@ -299,6 +317,9 @@ export class Host {
       case "sync":
         // While the last target is being loaded; its sync_done brings the question back.
         if (!this.restoring) this.sync.begin(effect.target, effect.source);
+        return;
+      case "members":
+        this.ports.members?.(effect.members);
         return;
       case "status":
         this.statusChanged();

@@ -19,7 +19,7 @@ import { Poison } from "./poison.ts";
 import { ReplicaProcess } from "./replica-process.ts";
 import { readyReason } from "./status.ts";
 import { version } from "./version.ts";
-import { Volume } from "./volume.ts";
+import { Volume, VolumeError } from "./volume.ts";
 
 /** Exit codes: wrong command line or environment; gave up with a sentence; a bug. */
 const exitCodes = { refused: 1, gaveUp: 2, bug: 70 } as const;
@@ -193,6 +193,10 @@ async function main(): Promise<void> {
   process.on("uncaughtException", (error) => {
     if (error instanceof DiskWriteError) {
       poisonVolume(error.message);
+      return;
+    }
+    if (error instanceof VolumeError) {
+      end(exitCodes.gaveUp, "gave up", error.message);
       return;
     }
     const bug = error instanceof InvariantError ? "invariant broken" : "unexpected error";

@@ -1,6 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { makeVolumeKey, type VolumeKey, volumeKeyFromPem } from "#replica/crypto/volume-key.ts";
+import {
+  certificateFacts,
+  makeVolumeKey,
+  type VolumeKey,
+  volumeKeyFromPem,
+} from "#replica/crypto/volume-key.ts";
 import { makeDirectory, readText, replaceFile } from "./durable-file.ts";
 
 /** A volume whose files contradict themselves; the message is for a person. */
@@ -29,35 +34,46 @@ export class Volume {
     return existsSync(join(this.data, "superblock"));
   }
 
-  /** The volume's key, or null before the first POST /v1/identity. */
+  /** The volume's key, or null before the first POST /v1/identity. Throws {@link VolumeError}. */
   loadKey(): VolumeKey | null {
     const pem = readText(this.keyPath);
+    if (pem === null && this.formatted) throw this.lostKey();
     if (pem === null) return null;
     const key = volumeKeyFromPem(pem);
     if (key !== null) return key;
-    throw new VolumeError(`${this.keyPath} holds no Ed25519 key; replace this replica's volume.`);
+    throw new VolumeError(
+      `${this.keyPath} is damaged: it holds no Ed25519 key; replace this replica's volume.`,
+    );
   }
 
   /** Makes the key of an unformatted volume, durably. */
   makeKey(): VolumeKey {
-    if (this.formatted) {
-      throw new VolumeError(
-        `${this.data} is formatted but ${this.keyPath} is gone; replace this replica's volume.`,
-      );
-    }
+    if (this.formatted) throw this.lostKey();
     const key = makeVolumeKey();
     replaceFile(this.keyPath, key.privatePem, 0o600);
     return key;
   }
 
-  /** The PEM chain that the operator installed last, or null. */
+  /**
+   * The PEM chain that the operator installed last. Null when there is none, and when it is damaged
+   * or of another key: a certificate is no truth of the volume's own, it is asked for again.
+   */
   loadCertificate(): string | null {
-    return readText(this.certificatePath);
+    const pem = readText(this.certificatePath);
+    const key = pem === null ? null : this.loadKey();
+    if (pem === null || key === null) return null;
+    return certificateFacts(pem)?.publicKey === key.publicKey ? pem : null;
   }
 
   /** Installs a PEM chain, durably. */
   saveCertificate(pem: string): void {
     replaceFile(this.certificatePath, pem, 0o600);
+  }
+
+  private lostKey(): VolumeError {
+    return new VolumeError(
+      `${this.keyPath} is missing from a formatted volume; replace this replica's volume.`,
+    );
   }
 
   /** What genesis was asked for here, as JSON text, or null. */

@@ -3,6 +3,7 @@ import {
   type Checksum,
   checksumZero,
   incarnationFrom,
+  type Op,
   opFrom,
   replicaFrom,
   timestampFrom,
@@ -22,7 +23,12 @@ import { superblockZoneBytes } from "#replica/journal/superblock-copies.ts";
 import { encodeSlot, slotWriteBytes } from "#replica/journal/wal-slot.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
 import type { Prepare, PrepareFields } from "#replica/wire/prepare.ts";
-import type { Member, SuperblockState, VolumeIdentity } from "#replica/wire/superblock.ts";
+import {
+  freshStanding,
+  type Member,
+  type SuperblockState,
+  type VolumeIdentity,
+} from "#replica/wire/superblock.ts";
 import { hasLog, readSuperblockZone } from "./load-superblock.ts";
 import { refuseFormatted, refuseIo } from "./refusals.ts";
 import type { Refusal, StorageTools } from "./storage-tools.ts";
@@ -42,6 +48,8 @@ export interface FormatOptions extends StorageTools {
   readonly recovering: boolean;
   /** 0 at genesis; A11 step 3 at replacement. */
   readonly voteFloor: View;
+  /** A replacement votes once it holds everything up to the last no-op after its REPLACE. */
+  readonly learnOp?: Op;
 }
 
 /** How a format ended. */
@@ -197,6 +205,7 @@ class Format {
       voteFloor: options.voteFloor,
       faultyOps: [],
       slots: options.slots,
+      standing: freshStanding(options.learnOp ?? 0),
     };
     writer.write(state, () => this.done({ ok: true }));
   }

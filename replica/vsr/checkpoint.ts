@@ -3,6 +3,7 @@ import { opFrom } from "#replica/base/brands.ts";
 import type { Op } from "#replica/base/brands.ts";
 import { pipelineMax } from "#replica/base/limits.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
+import { encodeConsensusState } from "./consensus-state.ts";
 import { secondHighest } from "./quorum.ts";
 import type { State } from "./state.ts";
 import { persist } from "./superblock.ts";
@@ -35,7 +36,7 @@ export function beginCheckpoint(state: State, op: Op): void {
     op,
     opChecksum: state.commitChecksum,
     parentId: state.checkpoint.id,
-    sessions: state.sessions.encode(),
+    sessions: encodeConsensusState(state.sessions, state.members),
   });
 }
 

@@ -1,7 +1,7 @@
 import type { Checksum, ClientId, Op, ReplicaIndex, View } from "#replica/base/brands.ts";
 import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Prepare, RequestHeader } from "#replica/wire/prepare.ts";
-import type { SuperblockState } from "#replica/wire/superblock.ts";
+import type { Member, SuperblockState } from "#replica/wire/superblock.ts";
 import type { ReadPurpose } from "./event.ts";
 
 /** Why a request was not taken. Definite: it will never be executed by this attempt. */
@@ -67,6 +67,8 @@ export type Effect =
       readonly target: CheckpointDescriptor;
       readonly source: ReplicaIndex;
     }
+  /** The members changed: connections of a replaced incarnation end. */
+  | { readonly kind: "members"; readonly members: readonly Member[] }
   /** Status, view or primary changed; for metrics, logs and clients. */
   | { readonly kind: "status" }
   /** Something a person must know; `what` names what is missing. */

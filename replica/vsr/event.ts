@@ -1,6 +1,7 @@
 import type { Checksum, ClientId, Op, ReplicaIndex } from "#replica/base/brands.ts";
 import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Prepare, Request } from "#replica/wire/prepare.ts";
+import type { Member } from "#replica/wire/superblock.ts";
 
 /** Everything that can happen to a replica. Handed to `Replica.step` with the time. */
 export type Event =
@@ -34,6 +35,8 @@ export type Event =
   | { readonly kind: "sync_failed"; readonly checkpoint: CheckpointDescriptor }
   /** Planned transfer (A8), asked by the admin port or by SIGTERM. */
   | { readonly kind: "transfer"; readonly target: ReplicaIndex }
+  /** Replacement of a lost volume (A11), commanded from outside; `Replica.replaceRefusal` first. */
+  | { readonly kind: "replace"; readonly member: Omit<Member, "replaceOp"> }
   | { readonly kind: "client_gone"; readonly clientId: ClientId };
 
 /** Why a prepare is read back from disk. */

@@ -27,6 +27,8 @@ export interface LogSlot {
 export class Log {
   readonly slotsCount: number;
   private readonly slots: LogSlot[];
+  /** REPLACE ops that were put into the log; the reader drops those that left it. */
+  readonly replaces = new Map<number, PrepareHeader>();
   private headOp: Op = opFrom(0);
   private chainOp: Op = opFrom(0);
 
@@ -110,6 +112,7 @@ export class Log {
     slot.header = header;
     slot.prepare = null;
     slot.askedMs = -Infinity;
+    if (header.kind === "replace") this.replaces.set(header.op, header);
   }
 
   /** False only in recovering_head: then a fault may be of any op that maps to its slot. */
@@ -163,6 +166,9 @@ export class Log {
     this.headOp = head;
     this.chainOp = head;
     this.growChain(0);
+    for (const { header } of this.slots) {
+      if (header?.kind === "replace") this.replaces.set(header.op, header);
+    }
   }
 
   /** Highest checkpoint that a quorum is known to have, by the headers of the ring (A7). */

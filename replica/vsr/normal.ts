@@ -4,7 +4,8 @@ import type { Op, ReplicaIndex } from "#replica/base/brands.ts";
 import { pipelineMax } from "#replica/base/limits.ts";
 import { mutated } from "#replica/base/mutation.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
-import type { Prepare } from "#replica/wire/prepare.ts";
+import type { Prepare, PrepareKind } from "#replica/wire/prepare.ts";
+import { encodeReplacement } from "#replica/wire/replacement.ts";
 import { encodeRequests } from "#replica/wire/request.ts";
 import {
   compareCheckpoint,
@@ -12,10 +13,12 @@ import {
   offeredCheckpoint,
   updateQuorumCheckpoint,
 } from "./checkpoint.ts";
+import { fillTo, memberOf, refreshMembers } from "./membership.ts";
 import { busyBatchBytes } from "./options.ts";
 import { primaryOf } from "./quorum.ts";
 import { acceptBody, wantRepair } from "./repair.ts";
 import { broadcast, send, viewDurable } from "./send.ts";
+import { rememberAck } from "./standing.ts";
 import type { State } from "./state.ts";
 import { cancelSuspicion, onHigherView } from "./suspicion.ts";
 import { canWrite, flushWrites, keepBody } from "./writes.ts";
@@ -31,10 +34,16 @@ type Commit = Extract<PeerMessage, { kind: "commit" }>;
 export function flushBatches(state: State): void {
   const { batch } = state.options;
   const depthMax = batch.depth ?? 2;
-  while (state.leads && state.voting && state.logDurable && state.pipeline.waiting > 0) {
+  while (state.leads && state.voting && state.logDurable) {
     const depth = state.pipeline.count;
+    const control = controlOf(state);
+    if (control === null && state.pipeline.waiting === 0) return;
     // The ring is full until a quorum's checkpoint moves on.
     if (depth >= pipelineMax || !canWrite(state, state.log.head + 1)) return;
+    if (control !== null) {
+      makePrepare(state, control);
+      continue;
+    }
     const gapMs = state.batchBytes >= busyBatchBytes ? (batch.gapMs ?? 0) : 0;
     const pauseMs = depth === 0 ? gapMs : batch.lingerMs;
     const due = state.nowMs >= state.batchMs + pauseMs;
@@ -43,16 +52,38 @@ export function flushBatches(state: State): void {
       return;
     }
     state.batchMs = state.nowMs;
-    makePrepare(state);
+    const requests = state.pipeline.takeBatch();
+    const requestsCount = requests.length;
+    makePrepare(state, { kind: "requests", requestsCount, body: encodeRequests(requests) });
   }
 }
 
-function makePrepare(state: State): void {
-  const requests = state.pipeline.takeBatch();
+/** What a prepare is made of, beside what the log decides. */
+interface Content {
+  readonly kind: PrepareKind;
+  readonly requestsCount: number;
+  readonly body: Uint8Array;
+}
+
+/** A REPLACE that was asked for, or a no-op that must follow one (rule A11), or nothing. */
+function controlOf(state: State): Content | null {
+  const member = state.replacing;
+  if (member !== null) {
+    state.replacing = null;
+    const requestsCount = member.replica;
+    return { kind: "replace", requestsCount, body: encodeReplacement(member) };
+  }
+  if (state.log.head >= fillTo(state)) return null;
+  const few = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("skip_noops");
+  return few ? null : { kind: "noop", requestsCount: 0, body: new Uint8Array(0) };
+}
+
+function makePrepare(state: State, content: Content): void {
+  const { kind, requestsCount, body } = content;
   const before = state.log.headHeader();
   const earliest = Math.max(before.timestampUs, state.timestampFloorUs) + 1;
   const fields = {
-    kind: "requests",
+    kind,
     op: opFrom(before.op + 1),
     view: state.view,
     author: state.replica,
@@ -63,14 +94,15 @@ function makePrepare(state: State): void {
     quorumCheckpointOp: state.quorumCheckpointOp,
     checkpointId: state.checkpoint.id,
     machineVersion: state.options.machine.version,
-    requestsCount: requests.length,
+    requestsCount,
   } as const;
-  const prepare = state.options.sealer.seal(fields, encodeRequests(requests));
+  const prepare = state.options.sealer.seal(fields, body);
   state.batchBytes = prepare.body.length;
   state.log.advance(prepare.header);
   state.pipeline.push(prepare, state.nowMs);
   broadcast(state, { kind: "prepare", prepare });
   keepBody(state, prepare);
+  if (kind === "replace") refreshMembers(state);
   armPrepareTimer(state);
 }
 
@@ -107,6 +139,7 @@ export function ackOwn(state: State): void {
     op = entry.prepare.header.op;
   }
   if (op === 0) return;
+  state.heldOp = op;
   state.pipeline.ack(state.replica, opFrom(op));
   advanceCommit(state);
 }
@@ -129,6 +162,8 @@ export function onPrepareOk(state: State, message: PrepareOk): void {
   if (!state.leads || (message.view !== state.view && !countOld)) return;
   const entry = state.pipeline.get(message.op);
   if (entry === undefined || entry.prepare.header.checksum !== message.checksum) return;
+  // Not committed, so not part of what its sender only heard to be committed: it holds the op.
+  rememberAck(state, message.from, { logView: message.view, op: message.op });
   state.pipeline.ack(message.from, message.op);
   advanceCommit(state);
 }
@@ -169,6 +204,7 @@ export function onPrepare(state: State, from: ReplicaIndex, prepare: Prepare): v
   if (header.op > state.log.head) {
     // Nothing truncates within a view, so a prepare made in it belongs to its log.
     if (!current || state.leads || state.status !== "normal") return;
+    if (memberOf(state, header.author)?.incarnation !== header.incarnation) return;
     if (!acceptHead(state, from, prepare)) return;
   }
   const known = state.log.header(header.op);
@@ -207,6 +243,7 @@ export function ack(state: State, again: boolean): void {
   const header = state.log.header(op);
   if (header === null) return;
   state.ackedOp = op;
+  if (state.log.present(op)) state.heldOp = op;
   send(state, state.primary, {
     kind: "prepare_ok",
     op: header.op,

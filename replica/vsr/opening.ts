@@ -2,6 +2,8 @@ import { viewFrom } from "#replica/base/brands.ts";
 import { mutated } from "#replica/base/mutation.ts";
 import { learnQuorumCheckpoint } from "./checkpoint.ts";
 import { startLeading } from "./leading.ts";
+import { beginLife } from "./lives.ts";
+import { refreshMembers } from "./membership.ts";
 import { primaryOf } from "./quorum.ts";
 import { wantRepair } from "./repair.ts";
 import { persist } from "./superblock.ts";
@@ -19,6 +21,15 @@ declare const MUTATIONS: boolean | undefined;
  */
 export function open(state: State): void {
   state.opened = true;
+  state.superblock.writtenMs = state.nowMs;
+  refreshMembers(state);
+  if (state.formed) beginLife(state);
+  openLog(state);
+  // A life is told of only when it is durable, so nothing is said to peers before.
+  if (state.formed && state.superblock.writing === null) persist(state);
+}
+
+function openLog(state: State): void {
   state.deadlines.set("ping", state.nowMs);
   state.opSeen = state.log.head;
   // An overwritten slot proves what a quorum had durable (rule A7).
@@ -72,5 +83,7 @@ function continueViewChange(state: State): void {
 export function considerFormation(state: State): void {
   if (state.formed || state.superblock.writing !== null) return;
   const same = state.peers.every((peer, i) => i === state.replica || peer.formation === "same");
-  if (same) persist(state);
+  if (!same) return;
+  beginLife(state);
+  persist(state);
 }

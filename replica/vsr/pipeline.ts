@@ -104,6 +104,11 @@ export class Pipeline {
     }
   }
 
+  /** Uncounts the acks of a replica: its volume is another one now. */
+  forget(replica: ReplicaIndex): void {
+    for (const entry of this.inFlight) entry.acks.remove(replica);
+  }
+
   /** Removes the oldest. */
   shift(): InFlight | undefined {
     return this.inFlight.shift();

@@ -35,6 +35,11 @@ export class ReplicaSet {
     this.bits |= 1 << replica;
   }
 
+  /** Takes a replica out. */
+  remove(replica: ReplicaIndex): void {
+    this.bits &= ~(1 << replica);
+  }
+
   /** True when it holds the replica. */
   has(replica: ReplicaIndex): boolean {
     return (this.bits & (1 << replica)) !== 0;

@@ -11,7 +11,7 @@ import {
 } from "#replica/base/brands.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
 import type { RecoveredSlot } from "#replica/wire/storage-port.ts";
-import type { SuperblockState } from "#replica/wire/superblock.ts";
+import { freshStanding, type SuperblockState } from "#replica/wire/superblock.ts";
 import { recoverLog } from "./recovery.ts";
 import { chainOf, headerOf } from "./testdata/headers.ts";
 
@@ -46,6 +46,7 @@ function superblock(changes: Partial<SuperblockState>): SuperblockState {
     voteFloor: viewFrom(0),
     faultyOps: [],
     slots: { first: 0, count: 4096, epoch: 1 },
+    standing: freshStanding(0),
     ...changes,
   };
 }

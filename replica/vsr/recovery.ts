@@ -83,6 +83,9 @@ export function recoverLog(recovered: RecoveredState): Log {
     assert(head === top.op, "VSR-13: stored headers are the whole log from their lowest op up");
   }
   log.open(head);
-  log.headCertain = !headUncertain(log, superblock) && head >= superblock.checkpoint.op;
+  // A volume that was just formatted for a replacement knows nothing of the shard's log.
+  const blank = superblock.recovering && head === 0;
+  const sure = !blank && !headUncertain(log, superblock);
+  log.headCertain = sure && head >= superblock.checkpoint.op;
   return log;
 }

@@ -22,13 +22,20 @@ class Bench {
   readonly replica: Replica;
   readonly disk: SimDisk;
   sent: PeerMessage[] = [];
+  readonly sentTo: { readonly to: number; readonly message: PeerMessage }[] = [];
+  readonly alarms: string[] = [];
   others: Effect[] = [];
   nowMs = 0;
 
   constructor(index: number, disk?: SimDisk) {
     const cluster = new Cluster(1, runOptions(1), null);
     this.disk = disk ?? cluster.machine(index).disk;
-    if (disk === undefined) this.disk.superblock = { ...this.disk.superblock, sequence: 2 };
+    if (disk === undefined) {
+      const { superblock } = this.disk;
+      const first = { sequence: 1, nonce: 9, logView: viewFrom(0), op: opFrom(0) };
+      const standing = { ...superblock.standing, lives: [first] };
+      this.disk.superblock = { ...superblock, standing };
+    }
     this.replica = new Replica({
       replica: replicaFrom(index),
       recovered: this.disk.recover(),
@@ -41,12 +48,41 @@ class Bench {
       sessions: new Uint8Array(0),
     });
     this.step({ kind: "timeout" });
+    if (disk !== undefined) return;
+    this.settle();
+    for (const peer of [0, 1, 2]) if (peer !== index) this.from(peer, 0, this.vouching());
+    this.sent = [];
+  }
+
+  /** A peer's ping, which vouches for the volume as it was opened last. */
+  vouching(verdict: "sound" | "rolled_back" = "sound") {
+    const { identity, standing, checkpoint } = this.disk.superblock;
+    const life = standing.lives.at(-1);
+    const peers = { sequence: 3, nonce: 1, logView: viewFrom(0), op: opFrom(0) };
+    return {
+      kind: "ping" as const,
+      monotonicMs: 0,
+      wallClockUs: 0,
+      formationId: identity.formationId,
+      machineVersionMax: 1,
+      commitMin: opFrom(0),
+      lives: [peers],
+      mark: { sequence: 3, logView: viewFrom(0), op: opFrom(0) },
+      yours: { life: life?.sequence ?? 0, nonce: life?.nonce ?? 0, verdict },
+      learner: false,
+      voteFloor: viewFrom(0),
+      checkpointOp: checkpoint.op,
+      checkpointId: checkpoint.id,
+    };
   }
 
   step(event: Event): void {
     this.replica.step(event, this.nowMs, this.nowMs * 1000);
     for (const effect of this.replica.drain()) {
-      if (effect.kind === "send") this.sent.push(effect.message);
+      if (effect.kind === "send") {
+        this.sent.push(effect.message);
+        this.sentTo.push(effect);
+      } else if (effect.kind === "alarm") this.alarms.push(effect.what);
       else this.others.push(effect);
     }
   }
@@ -176,24 +212,51 @@ test("vsr: nobody votes before three replicas report the same formation id (A11)
   const cluster = new Cluster(1, runOptions(1), null);
   const bench = new Bench(1, cluster.machine(1).disk);
   assert.equal(bench.replica.voting, false);
-  const ping = {
-    kind: "ping" as const,
-    monotonicMs: 0,
-    wallClockUs: 0,
-    machineVersionMax: 1,
-    commitMin: opFrom(0),
-  };
-  const formationId = bench.disk.superblock.identity.formationId;
-  bench.from(0, 0, { ...ping, formationId });
+  bench.from(0, 0, bench.vouching());
   bench.settle();
-  assert.equal(bench.replica.voting, false);
-  bench.from(2, 0, { ...ping, formationId: checksumFrom("e".repeat(64)) });
+  assert.equal(bench.disk.superblock.standing.lives.length, 0);
+  bench.from(2, 0, { ...bench.vouching(), formationId: checksumFrom("e".repeat(64)) });
   bench.settle();
-  assert.equal(bench.replica.voting, false);
-  bench.from(2, 0, { ...ping, formationId });
+  assert.equal(bench.disk.superblock.standing.lives.length, 0);
+  bench.from(2, 0, bench.vouching());
   bench.settle();
-  assert.equal(bench.replica.voting, true);
   assert.equal(bench.disk.superblock.sequence, 2);
+  assert.equal(bench.disk.superblock.standing.lives.length, 1, "the formation is recorded");
+  assert.equal(bench.replica.voting, false, "nobody has vouched for this volume yet");
+  bench.from(2, 0, bench.vouching());
+  assert.equal(bench.replica.voting, true);
+});
+
+test("vsr: a vote goes only to a peer that vouches for the volume (A11)", () => {
+  const bench = new Bench(1);
+  const { disk } = bench;
+  const again = new Bench(1, disk);
+  again.settle();
+  again.from(2, 0, again.vouching());
+  again.from(0, 0, { kind: "start_view_change" });
+  again.step({ kind: "peer_refused", replica: replicaFrom(0) });
+  again.settle();
+  const votes = again.sentTo.filter(({ message }) => message.kind === "do_view_change");
+  assert.ok(votes.length > 0);
+  assert.ok(votes.every(({ to }) => to === 2));
+});
+
+test("vsr: a volume that a peer knows to be older than it was never votes again (A11)", () => {
+  const { disk } = new Bench(1);
+  const bench = new Bench(1, disk);
+  bench.settle();
+  bench.from(0, 0, bench.vouching());
+  assert.equal(bench.replica.voting, true);
+  bench.from(2, 0, bench.vouching("rolled_back"));
+  bench.settle();
+  assert.equal(bench.replica.voting, false);
+  assert.equal(bench.replica.status, "lost");
+  assert.ok(bench.alarms.some((what) => what.includes("rolled back")));
+  const again = new Bench(1, disk);
+  again.settle();
+  again.from(0, 0, again.vouching());
+  again.from(2, 0, again.vouching());
+  assert.equal(again.replica.status, "lost", "a restart does not make it sound");
 });
 
 test("vsr: frames of another incarnation are dropped", () => {

@@ -2,6 +2,7 @@ import { assert } from "#replica/base/assert.ts";
 import type { Op, ReplicaIndex, View } from "#replica/base/brands.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import { onCheckpointDurable, releaseCheckpoints, updateQuorumCheckpoint } from "./checkpoint.ts";
+import type { Member } from "#replica/wire/superblock.ts";
 import type { Effect } from "./effect.ts";
 import type { Event } from "./event.ts";
 import { execute, onBlocksLoaded, onCommitRead } from "./execute.ts";
@@ -20,15 +21,22 @@ import { considerFormation, open } from "./opening.ts";
 import { checkOptions, type ReplicaOptions } from "./options.ts";
 import { recoverLog } from "./recovery.ts";
 import { primaryOf } from "./quorum.ts";
+import {
+  memberOf,
+  onReplace,
+  refreshMembers,
+  replaceRefusal,
+  replacementDone,
+} from "./membership.ts";
 import { onGetHeaders, onGetPrepare, onHeaders, onRepairRead, wantRepair } from "./repair.ts";
 import { onRequest } from "./requests.ts";
-import { send } from "./send.ts";
+import { judgePing, onVerdict, type Ping } from "./standing.ts";
 import { State } from "./state.ts";
 import { superblockDurable } from "./superblock.ts";
 import { armSuspicion } from "./suspicion.ts";
 import { onSyncDone, onSyncFailed } from "./sync.ts";
 import { fireTimers } from "./timers.ts";
-import { onTransfer } from "./transfer.ts";
+import { onTransfer, pong } from "./transfer.ts";
 import {
   joinView,
   onDoViewChange,
@@ -41,7 +49,14 @@ import {
 import { flushWrites, onPrepareDurable } from "./writes.ts";
 
 /** What a replica is doing (rule A2); `syncing` is a normal backup that fetches a checkpoint. */
-export type Status = "normal" | "view_change" | "recovering_head" | "syncing" | "learner";
+export type Status =
+  | "normal"
+  | "view_change"
+  | "recovering_head"
+  | "syncing"
+  | "learner"
+  /** The volume was rolled back: no vote, until it is replaced. */
+  | "lost";
 
 /**
  * One replica of a shard: Viewstamped Replication as a pure, synchronous state machine
@@ -66,6 +81,7 @@ export class Replica {
   /** What this replica is doing. */
   get status(): Status {
     const { state } = this;
+    if (state.lost) return "lost";
     if (state.superblock.durable.recovering) return "learner";
     if (state.status !== "normal") return state.status;
     // Until the view's log_view is durable a crash would take it back.
@@ -118,7 +134,9 @@ export class Replica {
 
   /** False until formation, while recovering and below the vote floor (rule A11). */
   get voting(): boolean {
-    return this.state.voting && this.state.status !== "recovering_head";
+    const { state } = this;
+    if (!state.voting || state.status === "recovering_head") return false;
+    return state.peers.some((peer) => peer.vouches);
   }
 
   /**
@@ -161,6 +179,21 @@ export class Replica {
     this.wantedMs = state.stopped ? Infinity : state.deadlines.nextMs;
   }
 
+  /** Members by this replica's log. */
+  get members(): readonly Member[] {
+    return this.state.current.filter((member) => member !== null);
+  }
+
+  /** Why a replacement is refused here and now, as a sentence; null when the event will do it. */
+  replaceRefusal(member: Omit<Member, "replaceOp">): string | null {
+    return replaceRefusal(this.state, member);
+  }
+
+  /** Last op that a replaced volume must learn, once that is committed; null before. */
+  replacementDone(incarnation: string): Op | null {
+    return replacementDone(this.state, incarnation);
+  }
+
   /** Effects since the last drain, in the order in which they must be executed. */
   drain(): readonly Effect[] {
     const { effects } = this.state;
@@ -174,6 +207,7 @@ function settle(state: State): void {
   execute(state);
   tryLead(state);
   execute(state);
+  refreshMembers(state);
   flushBatches(state);
   if (state.repairPending && !state.deadlines.running("repair")) wantRepair(state);
   assertInvariants(state);
@@ -212,6 +246,9 @@ function dispatch(state: State, event: Event): void {
       return;
     case "transfer":
       onTransfer(state, event.target);
+      return;
+    case "replace":
+      onReplace(state, event.member);
       return;
     case "peer_refused":
       onPeerRefused(state, event.replica);
@@ -284,18 +321,20 @@ function fromMember(state: State, message: PeerMessage): boolean {
   if (message.from === state.replica) return false;
   // A relayed prepare is judged by its content; its signature is its author's.
   if (message.kind === "prepare") return state.formed;
-  const { members } = state.superblock.durable;
-  const member = members.find((each) => each.replica === message.from);
-  if (member === undefined || member.incarnation !== message.incarnation) return false;
+  const member = memberOf(state, message.from);
+  if (member === null || member.incarnation !== message.incarnation) return false;
   if (message.kind === "ping" || message.kind === "pong") return true;
   return state.formed && state.peers[message.from]?.formation !== "other";
 }
 
 function onMessage(state: State, message: PeerMessage): void {
+  refreshMembers(state);
   if (!fromMember(state, message)) return;
   const peer = state.peers[message.from];
   assert(peer !== undefined, "VSR-03: peer");
   peer.heardMs = state.nowMs;
+  // A volume that was rolled back takes no part; it only says and hears so.
+  if (state.lost && message.kind !== "ping" && message.kind !== "pong") return;
   switch (message.kind) {
     case "prepare":
       onPrepare(state, message.from, message.prepare);
@@ -329,7 +368,8 @@ function onMessage(state: State, message: PeerMessage): void {
       return;
     case "get_chunk":
     case "chunk":
-      return; // The host's, for state sync.
+    case "cosign":
+      return; // The host's, for state sync and for proofs.
     case "ping":
     case "pong":
       onPing(state, message);
@@ -339,23 +379,25 @@ function onMessage(state: State, message: PeerMessage): void {
   }
 }
 
-function onPing(state: State, message: Extract<PeerMessage, { kind: "ping" | "pong" }>): void {
+function onPing(state: State, message: Ping): void {
   const peer = state.peers[message.from];
   assert(peer !== undefined, "VSR-03: peer");
   const { formationId } = state.superblock.durable.identity;
   peer.formation = message.formationId === formationId ? "same" : "other";
   if (peer.formation === "other") return;
   if (message.commitMin > peer.commitMin) peer.commitMin = message.commitMin;
-  considerFormation(state);
-  if (message.kind === "ping") {
-    send(state, message.from, {
-      kind: "pong",
-      monotonicMs: message.monotonicMs,
-      wallClockUs: state.wallUs,
-      formationId,
-      machineVersionMax: state.options.machine.version,
-      commitMin: state.commitMin,
-    });
-  }
-  if (state.formed && message.view > state.view) joinView(state, message.view);
+  peer.learner = message.learner;
+  peer.voteFloor = message.voteFloor;
+  judgePing(state, message);
+  const verdict = onVerdict(state, message);
+  if (!state.lost) considerFormation(state);
+  if (message.kind === "ping") pong(state, message.from, message.monotonicMs);
+  if (verdict === "vouched") onVouched(state);
+  if (state.formed && !state.lost && message.view > state.view) joinView(state, message.view);
+}
+
+/** A peer takes this replica's votes from now on: what waits for that goes at once. */
+function onVouched(state: State): void {
+  sendVote(state);
+  if (!state.leads) ack(state, true);
 }

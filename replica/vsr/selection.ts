@@ -108,10 +108,11 @@ export function selectLog(votes: readonly Vote[]): Selection {
   const canonical = votes.filter((vote) => vote.logView === logView);
   const highest = canonical.reduce((max, vote) => Math.max(max, vote.op), 0);
   const floor = committedFloor(votes);
-  assert(highest >= floor, "VSR-22: the canonical log reaches every committed op");
   const undecided = (op: number): Selection => {
     return { kind: votes.length < replicasCount ? "wait" : "stuck", op: opFrom(op) };
   };
+  // A volume lost what it had promised: the third may hold it. Never a log without it.
+  if (highest < floor) return undecided(floor);
   const headers: PrepareHeader[] = [];
   const lowest = canonicalHeader(canonical, floor) ?? committedHeader(votes, floor);
   if (lowest !== null) headers.push(lowest);
@@ -123,6 +124,7 @@ export function selectLog(votes: readonly Vote[]): Selection {
   }
   if (headers.length === 0) return undecided(floor);
   headers.reverse();
+  assert((headers[0]?.op ?? 0) >= floor, "VSR-22: the canonical log reaches every committed op");
   for (let i = 0; i + 1 < headers.length; i += 1) {
     assert(headers[i]?.parent === headers[i + 1]?.checksum, "VSR-23: a selection chains");
   }

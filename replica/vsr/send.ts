@@ -70,9 +70,28 @@ function assertPersisted(state: State, body: PeerBody): void {
     case "get_prepare":
     case "get_chunk":
     case "chunk":
+    case "cosign":
       return;
     default:
       body satisfies never;
+  }
+}
+
+/** True for what a peer builds on: said only to those who vouch for this volume (rule A11). */
+function isPromise(state: State, body: PeerBody): boolean {
+  switch (body.kind) {
+    case "prepare_ok":
+    case "start_view_change":
+    case "do_view_change":
+    case "start_view":
+    case "commit":
+      return true;
+    case "prepare":
+      return (
+        body.prepare.header.author === state.replica && body.prepare.header.view === state.view
+      );
+    default:
+      return false;
   }
 }
 
@@ -80,8 +99,13 @@ function assertPersisted(state: State, body: PeerBody): void {
 export function send(state: State, to: ReplicaIndex, body: PeerBody): void {
   assert(to !== state.replica, "VSR-46: no message to oneself");
   if (state.stopped) return;
-  assertPersisted(state, body);
   const peer = state.peers[to];
+  if (isPromise(state, body)) {
+    const bold = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("vote_unvouched");
+    if (peer?.vouches !== true && !bold) return;
+    assert(!state.lost, "VSR-28: a volume that was rolled back promises nothing");
+  }
+  assertPersisted(state, body);
   if (peer !== undefined) peer.sentMs = state.nowMs;
   const { incarnation } = state.superblock.durable.identity;
   // The body of one kind with the envelope of all kinds is a message of that kind.

@@ -1,9 +1,14 @@
 import type { Checksum, Op, ReplicaIndex, View } from "#replica/base/brands.ts";
 import { sessionsMax } from "#replica/base/limits.ts";
 import { Prng } from "#replica/base/prng.ts";
-import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-message.ts";
+import type {
+  CheckpointDescriptor,
+  PeerMessage,
+  VolumeVerdict,
+} from "#replica/wire/peer-message.ts";
 import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
-import type { SuperblockState } from "#replica/wire/superblock.ts";
+import type { Life, Member, PeerMemory, SuperblockState } from "#replica/wire/superblock.ts";
+import { decodeConsensusState } from "./consensus-state.ts";
 import type { Effect } from "./effect.ts";
 import type { Log } from "./log.ts";
 import type { ReplicaOptions } from "./options.ts";
@@ -57,6 +62,15 @@ export interface Peer {
   commitMin: Op;
   checkpointOp: Op;
   formation: "unknown" | "same" | "other";
+  /** Judgement on the peer's last opening that was heard of, told back to it (rule A11). */
+  judged: { readonly life: number; readonly nonce: number; readonly verdict: VolumeVerdict };
+  /** The peer remembers nothing newer of this volume, said in this life: it takes votes. */
+  vouches: boolean;
+  /** A replaced volume that has no vote yet, and the view from which it may have one. */
+  learner: boolean;
+  voteFloor: View;
+  /** Last ping or pong to it, ms. */
+  pingedMs: number;
 }
 
 /** The superblock as durable, and the write in flight. */
@@ -65,6 +79,8 @@ export interface SuperblockWrites {
   writing: SuperblockState | null;
   /** Something changed since the write in flight was made. */
   dirty: boolean;
+  /** When the last write became durable, ms. */
+  writtenMs: number;
   /** View and log_view as durable; equal to `durable`'s. */
   durableView: View;
   durableLogView: View;
@@ -122,13 +138,29 @@ export class State {
   heartbeatSeenMs = -Infinity;
   /** Nonce of the GET_VIEW in recovering_head. */
   nonce = 0;
-  /** Three replicas reported one formation id (rule A11), durable as superblock sequence > 1. */
+  /** This process's opening of the volume; null before formation. */
+  life: Life | null = null;
+  /** By replica: what is remembered of its volume. */
+  readonly memories: (PeerMemory | null)[];
+  /** Members as of what is executed, by index; those of the log are {@link current}. */
+  readonly members: Member[];
+  /** Members by this replica's whole log (A5a 3); null: a REPLACE whose body is not here. */
+  current: (Member | null)[];
+  /** Members changed beside the log. */
+  membersDirty = true;
+  /** A learner: no votes until it has caught up (rule A11). */
+  recovering: boolean;
+  /** A replacement that this primary will propose next. */
+  replacing: Omit<Member, "replaceOp"> | null = null;
+  /** This volume was rolled back: it never votes again (rule A11). */
+  lost: boolean;
+  /** Three replicas reported one formation id (rule A11), durable as the volume's first life. */
   formed: boolean;
   /** Something may be missing: the repair timer runs. */
   repairPending = false;
   /** Below this op no body is missing; only a start for the search. */
   repairLow = 0;
-  transfer: { target: ReplicaIndex; untilMs: number } | null = null;
+  transfer: { target: ReplicaIndex; untilMs: number; view: View } | null = null;
   /** Last batch, ms. */
   batchMs = -Infinity;
   /** Bytes of that batch. */
@@ -143,6 +175,8 @@ export class State {
   repairReads = 0;
   /** Highest op acked in this view. */
   ackedOp = 0;
+  /** Highest op acked in this view that is durable here; an ack's start may be missing here. */
+  heldOp = 0;
   /** Checksum of the op at commitMin: what is executed next must name it. */
   commitChecksum: Checksum;
   /** A body waits for its turn to be written. */
@@ -163,6 +197,7 @@ export class State {
       durable: superblock,
       writing: null,
       dirty: false,
+      writtenMs: -Infinity,
       durableView: superblock.view,
       durableLogView: superblock.logView,
     };
@@ -172,7 +207,24 @@ export class State {
       commitMin: 0 as Op,
       checkpointOp: 0 as Op,
       formation: "unknown",
+      judged: { life: 0, nonce: 0, verdict: "unknown" },
+      vouches: false,
+      learner: false,
+      voteFloor: 0 as View,
+      pingedMs: -Infinity,
     }));
+    this.memories = superblock.members.map(({ replica, incarnation }) => {
+      const memory = superblock.standing.remembered.find((each) => each.replica === replica);
+      return memory?.incarnation === incarnation ? memory : null;
+    });
+    this.lost = superblock.standing.lost;
+    this.recovering = superblock.recovering;
+    const state = decodeConsensusState(options.sessions);
+    this.members = superblock.members.map((member) => {
+      const later = state.members.find((each) => each.replica === member.replica);
+      return (later?.replaceOp ?? 0) > (member.replaceOp ?? 0) && later ? later : member;
+    });
+    this.current = [...superblock.members];
     this.view = superblock.view;
     this.logView = superblock.logView;
     this.checkpoint = superblock.checkpoint;
@@ -183,8 +235,8 @@ export class State {
     if (this.commitMax < this.commitMin) this.commitMax = this.commitMin;
     this.quorumCheckpointOp = superblock.quorumCheckpointOp;
     this.viewHeaders = superblock.viewHeaders;
-    this.formed = superblock.sequence > 1;
-    this.sessions.load(options.sessions);
+    this.formed = superblock.standing.lives.length > 0 || superblock.recovering;
+    this.sessions.load(state.sessions);
   }
 
   /** Primary of the current view. */
@@ -200,7 +252,8 @@ export class State {
   /** May vote at all (rule A11). */
   get voting(): boolean {
     const { recovering, voteFloor } = this.superblock.durable;
-    return this.formed && !recovering && this.view >= voteFloor && !this.stopped;
+    if (this.lost || this.stopped) return false;
+    return this.formed && !recovering && this.view >= voteFloor;
   }
 
   /** The log in memory is the current view's, and that is durable. */

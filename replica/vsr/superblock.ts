@@ -3,6 +3,7 @@ import { opFrom } from "#replica/base/brands.ts";
 import { mutated } from "#replica/base/mutation.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
 import type { SuperblockState } from "#replica/wire/superblock.ts";
+import { livesOf } from "./lives.ts";
 import type { State } from "./state.ts";
 
 declare const MUTATIONS: boolean | undefined;
@@ -19,6 +20,8 @@ function build(state: State): SuperblockState {
   return {
     ...durable,
     sequence: durable.sequence + 1,
+    members: state.members.slice(),
+    recovering: state.recovering,
     view: state.view,
     logView: skip ? durable.logView : state.logView,
     viewHeaders: skip ? durable.viewHeaders : state.viewHeaders,
@@ -29,6 +32,13 @@ function build(state: State): SuperblockState {
     faultyOps: state.log.headCertain
       ? state.log.faultyOps().slice(0, faultyOpsMax)
       : durable.faultyOps,
+    standing: {
+      ...durable.standing,
+      lives: livesOf(state),
+      remembered: state.memories.filter((memory) => memory !== null),
+      lost: state.lost,
+      learnOp: state.recovering ? durable.standing.learnOp : opFrom(0),
+    },
   };
 }
 
@@ -67,6 +77,7 @@ export function superblockDurable(state: State, sequence: number): boolean {
   if (written === null || written.sequence !== sequence) return false;
   superblock.writing = null;
   superblock.durable = written;
+  superblock.writtenMs = state.nowMs;
   superblock.durableView = written.view;
   superblock.durableLogView = written.logView;
   if ((typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("skip_log_view_persistence")) {
@@ -77,7 +88,7 @@ export function superblockDurable(state: State, sequence: number): boolean {
   if (next !== null && written.checkpoint.id === next.id) {
     installCheckpoint(state, next);
   }
-  if (written.sequence > 1) state.formed = true;
+  if (written.standing.lives.length > 0) state.formed = true;
   if (superblock.dirty) persist(state);
   return true;
 }

@@ -2,6 +2,8 @@ import { assert } from "#replica/base/assert.ts";
 import { pipelineMax } from "#replica/base/limits.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
 import { checkpointBusy } from "./checkpoint.ts";
+import { decodeConsensusState } from "./consensus-state.ts";
+import { adoptMembers } from "./membership.ts";
 import { othersOf } from "./quorum.ts";
 import type { State } from "./state.ts";
 import { persist } from "./superblock.ts";
@@ -58,7 +60,9 @@ export function onSyncDone(
   state.commitMin = checkpoint.op;
   state.commitChecksum = checkpoint.opChecksum;
   if (state.commitMax < checkpoint.op) state.commitMax = checkpoint.op;
-  state.sessions.load(sessions);
+  const consensus = decodeConsensusState(sessions);
+  state.sessions.load(consensus.sessions);
+  adoptMembers(state, consensus.members);
   state.checkpointNext = checkpoint;
   // Only a suffix without holes may replace what the superblock says of the view's log.
   const headers = state.status === "normal" ? suffix(state) : null;

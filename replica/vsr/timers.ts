@@ -1,13 +1,17 @@
 import { heartbeat, resendPrepares, sendCommit } from "./normal.ts";
+import { considerVoting } from "./membership.ts";
 import { othersOf } from "./quorum.ts";
 import { repairRound } from "./repair.ts";
 import { send } from "./send.ts";
+import { keepMemories } from "./standing.ts";
 import type { State } from "./state.ts";
 import { syncTimeout } from "./sync.ts";
 import { latenessMs, type TimerName } from "./timeouts.ts";
-import { continueTransfer, ping } from "./transfer.ts";
+import { considerFloor, continueTransfer, ping } from "./transfer.ts";
 import { resendMs, sendVote, suspect } from "./view-change.ts";
 
+/** A peer learns at least this often how far this volume has come, in heartbeats. */
+const pingHeartbeats = 5;
 /** Timers that may fire in one step at most; more of them wait for the next one. */
 const firesMax = 32;
 
@@ -100,8 +104,13 @@ function pingAll(state: State): void {
     const peer = state.peers[to];
     // Any frame is a sign of life: a ping is only for those who got none.
     const recent = (peer?.sentMs ?? -Infinity) > state.nowMs - heartbeatMs * 1.5;
-    if (!state.formed || peer?.formation !== "same" || !recent) ping(state, to);
+    const due = (peer?.pingedMs ?? -Infinity) <= state.nowMs - heartbeatMs * pingHeartbeats;
+    const known = state.formed && peer?.formation === "same" && peer.vouches;
+    if (!known || !recent || due) ping(state, to);
   }
+  keepMemories(state);
+  considerVoting(state);
+  considerFloor(state);
   // While the cluster forms, no heartbeat runs yet.
   if (state.leads && state.voting && state.logDurable && !state.deadlines.running("heartbeat")) {
     sendCommit(state);

@@ -1,14 +1,15 @@
 import { assert } from "#replica/base/assert.ts";
-import { viewFrom } from "#replica/base/brands.ts";
+import { opFrom, viewFrom } from "#replica/base/brands.ts";
 import type { Op, ReplicaIndex, View } from "#replica/base/brands.ts";
-import { pipelineMax } from "#replica/base/limits.ts";
+import { pipelineMax, replicasCount } from "#replica/base/limits.ts";
 import { mutated } from "#replica/base/mutation.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
 import { learnQuorumCheckpoint, offeredCheckpoint } from "./checkpoint.ts";
+import { memberOf } from "./membership.ts";
 import { nextViewOf } from "./quorum.ts";
 import { rejectWaiting } from "./requests.ts";
-import { committedFloor, selectLog, type Vote } from "./selection.ts";
+import { committedFloor, type Selection, selectLog, type Vote } from "./selection.ts";
 import { broadcast, send } from "./send.ts";
 import type { DoViewChange, OwnVote, State } from "./state.ts";
 import { onHigherView } from "./suspicion.ts";
@@ -115,6 +116,7 @@ function leaveNormal(state: State): void {
   const { deadlines } = state;
   rejectWaiting(state, state.pipeline.clear());
   state.transfer = null;
+  state.replacing = null;
   state.registering.clear();
   state.suffixReads.clear();
   for (const name of ["heartbeat", "prepare", "batch", "transfer"] as const) deadlines.clear(name);
@@ -129,6 +131,7 @@ function resetVotes(state: State): void {
   change.suspectedMs.fill(-Infinity);
   state.heartbeatSeenMs = -Infinity;
   state.ackedOp = 0;
+  state.heldOp = 0;
 }
 
 function bits(state: State, vote: OwnVote): { present: boolean[]; nack: boolean[] } {
@@ -198,11 +201,17 @@ function trySelect(state: State): void {
   if (state.status !== "view_change" || vote === null || selected || !state.voting) return;
   // One's own vote comes from memory, but counts only when it is durable (A5a 15).
   if (state.primary !== state.replica || state.superblock.durableView < state.view) return;
-  if (votes.size + 1 < state.options.quorum.viewChange) return;
   const all: Vote[] = [ownVote(state, vote)];
-  for (const [replica, message] of votes) all.push({ ...message, replica });
+  for (const [replica, message] of votes) {
+    const member = memberOf(state, replica);
+    assert(member?.incarnation === message.incarnation, "VSR-47: votes of present members");
+    // With a peer that does not vouch for this volume it makes no quorum (rule A11).
+    if (state.peers[replica]?.vouches === true) all.push({ ...message, replica });
+  }
+  if (all.length < state.options.quorum.viewChange) return;
   if (forfeit(state)) return;
-  const selection = selectLog(all);
+  const chosen = selectLog(all);
+  const selection = withCommitted(state, chosen, all);
   if (selection.kind === "selected") {
     install(state, selection.headers, all);
     return;
@@ -214,6 +223,23 @@ function trySelect(state: State): void {
   const why =
     selection.kind === "wait" ? "it needs the third replica's vote" : "no intact copy left";
   state.emit({ kind: "alarm", what: `${what} ${why}` });
+}
+
+/** Highest op that the voters know to be committed. */
+function committedByVotes(state: State, votes: readonly Vote[]): number {
+  let committed: number = Math.max(state.commitMax, committedFloor(votes));
+  for (const message of state.change.votes.values()) {
+    committed = Math.max(committed, message.commitMax);
+  }
+  return committed;
+}
+
+/** A log without an op that is known to be committed is no choice: a volume lost it. */
+function withCommitted(state: State, chosen: Selection, votes: readonly Vote[]): Selection {
+  if (chosen.kind !== "selected") return chosen;
+  const committed = committedByVotes(state, votes);
+  if (committed <= (chosen.headers[0]?.op ?? 0)) return chosen;
+  return { kind: votes.length < replicasCount ? "wait" : "stuck", op: opFrom(committed) };
 }
 
 /** A voter has a newer quorum-durable checkpoint than this replica: it shall lead. */
@@ -232,13 +258,10 @@ function install(state: State, headers: readonly PrepareHeader[], votes: readonl
   const head = headers[0];
   assert(head !== undefined, "VSR-09: a selection has a head");
   assert(headers.length <= pipelineMax + 1, "VSR-24: at most a pipeline is uncommitted");
-  let committed: number = Math.max(state.commitMax, committedFloor(votes));
+  const committed = committedByVotes(state, votes);
   for (const vote of votes) {
     const timestampUs = vote.headers[0]?.timestampUs ?? 0;
     state.timestampFloorUs = Math.max(state.timestampFloorUs, timestampUs);
-  }
-  for (const message of state.change.votes.values()) {
-    committed = Math.max(committed, message.commitMax);
   }
   assert(committed <= head.op, "VSR-26: a new log holds every committed op");
   state.log.install(headers);

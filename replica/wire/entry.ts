@@ -9,7 +9,8 @@ import { textFromUtf8, utf8From } from "#replica/base/text.ts";
 
 /**
  * What a committed entry is; the number is on the wire, on disk and in the Merkle leaf for ever.
- * The machine of this version takes messages only; the other numbers keep their place.
+ * What their bodies hold is in entry-body.ts, who may post them in replica/machine. A `thread` is
+ * written by the machine itself: the first answer under a message.
  */
 export const entryTypes = {
   message: 1,
@@ -21,12 +22,14 @@ export const entryTypes = {
   mute: 7,
   marker: 8,
   settings: 9,
+  unreact: 10,
+  thread: 11,
 } as const;
 
 /** Names of the entry types. */
 export type EntryType = keyof typeof entryTypes;
 /** Highest number of an entry type. */
-export const entryTypeMax = 9;
+export const entryTypeMax = 11;
 
 const typeNames = new Map<number, EntryType>(
   Object.entries(entryTypes).map(([name, number]) => [number, name as EntryType]),
@@ -50,6 +53,13 @@ export const entryFixedBytes = 48;
 export const entrySaltBytes = 16;
 /** Flag: body and salt were destroyed, H(salt, body) of 32 bytes stands in their place. */
 export const entryFlagRedacted = 1;
+/** Flag: only moderators, owners, the sender and the user in the body may see it. */
+export const entryFlagStaff = 2;
+/** Flag: only the sender may see it. */
+export const entryFlagOwn = 4;
+/** Flag: posted with the authority of the tenant's server, whatever the sender's role is. */
+export const entryFlagAuthority = 8;
+const entryFlagsMax = 15;
 /** Bytes of an encoded entry at most. */
 export const entryBytesMax = entryFixedBytes + nameBytesMax + entrySaltBytes + messageBodyBytesMax;
 /** Bytes before an entry in a list: its u32 length. */
@@ -59,6 +69,10 @@ export const entryPrefixBytes = 4;
 export interface Entry {
   readonly type: EntryType;
   readonly redacted: boolean;
+  /** Who may see it; absent = everybody in the room. */
+  readonly visibility?: "staff" | "own";
+  /** Present when the tenant's server vouched for the sender. */
+  readonly authority?: true;
   readonly epoch: number;
   readonly seq: Seq;
   /** Log time. */
@@ -78,8 +92,16 @@ export interface Entry {
  * Layout, little-endian: version u8 = 1, type u8, sender bytes u8, flags u8, epoch u32, seq u64,
  * time u64, parent u64, key 16, sender, salt 16, body up to the end (redacted: hash 32 instead of
  * salt and body). All that stands before the salt is the head: the Merkle leaf covers it with
- * flags zero, with the room's name and with H(salt, body), so that redaction keeps every proof.
+ * the redacted flag off, with the room's name and with H(salt, body), so that redaction keeps
+ * every proof.
  */
+
+function flagsOf(entry: Entry): number {
+  const staff = entry.visibility === "staff" ? entryFlagStaff : 0;
+  const own = entry.visibility === "own" ? entryFlagOwn : 0;
+  const authority = entry.authority === true ? entryFlagAuthority : 0;
+  return (entry.redacted ? entryFlagRedacted : 0) | staff | own | authority;
+}
 
 /** Encodes an entry. Asserts the limits. */
 export function encodeEntry(entry: Entry): Uint8Array {
@@ -95,7 +117,7 @@ export function encodeEntry(entry: Entry): Uint8Array {
   bytes[0] = entryVersion;
   bytes[1] = entryTypeNumber(entry.type);
   bytes[2] = sender.length;
-  bytes[3] = entry.redacted ? entryFlagRedacted : 0;
+  bytes[3] = flagsOf(entry);
   view.setUint32(4, entry.epoch, true);
   writeU64(view, 8, entry.seq);
   writeU64(view, 16, entry.timeUs);
@@ -118,7 +140,9 @@ export function decodeEntry(bytes: Uint8Array): Result<Entry, EntryFault> {
   const type = entryTypeFrom(bytes[1] ?? 0);
   if (type === null) return fail("type");
   const flags = bytes[3] ?? 0;
-  if (flags > entryFlagRedacted) return fail("flags");
+  const staff = (flags & entryFlagStaff) !== 0;
+  const own = (flags & entryFlagOwn) !== 0;
+  if (flags > entryFlagsMax || (staff && own)) return fail("flags");
   const seq = readU64(view, 8);
   const timeUs = readU64(view, 16);
   const parent = readU64(view, 24);
@@ -126,7 +150,7 @@ export function decodeEntry(bytes: Uint8Array): Result<Entry, EntryFault> {
   const senderBytes = bytes[2] ?? 0;
   const head = entryFixedBytes + senderBytes;
   if (senderBytes < 1 || senderBytes > nameBytesMax) return fail("sender");
-  const redacted = flags === entryFlagRedacted;
+  const redacted = (flags & entryFlagRedacted) !== 0;
   const bodyAt = head + (redacted ? 0 : entrySaltBytes);
   if (bytes.length < bodyAt || (redacted && bytes.length !== bodyAt + 32)) return fail("length");
   if (bytes.length - bodyAt > messageBodyBytesMax) return fail("body");
@@ -135,6 +159,8 @@ export function decodeEntry(bytes: Uint8Array): Result<Entry, EntryFault> {
   return ok({
     type,
     redacted,
+    ...(staff ? { visibility: "staff" as const } : own ? { visibility: "own" as const } : {}),
+    ...((flags & entryFlagAuthority) === 0 ? {} : { authority: true as const }),
     epoch: view.getUint32(4, true),
     seq: seqFrom(seq),
     timeUs: timestampFrom(timeUs),
@@ -149,6 +175,29 @@ export function decodeEntry(bytes: Uint8Array): Result<Entry, EntryFault> {
 /** Bytes of an encoded, unredacted entry. */
 export function entryBytes(senderBytes: number, bodyBytes: number): number {
   return entryFixedBytes + senderBytes + entrySaltBytes + bodyBytes;
+}
+
+/** Bytes of an encoded entry before its salt, or before its hash when redacted. */
+export function entryHeadBytes(entry: Uint8Array, offset: number): number {
+  return entryFixedBytes + (entry[offset + 2] ?? 0);
+}
+
+/**
+ * The entry without its body and salt: H(salt, body), which `hash` gives, stands in their place.
+ * `entry` is a whole encoded entry, known to be valid and not redacted.
+ */
+export function redactEntry(
+  entry: Uint8Array,
+  hash: (bytes: Uint8Array) => Uint8Array,
+): Uint8Array {
+  const head = entryHeadBytes(entry, 0);
+  const digest = hash(entry.subarray(head));
+  assert(digest.length === 32, "WIR-43: hash of 32 bytes");
+  const redacted = new Uint8Array(head + 32);
+  redacted.set(entry.subarray(0, head));
+  redacted.set(digest, head);
+  redacted[3] = (redacted[3] ?? 0) | entryFlagRedacted;
+  return redacted;
 }
 
 /** Seq of an encoded entry at `offset` of a view; the bytes are known to be an entry. */
@@ -210,8 +259,8 @@ export function joinEntries(entries: readonly Uint8Array[]): Uint8Array {
 
 /**
  * Preimage of an entry's RFC 6962 leaf: tenant bytes u8, room bytes u8, tenant, room, the entry's
- * head with flags zero, and H(salt, body) of 32 bytes, which `hash` gives (of a redacted entry it
- * stands in the entry). `entry` is an encoded entry, known to be valid.
+ * head with the redacted flag off, and H(salt, body) of 32 bytes, which `hash` gives (of a
+ * redacted entry it stands in the entry). `entry` is an encoded entry, known to be valid.
  */
 export function entryLeafPreimage(
   tenant: Uint8Array,
@@ -220,7 +269,8 @@ export function entryLeafPreimage(
   hash: (bytes: Uint8Array) => Uint8Array,
 ): Uint8Array {
   const head = entryFixedBytes + (entry[2] ?? 0);
-  const redacted = entry[3] === entryFlagRedacted;
+  const flags = entry[3] ?? 0;
+  const redacted = (flags & entryFlagRedacted) !== 0;
   const bodyHash = redacted ? entry.subarray(head) : hash(entry.subarray(head));
   assert(bodyHash.length === 32, "WIR-43: hash of 32 bytes");
   const preimage = new Uint8Array(2 + tenant.length + room.length + head + 32);
@@ -230,7 +280,7 @@ export function entryLeafPreimage(
   preimage.set(room, 2 + tenant.length);
   const at = 2 + tenant.length + room.length;
   preimage.set(entry.subarray(0, head), at);
-  preimage[at + 3] = 0;
+  preimage[at + 3] = flags & ~entryFlagRedacted;
   preimage.set(bodyHash, at + head);
   return preimage;
 }

@@ -129,8 +129,8 @@ test("operation: each rule has its fault", () => {
   assert.deepEqual(of(set(0, 0)), fault("truncated"));
   assert.deepEqual(of(set(4, 99)), fault("kind"));
   assert.deepEqual(of(set(5, 0)), fault("type"));
-  assert.deepEqual(of(set(5, 10)), fault("type"));
-  assert.deepEqual(of(set(9, 1)), fault("length"));
+  assert.deepEqual(of(set(5, 12)), fault("type"));
+  assert.deepEqual(of(set(9, 2)), fault("length"));
   assert.deepEqual(of(set(10, 2)), fault("length"));
   assert.deepEqual(of(set(18, 0x40)), fault("key"));
   assert.deepEqual(of(set(20, 0xc0)), fault("key"));

@@ -1,5 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
-import { readU64, writeU64 } from "#replica/base/bytes.ts";
+import { bytesCompare, readU64, writeU64 } from "#replica/base/bytes.ts";
 import { messageBodyBytesMax, nameBytesMax, requestOperationsMax } from "#replica/base/limits.ts";
 import type { Result } from "#replica/base/result.ts";
 import { fail, ok } from "#replica/base/result.ts";
@@ -8,11 +8,11 @@ import type { EntryType } from "./entry.ts";
 import { entryTypeFrom, entryTypeNumber, entryTypeMax } from "./entry.ts";
 
 /**
- * What an operation asks of the machine; the number is the first byte on the wire. Numbers 3 to 63
- * are kept for edit, redact, react, member, ban, mute, marker and settings, which travel as posts
- * of another entry type where they need no more than a post has.
+ * What an operation asks of the machine; the number is the first byte on the wire. Every entry of
+ * a room travels as a post, whatever its type; configure sets the quotas of a tenant or a room;
+ * create_dm makes the room of two people, for ever closed to others.
  */
-export const operationKinds = { create_room: 1, post: 2 } as const;
+export const operationKinds = { create_room: 1, post: 2, configure: 3, create_dm: 4 } as const;
 
 /** Names of the operations. */
 export type OperationKind = keyof typeof operationKinds;
@@ -23,6 +23,8 @@ export const operationPrefixBytes = 4;
 export const postFixedBytes = 48;
 /** Bytes of a room creation before its names. */
 export const createRoomFixedBytes = 8;
+/** Bytes of a configuration before its names. */
+export const configureFixedBytes = 32;
 /** Bytes of one operation without its prefix at most. */
 export const operationBytesMax = postFixedBytes + 3 * nameBytesMax + messageBodyBytesMax;
 
@@ -43,6 +45,8 @@ export interface PostFields {
   parent: number;
   /** 0 to messageBodyBytesMax bytes, opaque. */
   body: Uint8Array;
+  /** The tenant's server vouches for it: roles, bans and mutes are not looked at. Absent = no. */
+  authority?: boolean;
 }
 
 /** Fields of a room's creation. Names in UTF-8. */
@@ -51,6 +55,16 @@ export interface CreateRoomFields {
   room: Uint8Array;
   /** User who made it, 0 to nameBytesMax bytes. */
   creator: Uint8Array;
+}
+
+/** Quotas; 0 = none. */
+export interface Quotas {
+  /** Rooms of the tenant; of a room: threads under it. */
+  rooms: number;
+  /** People with a role in one room. A tenant's is that of its rooms without one of their own. */
+  members: number;
+  /** Entries in one second of log time, of the tenant or of the room with its threads. */
+  entriesPerSecond: number;
 }
 
 /** Copies bytes; short strings byte by byte, which is faster than a call of `set`. */
@@ -72,7 +86,8 @@ export function postBytes(post: PostFields): number {
  * returns the offset behind it. `view` covers exactly the bytes of `bytes`. Asserts the limits.
  *
  * Layout behind the u32 length, little-endian: kind u8 = 2, type u8, tenant, room and sender bytes
- * u8 each, zero u8, body bytes u16, key 16, salt 16, parent u64, then tenant, room, sender, body.
+ * u8 each, authority u8 (0 or 1), body bytes u16, key 16, salt 16, parent u64, then tenant, room,
+ * sender, body.
  */
 export function appendPost(
   view: DataView,
@@ -91,7 +106,7 @@ export function appendPost(
   bytes[start + 2] = post.tenant.length;
   bytes[start + 3] = post.room.length;
   bytes[start + 4] = post.sender.length;
-  bytes[start + 5] = 0;
+  bytes[start + 5] = post.authority === true ? 1 : 0;
   view.setUint16(start + 6, post.body.length, true);
   copy(bytes, start + 8, post.key);
   copy(bytes, start + 24, post.salt);
@@ -161,9 +176,12 @@ export class OperationReader {
   tenantBytes = 0;
   roomAt = 0;
   roomBytes = 0;
-  /** Sender of a post, creator of a room. */
+  /** Sender of a post, creator of a room, who configures, lower user of two. */
   senderAt = 0;
   senderBytes = 0;
+  /** Higher user of two. */
+  otherAt = 0;
+  otherBytes = 0;
   keyAt = 0;
   saltAt = 0;
   bodyAt = 0;
@@ -171,6 +189,11 @@ export class OperationReader {
   parent = 0;
   /** Number of an entry type. */
   type = 0;
+  /** 1 = the tenant's server vouches for a post. */
+  authority = 0;
+  /** Of a configuration; its quotas are read by {@link readQuotas}. */
+  version = 0;
+  private quotasAt = 0;
 
   private bytes: Uint8Array = new Uint8Array(0);
   private view: DataView = new DataView(new ArrayBuffer(0));
@@ -203,6 +226,8 @@ export class OperationReader {
     this.kind = this.bytes[start] ?? 0;
     if (this.kind === operationKinds.post) this.fault = this.readPost(start, length);
     else if (this.kind === operationKinds.create_room) this.fault = this.readCreate(start, length);
+    else if (this.kind === operationKinds.configure) this.fault = this.readConfigure(start, length);
+    else if (this.kind === operationKinds.create_dm) this.fault = this.readDm(start, length);
     else this.fault = "kind";
     return true;
   }
@@ -218,14 +243,16 @@ export class OperationReader {
     const names = this.readNames(start, start + postFixedBytes);
     this.bodyAt = names;
     if (names + this.bodyBytes !== start + length) return "length";
-    if (bytes[start + 5] !== 0) return "length";
+    this.authority = bytes[start + 5] ?? 0;
+    if (this.authority > 1) return "length";
     if (this.bodyBytes > messageBodyBytesMax) return "body";
     if (this.type < 1 || this.type > entryTypeMax) return "type";
     if (Number.isNaN(this.parent)) return "parent";
     const version = (bytes[start + 14] ?? 0) >> 4;
     const variant = (bytes[start + 16] ?? 0) >> 6;
     if (version !== 7 || variant !== 2) return "key";
-    return this.senderBytes === 0 || !this.namesFit() ? "name" : null;
+    if (this.roomBytes === 0 || this.senderBytes === 0) return "name";
+    return this.namesFit() ? null : "name";
   }
 
   private readCreate(start: number, length: number): OperationFault | null {
@@ -235,10 +262,50 @@ export class OperationReader {
     if ((zeros | (bytes[start + 7] ?? 0)) !== 0) return "length";
     const names = this.readNames(start, start + createRoomFixedBytes);
     if (names !== start + length) return "length";
+    return this.roomBytes > 0 && this.namesFit() ? null : "name";
+  }
+
+  private readDm(start: number, length: number): OperationFault | null {
+    if (length < createRoomFixedBytes) return "length";
+    const { bytes } = this;
+    if (((bytes[start + 5] ?? 0) | this.view.getUint16(start + 6)) !== 0) return "length";
+    const names = this.readNames(start, start + createRoomFixedBytes);
+    this.otherAt = names;
+    this.otherBytes = bytes[start + 1] ?? 0;
+    if (names + this.otherBytes !== start + length) return "length";
+    if (this.roomBytes === 0 || this.senderBytes === 0 || this.otherBytes === 0) return "name";
+    const { otherAt, otherBytes } = this;
+    if (otherBytes > nameBytesMax || !this.namesFit()) return "name";
+    const low = bytes.subarray(this.senderAt, otherAt);
+    const high = bytes.subarray(otherAt, otherAt + otherBytes);
+    if (bytesCompare(low, high) > 0 || textFromUtf8(high) === null) return "name";
+    return null;
+  }
+
+  private readConfigure(start: number, length: number): OperationFault | null {
+    if (length < configureFixedBytes) return "length";
+    const { bytes, view } = this;
+    const zeros = (bytes[start + 1] ?? 0) | (bytes[start + 5] ?? 0) | view.getUint16(start + 6);
+    if ((zeros | view.getUint32(start + 28)) !== 0) return "length";
+    const names = this.readNames(start, start + configureFixedBytes);
+    if (names !== start + length) return "length";
+    this.version = readU64(view, start + 8);
+    this.quotasAt = start + 16;
+    if (!(this.version >= 1)) return "parent";
     return this.namesFit() ? null : "name";
   }
 
-  /** Both layouts have the three lengths at the same place. */
+  /** Quotas of the configuration found. */
+  readQuotas(): Quotas {
+    const { view, quotasAt: at } = this;
+    return {
+      rooms: view.getUint32(at, true),
+      members: view.getUint32(at + 4, true),
+      entriesPerSecond: view.getUint32(at + 8, true),
+    };
+  }
+
+  /** All layouts have the three lengths at the same place. */
   private readNames(start: number, at: number): number {
     this.tenantBytes = this.bytes[start + 2] ?? 0;
     this.roomBytes = this.bytes[start + 3] ?? 0;
@@ -250,7 +317,6 @@ export class OperationReader {
   }
 
   private namesFit(): boolean {
-    if (this.roomBytes === 0) return false;
     if (this.tenantBytes > nameBytesMax || this.roomBytes > nameBytesMax) return false;
     if (this.senderBytes > nameBytesMax) return false;
     const end = this.senderAt + this.senderBytes;
@@ -304,6 +370,20 @@ export const resultCodes = {
   busy: 8,
   too_large: 9,
   bad_operation: 10,
+  /** The sender's role does not allow it. */
+  denied: 11,
+  banned: 12,
+  muted: 13,
+  /** What it refers to is not there, or is nothing that it can refer to. */
+  bad_target: 14,
+  /** What it refers to was redacted. */
+  redacted: 15,
+  /** A marker that is not ahead of the last one, a configuration that is not newer. */
+  stale: 16,
+  /** A quota of the room or tenant is used up; an operator can raise it. */
+  quota: 17,
+  /** Too many entries in this second of log time; time is when the next one begins. */
+  rate_limited: 18,
 } as const;
 
 /** Names of the answers. */

@@ -1,5 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
-import { incarnationFrom, replicaFrom, viewFrom } from "#replica/base/brands.ts";
+import { incarnationFrom, opFrom, replicaFrom, viewFrom } from "#replica/base/brands.ts";
 import { readU64 } from "#replica/base/bytes.ts";
 import { headerBytes } from "#replica/base/limits.ts";
 import { fail, ok } from "#replica/base/result.ts";
@@ -10,16 +10,23 @@ import {
   frameAt,
   frameBytesMax,
   frameCommandOf,
+  frameSignatureBytes,
   refuseFrame,
   sealFrame,
   writeFrameStart,
 } from "./frame.ts";
 import type { FrameScope } from "./frame.ts";
 import { readHex } from "./hex.ts";
-import type { CheckpointDescriptor, PeerEnvelope, PeerMessage } from "./peer-message.ts";
+import type {
+  CheckpointDescriptor,
+  PeerEnvelope,
+  PeerMessage,
+  VolumeVerdict,
+} from "./peer-message.ts";
 import { decodePrepareHeader, encodePrepareHeader, readPrepareHeader } from "./prepare-codec.ts";
 import type { PrepareRefusal } from "./prepare-codec.ts";
 import type { PrepareHeader } from "./prepare.ts";
+import { type Life, livesMax } from "./superblock.ts";
 
 // Each command's fields stand at 224 in the order in which writeFields writes them. Bodies:
 // COMMIT, START_VIEW, DO_VIEW_CHANGE begin with a checkpoint (112 bytes of digests and two u64);
@@ -46,6 +53,8 @@ const hasHeader = 1;
 const isPresent = 2;
 const isNack = 4;
 const none = new Uint8Array(0);
+const verdicts: readonly VolumeVerdict[] = ["unknown", "sound", "rolled_back"];
+const lifeBytes = 8 + 4 + 8 + 8;
 
 type Body<K extends PeerMessage["kind"]> = Extract<PeerMessage, { kind: K }>;
 
@@ -143,9 +152,80 @@ function bodyOf(scope: FrameScope, message: PeerMessage): Uint8Array {
         message.headers,
         (i) => (message.present[i] === true ? isPresent : 0) + (message.nack[i] ? isNack : 0),
       );
+    case "ping":
+    case "pong":
+      return bodyOfLives(message.lives);
+    case "cosign":
+      assert(message.signature.length === frameSignatureBytes, "WIR-08: signature of a cosigner");
+      return message.signature;
     default:
       return none;
   }
+}
+
+/** u8 count, then each: sequence, nonce, log view, and op + 1, or 0 for an uncertain head. */
+function bodyOfLives(lives: readonly Life[]): Uint8Array {
+  assert(lives.length <= livesMax, "WIR-04: lives of a volume");
+  const w = new Writer(new Uint8Array(1 + lives.length * lifeBytes), 0);
+  w.u8(lives.length);
+  for (const life of lives) {
+    w.u64(life.sequence);
+    w.u32(life.nonce);
+    w.u64(life.logView);
+    w.u64(life.op === null ? 0 : life.op + 1);
+  }
+  return w.bytes;
+}
+
+function readLives(b: Reader): readonly Life[] | null {
+  const count = b.u8();
+  if (count > livesMax) return null;
+  return Array.from({ length: count }, () => {
+    const life = { sequence: b.u64(), nonce: b.u32(), logView: viewFrom(b.u64()) };
+    const above = b.u64();
+    return { ...life, op: above === 0 ? null : opFrom(above - 1) };
+  });
+}
+
+function readPing(
+  kind: "ping" | "pong",
+  r: Reader,
+  b: Reader,
+): Omit<Extract<PeerMessage, { kind: "ping" | "pong" }>, keyof PeerEnvelope> | null {
+  const fields = {
+    monotonicMs: r.f64(),
+    wallClockUs: r.u64(),
+    formationId: r.checksum(),
+    machineVersionMax: r.u32(),
+    commitMin: r.op(),
+    mark: { sequence: r.u64(), logView: viewFrom(r.u64()), op: r.op() },
+  };
+  const [life, nonce] = [r.u64(), r.u32()];
+  const [verdict, learner] = [verdicts[r.u8()], r.u8()];
+  const voteFloor = viewFrom(r.u64());
+  const [checkpointOp, checkpointId] = [r.op(), r.checksum()];
+  const lives = readLives(b);
+  if (verdict === undefined || learner > 1 || lives === null) return null;
+  const standing = { yours: { life, nonce, verdict }, learner: learner === 1, voteFloor };
+  return { kind, ...fields, ...standing, checkpointOp, checkpointId, lives };
+}
+
+function writePing(w: Writer, message: Extract<PeerMessage, { kind: "ping" | "pong" }>): void {
+  w.f64(message.monotonicMs);
+  w.u64(message.wallClockUs);
+  w.hex(message.formationId, 32);
+  w.u32(message.machineVersionMax);
+  w.u64(message.commitMin);
+  w.u64(message.mark.sequence);
+  w.u64(message.mark.logView);
+  w.u64(message.mark.op);
+  w.u64(message.yours.life);
+  w.u32(message.yours.nonce);
+  w.u8(verdicts.indexOf(message.yours.verdict));
+  w.u8(message.learner ? 1 : 0);
+  w.u64(message.voteFloor);
+  w.u64(message.checkpointOp);
+  w.hex(message.checkpointId, 32);
 }
 
 function writeFields(w: Writer, message: PeerMessage): void {
@@ -194,11 +274,12 @@ function writeFields(w: Writer, message: PeerMessage): void {
       return;
     case "ping":
     case "pong":
-      w.f64(message.monotonicMs);
-      w.u64(message.wallClockUs);
-      w.hex(message.formationId, 32);
-      w.u32(message.machineVersionMax);
-      w.u64(message.commitMin);
+      writePing(w, message);
+      return;
+    case "cosign":
+      w.u64(message.size);
+      w.hex(message.root, 32);
+      w.u64(message.timeS);
       return;
     case "prepare":
     case "start_view_change":
@@ -316,14 +397,11 @@ function readFields(
     }
     case "ping":
     case "pong":
-      return {
-        kind,
-        monotonicMs: r.f64(),
-        wallClockUs: r.u64(),
-        formationId: r.checksum(),
-        machineVersionMax: r.u32(),
-        commitMin: r.op(),
-      };
+      return readPing(kind, r, b);
+    case "cosign": {
+      const head = { size: r.u64(), root: r.checksum(), timeS: r.u64() };
+      return { kind, ...head, signature: b.raw(frameSignatureBytes) };
+    }
     case "start_view_change":
     case "prepare":
       return kind === "prepare" ? null : { kind };

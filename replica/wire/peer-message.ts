@@ -1,5 +1,9 @@
 import type { Checksum, Incarnation, Op, ReplicaIndex, View } from "#replica/base/brands.ts";
 import type { Prepare, PrepareHeader } from "./prepare.ts";
+import type { Life, VolumeMark } from "./superblock.ts";
+
+/** Judgement on a peer's volume (rule A11). */
+export type VolumeVerdict = "unknown" | "sound" | "rolled_back";
 
 /** What every frame between replicas says of its sender; authenticated before it is decoded. */
 export interface PeerEnvelope {
@@ -94,6 +98,21 @@ export type PeerMessage = PeerEnvelope &
         readonly formationId: Checksum;
         readonly machineVersionMax: number;
         readonly commitMin: Op;
+        /** Openings of the sender's volume, the present one last; empty before formation. */
+        readonly lives: readonly Life[];
+        readonly mark: VolumeMark;
+        /** What the sender holds of the receiver's last opening that it heard of. */
+        readonly yours: {
+          readonly life: number;
+          readonly nonce: number;
+          readonly verdict: VolumeVerdict;
+        };
+        /** A replaced volume that has not caught up: no votes. */
+        readonly learner: boolean;
+        readonly voteFloor: View;
+        /** Newest checkpoint that is durable at the sender. */
+        readonly checkpointOp: Op;
+        readonly checkpointId: Checksum;
       }
   );
 

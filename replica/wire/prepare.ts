@@ -32,6 +32,7 @@ export interface PrepareHeader {
   readonly checkpointId: Checksum;
   /** Version of the machine that must apply this. */
   readonly machineVersion: number;
+  /** Requests of the body; in a `replace` the replica that it names. */
   readonly requestsCount: number;
   readonly bodyBytes: number;
   readonly bodyChecksum: Checksum;

@@ -294,7 +294,7 @@ test("edge: foreign origins, wrong subprotocols and oversized frames are refused
   assert.equal(await SocketClient.refusal(edge.socketUrl, other), 400);
   const client = await SocketClient.open(edge.socketUrl);
   client.sendText("x".repeat(70_000));
-  assert.equal(await client.closed, 1009);
+  assert.equal(await client.closed, 4413);
 });
 
 test("edge: server-sent events follow a room and resume from Last-Event-ID", async () => {

@@ -13,7 +13,7 @@ export class SocketClient {
   readonly closed: Promise<number>;
   private readonly socket: WebSocket;
   private readonly frames: Frame[] = [];
-  private wake: () => void = () => undefined;
+  private readonly waiting = new Set<() => void>();
   private idNext = 1;
 
   private constructor(socket: WebSocket) {
@@ -21,7 +21,7 @@ export class SocketClient {
     socket.onmessage = ({ data }) => {
       this.texts.push(String(data));
       this.frames.push(JSON.parse(String(data)) as Frame);
-      this.wake();
+      for (const wake of this.waiting) wake();
     };
     this.closed = new Promise((resolve) => {
       socket.onclose = ({ code }) => resolve(code);
@@ -55,6 +55,11 @@ export class SocketClient {
     return response.statusCode;
   }
 
+  /** Closes it from this side. */
+  close(): void {
+    this.socket.close();
+  }
+
   /** Sends a frame. */
   send(frame: object): void {
     this.sendText(JSON.stringify(frame));
@@ -86,8 +91,13 @@ export class SocketClient {
       if (found !== undefined) return found;
       if (performance.now() > untilMs) throw new Error(`no answer to ${what}`);
       await new Promise<void>((resolve) => {
-        this.wake = resolve;
-        setTimeout(resolve, 100);
+        const wake = () => {
+          clearTimeout(timer);
+          this.waiting.delete(wake);
+          resolve();
+        };
+        const timer = setTimeout(wake, 100);
+        this.waiting.add(wake);
       });
     }
   }

@@ -105,6 +105,11 @@ export class TestEdge {
     writeFileSync(join(directory, "edge", "logins", name), JSON.stringify(login));
   }
 
+  /** Its process. */
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
   /** Sends a signal and waits for the end; the exit code. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
     this.child.kill(signal);

@@ -11,12 +11,15 @@ const faultsDir = dirname(fileURLToPath(import.meta.url));
 const buildTimeoutMs = 300_000;
 
 /**
- * Path of a Go program of these tests, built from its folder when the cache has none of the same
- * sources. Its go.sum pins every module.
+ * Path of a Go program of these tests, built from its folder (in `parent`) when the cache has none
+ * of the same sources. Its go.sum pins every module.
  */
-export async function goProgram(name: "judge" | "faulty-fs"): Promise<string> {
-  const folder = join(faultsDir, name);
-  const sources = await contentHash([process.arch], faultsDir, [name]);
+export async function goProgram(
+  name: "judge" | "faulty-fs" | "oracle",
+  parent: string = faultsDir,
+): Promise<string> {
+  const folder = join(parent, name);
+  const sources = await contentHash([process.arch], parent, [name]);
   const path = cacheDir("tools", `${name}-${sources.slice(0, 16)}`, name);
   if (existsSync(path)) return path;
   await withLock(`build ${path}`, buildTimeoutMs, async () => {

@@ -1,7 +1,7 @@
 // Goal: what `npm start` promises: data survives a restart, a killed run is cleaned up by the next,
 // Ctrl-C leaves nothing behind, damage is named. Method: the real program and its HTTP API.
 import assert from "node:assert/strict";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { randomKey } from "../support/keys.ts";
@@ -108,6 +108,71 @@ function damage(facts: FleetFacts, name: string): void {
   const file = join(facts.data, "shards", "lobby", name, "volume", "superblock");
   writeFileSync(file, Buffer.alloc(statSync(file).size, 0xa5));
 }
+
+test("local: each small file that is lost or damaged is one sentence, or mends itself", async () => {
+  const fleet = await LocalFleet.start();
+  await new Room(fleet.facts, "lobby").post("message 1");
+  await fleet.stop({ keepData: true });
+  const { data } = fleet.facts;
+  const kept = `${data}-kept`;
+  cpSync(data, kept, { recursive: true });
+  const volume = (name: string) => join(data, "shards", "lobby", name, "volume");
+  const key = (name: string) => join(volume(name), "keys", "replica.key");
+  const junk = (file: string) => writeFileSync(file, Buffer.alloc(100, 0xa5));
+  const kek = join(data, "shards", "lobby", "kek");
+  const cases: readonly [string, () => void, RegExp][] = [
+    [
+      "keys gone or junk",
+      () => {
+        rmSync(key("lobby-1"));
+        junk(key("lobby-2"));
+      },
+      /lobby-1 does not start: .*replica\.key is missing.*lobby-2 does not start: .*is damaged/,
+    ],
+    [
+      "keys/ gone",
+      () => {
+        rmSync(join(volume("lobby-0"), "keys"), { recursive: true });
+        rmSync(join(volume("lobby-1"), "keys"), { recursive: true });
+      },
+      /lobby-0 does not start: .*replica\.key is missing from a formatted volume; replace/,
+    ],
+    [
+      "another kek",
+      () => writeFileSync(kek, "0".repeat(64)),
+      /data-keys was wrapped by another key-encryption key; give the right one/,
+    ],
+    ["no kek", () => rmSync(kek), /kek is missing; restore it from a backup/],
+    ["junk kek", () => junk(kek), /kek is damaged: it must hold 64 hex digits\. Restore/],
+    [
+      "another API key",
+      () => writeFileSync(join(data, "edge", "api-key"), "tck_another\n"),
+      /api-key is not the key whose hash api-keys\.json beside it has; restore/,
+    ],
+    [
+      "junk token keys",
+      () => junk(join(data, "edge", "jwt.json")),
+      /edge-1 does not start: The token keys .*jwt\.json are malformed/,
+    ],
+  ];
+  for (const [what, harm, sentence] of cases) {
+    harm();
+    const refused = await LocalFleet.start([], fleet).then(
+      (started) => assert.fail(`${what}: ${JSON.stringify(started.facts)}`),
+      (error: unknown) => (error instanceof Error ? error.message : ""),
+    );
+    assert.match(refused, sentence, what);
+    assert.match(refused, /ended with 1 /, what);
+    const [, ...lines] = refused.trim().split("\n");
+    assert.equal(lines.length, 1, refused);
+    rmSync(data, { recursive: true });
+    cpSync(kept, data, { recursive: true });
+  }
+  junk(join(volume("lobby-1"), "keys", "replica.crt"));
+  const mended = await LocalFleet.start([], fleet);
+  assert.deepEqual(await new Room(mended.facts, "lobby").bodies(), ["message 1"]);
+  assert.equal(await mended.stop(), 0);
+});
 
 test("local: two shards and two edges serve one fleet", async () => {
   const fleet = await LocalFleet.start(["--shards", "2", "--edges", "2"]);

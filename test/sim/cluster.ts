@@ -12,7 +12,7 @@ import { Prng } from "#replica/base/prng.ts";
 import type { Effect } from "#replica/vsr/effect.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Prepare, Request } from "#replica/wire/prepare.ts";
-import type { SuperblockState } from "#replica/wire/superblock.ts";
+import { freshStanding, type SuperblockState } from "#replica/wire/superblock.ts";
 import { checkDurableCopies, Digests } from "./checkers/commits.ts";
 import { History, Violation } from "./checkers/history.ts";
 import { SimDisk, type Snapshot } from "./disk.ts";
@@ -77,6 +77,7 @@ function genesis(replica: ReplicaIndex, slots: number, root: Prepare): Superbloc
     voteFloor: viewFrom(0),
     faultyOps: [],
     slots: { first: 0, count: 4096, epoch: 1 },
+    standing: freshStanding(0),
   };
 }
 

@@ -216,6 +216,8 @@ export class SimReplica {
       case "sync":
         this.sync(effect.target, effect.source);
         return;
+      case "members":
+        return;
       case "status":
         this.noteStatus();
         return;

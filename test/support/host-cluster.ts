@@ -1,6 +1,11 @@
 import { ok } from "node:assert/strict";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
-import { clientIdFrom, type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
+import {
+  clientIdFrom,
+  incarnationFrom,
+  type ReplicaIndex,
+  replicaFrom,
+} from "#replica/base/brands.ts";
 import { walSlotBytes } from "#replica/base/limits.ts";
 import { privateKeyFromSeed, publicKeyHex } from "#replica/crypto/ed25519.ts";
 import { crc32, sha256 } from "#replica/crypto/hash.ts";
@@ -74,8 +79,11 @@ export class HostCluster {
   readonly said: { replica: number; connection: number; message: ServerMessage }[] = [];
   /** What hosts raised. */
   readonly alarms: string[] = [];
+  /** Frames for which this says false are lost. */
+  passes: (from: number, to: number, message: PeerMessage) => boolean = () => true;
   /** Everything that was sent between hosts, for comparing runs. */
   readonly trace: string[] = [];
+  private lives = 0;
   private wire: { to: number; message: PeerMessage }[] = [];
 
   /** Formats three volumes and opens them. */
@@ -148,6 +156,43 @@ export class HostCluster {
     seat.disk.crash(() => false);
   }
 
+  /**
+   * Replaces the lost volume of a replica that is down: REPLACE at the primary, an empty disk
+   * formatted as a learner, then a start. Returns the refusal's sentence, or "".
+   */
+  replace(index: number): string {
+    const seat = this.seats[index];
+    const primary = this.primary;
+    ok(seat?.host === null && primary !== null, "down, with a primary");
+    this.lives += 1;
+    const incarnation = incarnationFrom(`${this.lives}${index}`.padStart(32, "b"));
+    const key = keys[index];
+    ok(key !== undefined);
+    const member = { replica: replicaFrom(index), incarnation, publicKey: publicKeyHex(key) };
+    let done = this.host(primary).replace(member);
+    if (typeof done === "object" && "refused" in done) return done.refused;
+    this.runUntil("the no-ops to be committed", 5_000, () => {
+      done = this.host(this.primary ?? primary).replace(member);
+      return typeof done === "object" && "learnOp" in done;
+    });
+    ok(typeof done === "object" && "learnOp" in done);
+    const { members } = this.host(this.primary ?? primary).replica;
+    const replacement = { members, ...done };
+    seat.disk.crash(() => false);
+    seat.disk.files.clear();
+    const tools = this.toolsOf(seat);
+    const replica = replicaFrom(index);
+    const options = formatOptionsOf(request, configOf(), replica, scope, tools, replacement);
+    let formatted = false;
+    formatStorage(options, (result) => {
+      formatted = result.ok;
+    });
+    seat.disk.settle();
+    ok(formatted, "formatted");
+    this.open(index);
+    return "";
+  }
+
   /** Lets virtual time pass. */
   run(ms: number): void {
     for (let left = ms; left > 0; left -= 1) this.turn();
@@ -201,7 +246,8 @@ export class HostCluster {
       wallUs: () => startWallUs + this.nowMs * 1000,
       send: (to, message) => {
         this.trace.push(`${this.nowMs} ${replica}>${to} ${message.kind} ${message.view}`);
-        if (seat.host !== null) this.wire.push({ to, message });
+        if (seat.host === null || !this.passes(replica, to, message)) return;
+        this.wire.push({ to, message });
       },
       toClient: (connection, message) => this.said.push({ replica, connection, message }),
       later: (run) => seat.disk.later(run),

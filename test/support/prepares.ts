@@ -8,13 +8,22 @@ import {
   createRoomBytes,
   postBytes,
 } from "#replica/wire/operation.ts";
+import type { ConfigureFields, CreateDmFields } from "#replica/wire/room-operation.ts";
+import {
+  appendConfigure,
+  appendCreateDm,
+  configureBytes,
+  createDmBytes,
+} from "#replica/wire/room-operation.ts";
 import type { Prepare, PrepareKind, Request } from "#replica/wire/prepare.ts";
 import { encodeRequests } from "#replica/wire/request.ts";
 
 /** An operation as tests write it. */
 export type Operation =
   | ({ readonly kind: "post" } & PostFields)
-  | ({ readonly kind: "create_room" } & CreateRoomFields);
+  | ({ readonly kind: "create_room" } & CreateRoomFields)
+  | ({ readonly kind: "create_dm" } & CreateDmFields)
+  | ({ readonly kind: "configure" } & ConfigureFields);
 
 /** Bytes of a UUIDv7 with this time; `tail` fills the rest. */
 export function uuidv7(ms: number, tail: number): Uint8Array {
@@ -31,7 +40,7 @@ export function uuidv7(ms: number, tail: number): Uint8Array {
 /** A post with sensible defaults. */
 export function post(
   fields: { room: string; sender: string; key: Uint8Array; body: string } & Partial<
-    Pick<PostFields, "type" | "parent" | "salt">
+    Pick<PostFields, "type" | "parent" | "salt" | "authority">
   > & { tenant?: string },
 ): Operation {
   return {
@@ -44,31 +53,67 @@ export function post(
     type: fields.type ?? "message",
     parent: fields.parent ?? 0,
     body: utf8From(fields.body),
+    ...(fields.authority === true ? { authority: true } : {}),
   };
 }
 
 /** A room's creation. */
-export function createRoom(room: string, tenant = "t"): Operation {
+export function createRoom(room: string, tenant = "t", creator = "creator"): Operation {
   return {
     kind: "create_room",
     tenant: utf8From(tenant),
     room: utf8From(room),
-    creator: utf8From("creator"),
+    creator: utf8From(creator),
   };
+}
+
+/** The creation of a room for two; `users` in ascending order. */
+export function createDm(room: string, users: readonly [string, string], tenant = "t"): Operation {
+  return {
+    kind: "create_dm",
+    tenant: utf8From(tenant),
+    room: utf8From(room),
+    low: utf8From(users[0]),
+    high: utf8From(users[1]),
+  };
+}
+
+/** Quotas of a tenant (`room` empty) or a room. */
+export function configure(
+  fields: { room: string; version: number; tenant?: string } & Partial<
+    Pick<ConfigureFields, "rooms" | "members" | "entriesPerSecond">
+  >,
+): Operation {
+  return {
+    kind: "configure",
+    tenant: utf8From(fields.tenant ?? "t"),
+    room: utf8From(fields.room),
+    by: utf8From("operator"),
+    version: fields.version,
+    rooms: fields.rooms ?? 0,
+    members: fields.members ?? 0,
+    entriesPerSecond: fields.entriesPerSecond ?? 0,
+  };
+}
+
+function bytesOf(operation: Operation): number {
+  if (operation.kind === "post") return postBytes(operation);
+  if (operation.kind === "create_room") return createRoomBytes(operation);
+  return operation.kind === "create_dm" ? createDmBytes(operation) : configureBytes(operation);
 }
 
 /** A request's body. */
 export function encodeOperations(operations: readonly Operation[]): Uint8Array {
   let bytes = 0;
-  for (const operation of operations) {
-    bytes += operation.kind === "post" ? postBytes(operation) : createRoomBytes(operation);
-  }
+  for (const operation of operations) bytes += bytesOf(operation);
   const body = new Uint8Array(bytes);
   const view = new DataView(body.buffer);
   let offset = 0;
-  for (const operation of operations) {
-    if (operation.kind === "post") offset = appendPost(view, body, offset, operation);
-    else offset = appendCreateRoom(view, body, offset, operation);
+  for (const one of operations) {
+    if (one.kind === "post") offset = appendPost(view, body, offset, one);
+    else if (one.kind === "create_room") offset = appendCreateRoom(view, body, offset, one);
+    else if (one.kind === "create_dm") offset = appendCreateDm(view, body, offset, one);
+    else offset = appendConfigure(view, body, offset, one);
   }
   return body;
 }

@@ -99,7 +99,17 @@ const clock = {
   formationId: digest("formation"),
   machineVersionMax: 2,
   commitMin: opFrom(998),
-};
+  lives: [
+    { sequence: 2, nonce: 2 ** 32 - 1, logView: viewFrom(0), op: opFrom(0) },
+    { sequence: 77, nonce: 0, logView: viewFrom(5), op: null },
+  ],
+  mark: { sequence: 79, logView: viewFrom(5), op: opFrom(999) },
+  yours: { life: 12, nonce: 34, verdict: "rolled_back" },
+  learner: true,
+  voteFloor: viewFrom(9),
+  checkpointOp: opFrom(960),
+  checkpointId: digest("checkpoint"),
+} as const;
 const place = { checkpointId: digest("checkpoint"), segment: "seg-0a1", block: 3 };
 
 /** One of every kind of message between replicas, and lists with every flag. */

@@ -87,6 +87,18 @@ export const rooms: readonly Room[] = [
   adapter("operator/kube", [...operatorRooms, ...operatorBorders], ["*"]),
   adapter("operator/prometheus", [...operatorRooms, ...operatorBorders], ["*"]),
   adapter("operator/reconcile", [...operatorRooms, ...operatorBorders], ["*"]),
+  adapter(
+    "operator/tigerctl",
+    [
+      ...operatorRooms,
+      ...operatorBorders,
+      "replica/client",
+      "replica/journal",
+      "replica/audit",
+      "replica/proof",
+    ],
+    ["*"],
+  ),
   adapter("operator/server", [...operatorRooms, ...operatorBorders], ["*"]),
   pure("edge/api", floor, ["typebox"]),
   pure("edge/auth", ["edge/api", ...floor]),
@@ -120,6 +132,7 @@ export const rooms: readonly Room[] = [
 export const programs: readonly string[] = [
   "replica/server",
   "operator/server",
+  "operator/tigerctl",
   "edge/server",
   "deploy/local",
 ];

@@ -101,6 +101,10 @@ export class Room {
       const message = `A body has 1 to ${bodyBytesMax} bytes.`;
       throw new ChatError({ code: 413, name: "TOO_LARGE", message, retryable: false });
     }
+    if (!body.isWellFormed()) {
+      const message = "A lone surrogate is no text: post whole characters.";
+      throw new ChatError({ code: 400, name: "BAD_FRAME", message, retryable: false });
+    }
     const { key = this.port.nextKey(), parent = null } = options;
     return await this.outbox.add({ key, body, parent });
   }

@@ -1,0 +1,49 @@
+import { entryFixedBytes, entryFlagRedacted } from "#replica/wire/entry.ts";
+import type { RoomName } from "#replica/wire/client-message.ts";
+import { utf8From } from "#replica/base/text.ts";
+import { entryBytesMax } from "#replica/wire/entry.ts";
+import type { HashInto } from "#replica/proof/peaks.ts";
+
+const hashBytes = 32;
+
+/**
+ * Hashes of entries' leaves for one room after another: what `entryLeafPreimage` of
+ * replica/wire/entry.ts describes, in one reused buffer. Two hashes an entry.
+ */
+export class LeafHasher {
+  private readonly hash: HashInto;
+  /** 0x00 of a leaf, lengths, tenant, room, head of the entry, H(salt, body). */
+  private readonly preimage = new Uint8Array(1 + 2 + 2 * 255 + entryBytesMax);
+  private prefix = 0;
+
+  constructor(hash: HashInto) {
+    this.hash = hash;
+  }
+
+  /** The room of the entries that follow. */
+  open(name: RoomName): void {
+    const tenant = utf8From(name.tenant);
+    const room = utf8From(name.room);
+    const { preimage } = this;
+    preimage[0] = 0;
+    preimage[1] = tenant.length;
+    preimage[2] = room.length;
+    preimage.set(tenant, 3);
+    preimage.set(room, 3 + tenant.length);
+    this.prefix = 3 + tenant.length + room.length;
+  }
+
+  /** Writes the hash of the leaf of the entry at [start, start + length) of `bytes`. */
+  leaf(bytes: Uint8Array, start: number, length: number, into: Uint8Array, at: number): void {
+    const { preimage, prefix } = this;
+    const head = entryFixedBytes + (bytes[start + 2] ?? 0);
+    for (let i = 0; i < head; i += 1) preimage[prefix + i] = bytes[start + i] ?? 0;
+    const flags = bytes[start + 3] ?? 0;
+    preimage[prefix + 3] = flags & ~entryFlagRedacted;
+    const end = prefix + head;
+    const rest = bytes.subarray(start + head, start + length);
+    if ((flags & entryFlagRedacted) !== 0) preimage.set(rest, end);
+    else this.hash(rest, preimage, end);
+    this.hash(preimage.subarray(0, end + hashBytes), into, at);
+  }
+}

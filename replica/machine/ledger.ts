@@ -1,0 +1,386 @@
+import { assert } from "#replica/base/assert.ts";
+import { treeHashBytes } from "#replica/proof/merkle.ts";
+import type { HashInto } from "#replica/proof/peaks.ts";
+import { Peaks, tileLeaves } from "#replica/proof/peaks.ts";
+import { blindedName, blindOf, encodeRecord, recordBytes } from "#replica/proof/room-record.ts";
+import type { HistoryBlockWriter } from "#replica/wire/history-block.ts";
+import { LeafHasher } from "./leaf-hasher.ts";
+import type { MachineTables } from "./machine-tables.ts";
+import type { BlockAddress, LoadedBlock } from "./port.ts";
+import {
+  frontierTape,
+  logLevels,
+  logRoom,
+  logTape,
+  RoomCounts,
+  TapeDelta,
+  tapesStart,
+  tileTape,
+} from "./proof-tapes.ts";
+import { findInBlock, locateOnDisk } from "./room-reader.ts";
+
+/** Head of the shard's log. */
+export interface LedgerHead {
+  /** Leaves. */
+  readonly size: number;
+  /** 32 bytes. */
+  readonly root: Uint8Array;
+}
+
+/** Rooms that changed in one second of log time, to be hashed in the background. */
+interface Batch {
+  readonly rooms: readonly number[];
+  /** Entries of each room at the end of the batch. */
+  readonly sizes: Float64Array;
+  /** Where its entries begin in the store. */
+  readonly start: number;
+  /** Op of the checkpoint that it ends with, or 0. */
+  readonly op: number;
+  /** True when the log's head behind it is to be signed. */
+  readonly sign: boolean;
+  /** Next room. */
+  at: number;
+}
+
+/** What {@link Ledger.step} wants next. */
+export type LedgerStep =
+  | { readonly kind: "idle" | "more" }
+  /** Load this block, then call {@link Ledger.loaded}. */
+  | { readonly kind: "load"; readonly address: BlockAddress };
+
+/** Frontiers kept in memory beyond those that no segment has yet. */
+const frontiersMax = 1 << 18;
+/** Frontiers looked at by one release: bounds its time. */
+const releaseLooksMax = 1 << 16;
+/** Heads that wait to be signed at most; older ones are forgotten. */
+const headsMax = 8;
+/** Addresses of entries collected at a time. */
+const collectMax = 64;
+/** What a room costs beside its entries, in entries. */
+const roomCost = 4;
+const secondUs = 1_000_000;
+
+/**
+ * The trees of the rooms and the shard's log (design: "Audit"). Apply only notes which rooms
+ * changed; at the first op of a new second, and at each checkpoint, the batch is closed, and
+ * {@link step} hashes it later, off the commit path. What it makes follows from the log alone.
+ */
+export class Ledger {
+  private readonly tables: MachineTables;
+  private readonly hash: HashInto;
+  private readonly digest: (bytes: Uint8Array) => Uint8Array;
+  private readonly leaves: LeafHasher;
+  private dirty = new Set<number>();
+  private second = 0;
+  private start = 0;
+  /** True when leaves stand behind the head that was last given for signing. */
+  private unsigned = false;
+  private readonly batches: Batch[] = [];
+  /** Deltas that are not installed, the open one last. */
+  private deltas: TapeDelta[] = [new TapeDelta()];
+  private readonly frontiers = new Map<number, Uint8Array>();
+  private counts = new RoomCounts();
+  private log: Peaks;
+  private logReady = true;
+  /** The room under way. */
+  private readonly room: Peaks;
+  private roomOpen = false;
+  private block: LoadedBlock | null = null;
+  private readonly scratch = new Uint8Array(treeHashBytes);
+  private readonly addresses = new Float64Array(collectMax);
+  private heads: LedgerHead[] = [];
+  /** Head as of the last batch that was given for signing. */
+  private headLast: LedgerHead | null = null;
+
+  constructor(tables: MachineTables, hash: HashInto) {
+    this.tables = tables;
+    this.hash = hash;
+    this.digest = (bytes) => {
+      const into = new Uint8Array(treeHashBytes);
+      hash(bytes, into, 0);
+      return into;
+    };
+    this.leaves = new LeafHasher(hash);
+    this.log = new Peaks(hash);
+    this.room = new Peaks(hash);
+  }
+
+  /** An entry was added to a room. */
+  touch(room: number): void {
+    this.dirty.add(room);
+  }
+
+  /** Entries from this address on must stay in memory. */
+  get addressFloor(): number {
+    return this.batches[0]?.start ?? this.start;
+  }
+
+  /** True while {@link step} has something to do. */
+  get workWanted(): boolean {
+    return this.batches.length > 0;
+  }
+
+  /** True while entries wait for the end of their second. */
+  get waiting(): boolean {
+    return this.dirty.size > 0 || this.unsigned;
+  }
+
+  /** Head that was last given for signing. */
+  get head(): LedgerHead | null {
+    return this.headLast;
+  }
+
+  /** Heads to sign since the last call, oldest first. */
+  drainHeads(): readonly LedgerHead[] {
+    const { heads } = this;
+    this.heads = [];
+    return heads;
+  }
+
+  /** An op was applied; the first of a new second closes what came up to it. */
+  applied(timeUs: number): void {
+    const second = Math.floor(timeUs / secondUs);
+    if (second === this.second) return;
+    this.second = second;
+    if (this.dirty.size > 0 || this.unsigned) this.close(0, true);
+  }
+
+  /** The machine is frozen at a checkpoint's op: the batch ends here. */
+  freeze(op: number): void {
+    this.close(op, false);
+  }
+
+  private close(op: number, sign: boolean): void {
+    const { rooms: table, store } = this.tables;
+    const rooms = [...this.dirty];
+    const sizes = Float64Array.from(rooms, (room) => table.page(room).head[table.at(room)] ?? 0);
+    this.batches.push({ rooms, sizes, start: this.start, op, sign, at: 0 });
+    this.dirty = new Set();
+    this.start = store.end;
+    this.unsigned = sign ? false : this.unsigned || rooms.length > 0;
+  }
+
+  /** The delta of a checkpoint, complete. */
+  delta(op: number): TapeDelta {
+    const delta = this.deltas.find((one) => one.op === op);
+    assert(delta !== undefined, "MCH-21: trees are hashed before their checkpoint is written");
+    return delta;
+  }
+
+  /** Appends what the checkpoint of `op` adds to the tapes; false when some are left. */
+  fill(op: number, writer: HistoryBlockWriter): boolean {
+    return this.delta(op).fill(writer);
+  }
+
+  /** The checkpoint is installed: its tapes are read from disk from now on. */
+  release(op: number): void {
+    const first = this.deltas.shift();
+    assert(first !== undefined && first.op === op, "MCH-21: deltas are released in order");
+    let looks = 0;
+    for (const room of this.frontiers.keys()) {
+      looks += 1;
+      if (this.frontiers.size <= frontiersMax || looks > releaseLooksMax) return;
+      const held = this.deltas.some((delta) => delta.seqOf(frontierTape(room)) > 0);
+      if (!held) this.frontiers.delete(room);
+    }
+  }
+
+  /** Hashes about this many entries, oldest batch first. */
+  step(entriesMax: number): LedgerStep {
+    let left = entriesMax;
+    while (left > 0) {
+      const [batch] = this.batches;
+      if (batch === undefined) return { kind: "idle" };
+      if (!this.logReady) {
+        const address = this.openLog();
+        if (address !== null) return { kind: "load", address };
+      }
+      if (batch.at === batch.rooms.length) {
+        this.finish(batch);
+        left -= roomCost;
+        continue;
+      }
+      const room = batch.rooms[batch.at] ?? 0;
+      if (!this.roomOpen) {
+        const address = this.openRoom(room);
+        if (address !== null) return { kind: "load", address };
+        left -= roomCost;
+      }
+      const size = batch.sizes[batch.at] ?? 0;
+      left -= this.hashEntries(room, size, left);
+      if (this.room.size < size) continue;
+      this.closeRoom(room);
+      batch.at += 1;
+    }
+    return { kind: this.batches.length > 0 ? "more" : "idle" };
+  }
+
+  /** The block of a `load` step. */
+  loaded(block: LoadedBlock): void {
+    this.block = block;
+  }
+
+  /** The newest frontier of a room; null = none; or the block that has it. */
+  frontierOf(room: number, loaded: readonly LoadedBlock[]): Uint8Array | null | BlockAddress {
+    const known = this.frontiers.get(room);
+    if (known !== undefined) return known;
+    const count = this.counts.get(room);
+    return count === 0 ? null : this.item(frontierTape(room), count, loaded);
+  }
+
+  /** An item of a tape that is known to have it, or the block that holds it. */
+  item(tape: number, seq: number, loaded: readonly LoadedBlock[]): Uint8Array | BlockAddress {
+    for (let i = this.deltas.length - 1; i >= 0; i -= 1) {
+      const item = this.deltas[i]?.find(tape, seq) ?? null;
+      if (item !== null) return item;
+    }
+    const address = locateOnDisk(this.tables.history, tape, seq);
+    assert(address !== null, "MCH-20: an item of a tape is in memory or in a segment");
+    const block = loaded.find(
+      ({ address: { segment, block: number } }) =>
+        segment === address.segment && number === address.block,
+    );
+    if (block === undefined) return address;
+    const place = findInBlock(block.bytes, tape, seq);
+    assert(place !== null, "MCH-20: a located item is in its block");
+    return place.bytes.slice(place.at, place.at + place.length);
+  }
+
+  private load(room: number): Uint8Array | null | BlockAddress {
+    const found = this.frontierOf(room, this.block === null ? [] : [this.block]);
+    if (found === null || found instanceof Uint8Array) this.block = null;
+    return found;
+  }
+
+  private openLog(): BlockAddress | null {
+    const record = this.load(logRoom);
+    if (record !== null && !(record instanceof Uint8Array)) return record;
+    if (record !== null) this.log.load(record);
+    this.logReady = true;
+    return null;
+  }
+
+  private openRoom(room: number): BlockAddress | null {
+    const record = this.load(room);
+    if (record !== null && !(record instanceof Uint8Array)) return record;
+    if (record === null) this.room.clear();
+    else this.room.load(record);
+    this.leaves.open(this.tables.rooms.name(room));
+    this.roomOpen = true;
+    return null;
+  }
+
+  /** Appends entries of the open room up to `size`, about `max` of them; how many. */
+  private hashEntries(room: number, size: number, max: number): number {
+    const { store, rooms } = this.tables;
+    const first = this.room.size + 1;
+    const last = Math.min(size, first + Math.min(collectMax, Math.max(1, max)) - 1);
+    const newest = rooms.page(room).newest[rooms.at(room)] ?? -1;
+    let at = last < first ? -1 : store.find(newest, last);
+    for (let seq = last; seq >= first; seq -= 1) {
+      assert(at >= 0, "MCH-21: entries stay in memory until they are hashed");
+      this.addresses[seq - first] = at;
+      at = store.previousOf(at);
+    }
+    for (let i = 0; i <= last - first; i += 1) {
+      const address = this.addresses[i] ?? -1;
+      const bytes = store.bytesOf(address);
+      const from = store.offsetOf(address);
+      this.leaves.leaf(bytes, from, store.lengthOf(address), this.scratch, 0);
+      this.room.append(this.scratch, 0, (level, tile, tileAt) => {
+        if (level === 1) this.keepTile(tileTape(room), this.room.size, tile, tileAt);
+      });
+    }
+    return last - first + 1;
+  }
+
+  /** `leaf`: the last leaf of the tile, from 0. */
+  private keepTile(tape: number, leaf: number, bytes: Uint8Array, at: number): void {
+    const item = bytes.slice(at, at + treeHashBytes);
+    this.open().append(tape, Math.floor(leaf / tileLeaves) + 1, item);
+  }
+
+  private open(): TapeDelta {
+    const delta = this.deltas.at(-1);
+    assert(delta !== undefined && delta.op === 0, "MCH-21: one delta is open");
+    return delta;
+  }
+
+  private closeRoom(room: number): void {
+    const { tables, digest, scratch } = this;
+    const name = tables.rooms.name(room);
+    const blinded = blindedName(digest, blindOf(digest, tables.state.seed, name), name);
+    this.room.root(scratch, 0);
+    const record = new Uint8Array(1 + recordBytes);
+    record.set(encodeRecord(blinded, this.room.size, scratch), 1);
+    this.hash(record, scratch, 0);
+    const logIndex = this.log.size;
+    this.open().append(logTape(0), logIndex + 1, scratch.slice());
+    this.log.append(scratch, 0, (level, tile, at) => {
+      assert(level < logLevels, "MCH-20: level of a tile");
+      const seq = Math.floor(logIndex / tileLeaves ** level) + 1;
+      this.open().append(logTape(level), seq, tile.slice(at, at + treeHashBytes));
+    });
+    this.keepFrontier(room, this.room.encode(logIndex));
+    this.roomOpen = false;
+  }
+
+  private keepFrontier(room: number, record: Uint8Array): void {
+    const delta = this.open();
+    const tape = frontierTape(room);
+    const before = delta.seqOf(tape);
+    // One frontier a checkpoint: a later one takes the place of an earlier.
+    const seq = before > 0 ? before : this.counts.get(room) + 1;
+    delta.replace(tape, seq, record);
+    this.counts.set(room, seq);
+    this.frontiers.delete(room);
+    this.frontiers.set(room, record);
+  }
+
+  private finish(batch: Batch): void {
+    this.batches.shift();
+    if (batch.rooms.length > 0) this.keepFrontier(logRoom, this.log.encode(0));
+    if (batch.op > 0) {
+      this.open().op = batch.op;
+      this.deltas.push(new TapeDelta());
+    }
+    if (!batch.sign || this.log.size === 0) return;
+    const root = new Uint8Array(treeHashBytes);
+    this.log.root(root, 0);
+    this.headLast = { size: this.log.size, root };
+    this.heads.push(this.headLast);
+    if (this.heads.length > headsMax) this.heads.shift();
+  }
+
+  /** Forgets everything: a checkpoint of this log time is about to be restored. */
+  reset(): void {
+    this.dirty = new Set();
+    this.batches.length = 0;
+    this.deltas = [new TapeDelta()];
+    this.frontiers.clear();
+    this.counts = new RoomCounts();
+    this.log = new Peaks(this.hash);
+    this.logReady = false;
+    this.roomOpen = false;
+    this.block = null;
+    this.heads = [];
+    this.headLast = null;
+    this.start = this.tables.store.end;
+  }
+
+  /** Items of a tape are on disk. */
+  restoreRun(tape: number, seqFirst: number, count: number): void {
+    // Frontiers only: how long the other tapes are follows from the sizes.
+    if (tape >= 2 ** 31) return;
+    const room = tape - tapesStart;
+    assert(seqFirst === this.counts.get(room) + 1, "MCH-20: a tape has no holes");
+    this.counts.set(room, seqFirst + count - 1);
+  }
+
+  /** The checkpoint is restored: it was the end of a batch of this log time. */
+  restored(timeUs: number): void {
+    this.second = Math.floor(timeUs / secondUs);
+    this.start = this.tables.store.end;
+    this.unsigned = this.counts.get(logRoom) > 0;
+  }
+}

@@ -1,0 +1,112 @@
+import { assert } from "#replica/base/assert.ts";
+import { readU64, writeU64 } from "#replica/base/bytes.ts";
+import { treeHashBytes } from "./merkle.ts";
+
+/** SHA-256 of `bytes`, written to 32 bytes of `into` from `at` on: no object a hash. */
+export type HashInto = (bytes: Uint8Array, into: Uint8Array, at: number) => void;
+
+/** Peaks of a tree at most: sizes are safe integers. */
+const peaksMax = 54;
+/** Bytes of an encoded frontier before its hashes: place in the shard's log u64, size u64. */
+export const peaksFixedBytes = 16;
+/** A tile is the root of 2^8 leaves, or of 2^8 tiles of the level below. */
+export const tileBits = 8;
+/** Leaves of a tile. */
+export const tileLeaves = 1 << tileBits;
+
+/** Told of every root of a complete tile as it comes to be; `level` 1 covers 256 leaves. */
+export type OnTile = (level: number, bytes: Uint8Array, at: number) => void;
+
+/**
+ * The same frontier as {@link Frontier}, in place and for reuse: one buffer, no object a hash,
+ * because it runs for every committed entry. RFC 6962 section 2.1.
+ */
+export class Peaks {
+  /** Leaves. */
+  size = 0;
+  private readonly hash: HashInto;
+  private readonly peaks = new Uint8Array((peaksMax + 1) * treeHashBytes);
+  private readonly node = new Uint8Array(1 + 2 * treeHashBytes);
+  private count = 0;
+
+  constructor(hash: HashInto) {
+    this.hash = hash;
+    this.node[0] = 1;
+  }
+
+  /** Becomes the empty tree. */
+  clear(): void {
+    this.size = 0;
+    this.count = 0;
+  }
+
+  /** Becomes the tree of a record that {@link encode} made. */
+  load(record: Uint8Array): void {
+    const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
+    const size = readU64(view, 8);
+    let count = 0;
+    for (let rest = size; rest > 0; rest = Math.floor(rest / 2)) count += rest % 2;
+    const right = record.length === peaksFixedBytes + count * treeHashBytes;
+    assert(right, "PRF-03: a hash for each bit of the size");
+    this.peaks.set(record.subarray(peaksFixedBytes));
+    this.size = size;
+    this.count = count;
+  }
+
+  /** Place of the room's record in the shard's log, size, peaks: what is stored. */
+  encode(logIndex: number): Uint8Array {
+    const bytes = new Uint8Array(peaksFixedBytes + this.count * treeHashBytes);
+    const view = new DataView(bytes.buffer);
+    writeU64(view, 0, logIndex);
+    writeU64(view, 8, this.size);
+    bytes.set(this.peaks.subarray(0, this.count * treeHashBytes), peaksFixedBytes);
+    return bytes;
+  }
+
+  /** Appends the leaf whose hash stands at `at` of `leaf`. */
+  append(leaf: Uint8Array, at: number, onTile: OnTile): void {
+    const { peaks, node } = this;
+    let top = this.count * treeHashBytes;
+    for (let i = 0; i < treeHashBytes; i += 1) peaks[top + i] = leaf[at + i] ?? 0;
+    let height = 0;
+    for (let rest = this.size; rest % 2 === 1; rest = Math.floor(rest / 2)) {
+      const left = top - treeHashBytes;
+      for (let i = 0; i < 2 * treeHashBytes; i += 1) node[1 + i] = peaks[left + i] ?? 0;
+      this.hash(node, peaks, left);
+      top = left;
+      height += 1;
+      if (height % tileBits === 0) onTile(height / tileBits, peaks, top);
+    }
+    this.size += 1;
+    this.count = top / treeHashBytes + 1;
+    assert(this.count < peaksMax, "PRF-03: size of a tree");
+  }
+
+  /** Writes the root to 32 bytes of `into`. */
+  root(into: Uint8Array, at: number): void {
+    const { peaks, node, count } = this;
+    if (count === 0) {
+      this.hash(new Uint8Array(0), into, at);
+      return;
+    }
+    const last = (count - 1) * treeHashBytes;
+    for (let i = 0; i < treeHashBytes; i += 1) into[at + i] = peaks[last + i] ?? 0;
+    for (let peak = count - 2; peak >= 0; peak -= 1) {
+      for (let i = 0; i < treeHashBytes; i += 1) {
+        node[1 + i] = peaks[peak * treeHashBytes + i] ?? 0;
+        node[33 + i] = into[at + i] ?? 0;
+      }
+      this.hash(node, into, at);
+    }
+  }
+}
+
+/** Place of a room's record in the shard's log, from an encoded frontier. */
+export function recordLogIndex(record: Uint8Array): number {
+  return readU64(new DataView(record.buffer, record.byteOffset, record.byteLength), 0);
+}
+
+/** Leaves of the tree of an encoded frontier. */
+export function recordSize(record: Uint8Array): number {
+  return readU64(new DataView(record.buffer, record.byteOffset, record.byteLength), 8);
+}

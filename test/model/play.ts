@@ -1,0 +1,160 @@
+// Plays a history on the machine, on a twin with other options, and on the model, and compares.
+import assert from "node:assert/strict";
+import { seqFrom } from "#replica/base/brands.ts";
+import { textFromUtf8 } from "#replica/base/text.ts";
+import { decodeEntry, splitEntries } from "#replica/wire/entry.ts";
+import { readResult } from "#replica/wire/operation.ts";
+import { viewItems } from "#replica/wire/visibility.ts";
+import { MemoryShard } from "#test/support/memory-shard.ts";
+import { prepareOf, requestOf } from "#test/support/prepares.ts";
+import type { Happening } from "./histories.ts";
+import { toMachine, toModel, users } from "./histories.ts";
+import type { ModelLog, ModelPost } from "./machine-model.ts";
+import { MachineModel, seenBy } from "./machine-model.ts";
+
+const startMs = 1_800_000_000_000;
+const rules = { windowHours: 24, keysMax: 80, roomsMax: 8 };
+const genesis = {
+  slots: { first: 0, count: 4096, epoch: 1 },
+  keys: { windowHours: rules.windowHours, max: rules.keysMax },
+  roomsMax: rules.roomsMax,
+  seed: Uint8Array.from({ length: 16 }, (_, i) => i),
+};
+
+/** What happened how often, by name. */
+export type Seen = Map<string, number>;
+
+function readAll(shard: MemoryShard, name: string, limit: number): Uint8Array[] {
+  const [tenant = "", room = ""] = name.split(" ");
+  const all: Uint8Array[] = [];
+  for (;;) {
+    const range = { kind: "after" as const, seq: seqFrom(all.length), limit };
+    const { answer, entries } = shard.read({ tenant, room }, range);
+    assert.equal(answer.code, "ok");
+    const parts = splitEntries(entries, 200);
+    assert.ok(parts);
+    if (parts.length === 0) return all;
+    all.push(...parts);
+  }
+}
+
+function compareLog(shard: MemoryShard, name: string, log: ModelLog): void {
+  const entries = readAll(shard, name, 7);
+  const shown = entries.map((bytes) => {
+    const decoded = decodeEntry(bytes);
+    assert.ok(decoded.ok);
+    const { seq, timeUs, sender, type, parent, redacted, authority, visibility } = decoded.value;
+    const body = redacted ? "" : textFromUtf8(decoded.value.body);
+    const about = { authority: authority === true, shown: visibility ?? "all", redacted };
+    return { seq, timeUs, sender, type, parent, body, ...about };
+  });
+  const wanted = log.entries.map((one) => ({ ...one, body: one.redacted ? "" : one.body }));
+  assert.deepEqual(shown, wanted);
+  const [tenant = "", room = ""] = name.split(" ");
+  for (const user of users) {
+    const standing = shard.machine.standing({ tenant, room }, user);
+    assert.ok(standing);
+    assert.equal(standing.marker, log.markers.get(user) ?? 0);
+    const items = viewItems(entries, standing.viewer);
+    const seen = items.filter((item) => item.kind === "entry").map((item) => item.seq);
+    assert.deepEqual(seen, seenBy(log, user), `${user} in ${name}`);
+    let at = 0;
+    for (const item of items) {
+      if (item.kind === "entry") assert.equal(item.seq, at + 1, "dense but for skips");
+      else assert.ok(item.to > at, "a skip leads on");
+      at = item.kind === "entry" ? item.seq : item.to;
+    }
+    assert.equal(at, log.entries.length);
+  }
+}
+
+function compareAll(shard: MemoryShard, model: MachineModel): void {
+  for (const [name, log] of model.logs) compareLog(shard, name, log);
+  assert.equal(shard.machine.roomsCount, model.logs.size);
+  assert.equal(shard.machine.keysCount, model.keysCount);
+}
+
+/** One run: a machine that keeps little in memory, one that keeps much, and the model. */
+class Run {
+  readonly shard = new MemoryShard(genesis, { cacheBytes: 0, chunkBytes: 32 * 1024 });
+  readonly twin = new MemoryShard(genesis, { cacheBytes: 1024 * 1024 }, 1024);
+  readonly model = new MachineModel(rules);
+  private readonly seen: Seen;
+  private readonly posts: ModelPost[] = [];
+  private timeUs = startMs * 1000;
+  private safe = 0;
+
+  constructor(seen: Seen) {
+    this.seen = seen;
+  }
+
+  count(what: string): void {
+    this.seen.set(what, (this.seen.get(what) ?? 0) + 1);
+  }
+
+  checkpoint(): void {
+    if (this.safe === this.shard.machine.op) return;
+    this.shard.checkpoint(Uint8Array.of(1, 2, 3));
+    this.twin.checkpoint(Uint8Array.of(1, 2, 3));
+    assert.equal(this.shard.root, this.twin.root, "two replicas make the same manifest");
+    this.safe = this.shard.machine.op;
+  }
+
+  restart(): void {
+    this.checkpoint();
+    this.shard.restart();
+    this.count("restart");
+    assert.equal(this.shard.machine.op, this.safe);
+  }
+
+  noop(): void {
+    this.timeUs += 1;
+    this.model.advance(this.timeUs);
+    const prepare = prepareOf(this.shard.machine.op + 1, this.timeUs, [], "noop");
+    assert.deepEqual(this.shard.commit(prepare), []);
+    this.twin.commit(prepare);
+  }
+
+  commit(happening: Happening & { kind: "commit" }): void {
+    this.timeUs += 1 + happening.stepMs * 1000;
+    const { timeUs, model, shard, twin } = this;
+    model.advance(timeUs);
+    const head = (tenant: string, room: string): number =>
+      model.logs.get(`${tenant} ${room}`)?.entries.length ?? 0;
+    const wanted = happening.requests.map((r) => {
+      return r.map((one) => toModel(timeUs, one, this.posts, head));
+    });
+    const requests = wanted.map((r) => requestOf(r.map(toMachine)));
+    const prepare = prepareOf(shard.machine.op + 1, timeUs, requests);
+    if (shard.machine.needs(prepare).length > 0) this.count("needs blocks");
+    const replies = shard.commit(prepare);
+    assert.deepEqual(twin.commit(prepare), replies);
+    wanted.forEach((operations, r) => {
+      operations.forEach((operation, index) => {
+        const expected = model.apply(operation);
+        const result = readResult(replies[r] ?? new Uint8Array(0), index);
+        assert.ok(result);
+        const { code, dup, seq, timeUs: at } = result;
+        const what = operation.kind === "post" ? operation.type : operation.kind;
+        this.count(dup ? "dup" : code);
+        this.count(`${what} ${code}`);
+        assert.deepEqual({ code, dup, seq, timeUs: at }, expected, JSON.stringify(operation));
+      });
+    });
+  }
+}
+
+/** Plays one history; throws when machine, twin and model disagree. */
+export function play(events: readonly Happening[], seen: Seen): void {
+  const run = new Run(seen);
+  for (const happening of events) {
+    if (happening.kind === "checkpoint") run.checkpoint();
+    else if (happening.kind === "restart") run.restart();
+    else if (happening.kind === "noop") run.noop();
+    else run.commit(happening);
+  }
+  compareAll(run.shard, run.model);
+  run.restart();
+  compareAll(run.shard, run.model);
+  compareAll(run.twin, run.model);
+}
