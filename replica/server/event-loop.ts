@@ -1,7 +1,7 @@
 import type { Host } from "./host.ts";
 
 /** Between two slices of checkpoint work, ms, so that requests wait for at most one slice. */
-const paceMs = { paced: 1, leisure: 5, waiting: 20 } as const;
+const paceMs = { paced: 1, leisure: 5 } as const;
 
 /** Gives a host its timer and its turns of background work: one timer, one pending slice. */
 export class EventLoop {

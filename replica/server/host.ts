@@ -72,14 +72,7 @@ export interface HostCounts {
 /** Between two removals of garbage, ms. */
 const collectRetryMs = 100;
 /** Share of the WAL since the last checkpoint at which the next presses; it begins at 0.48. */
-const pressingShare = 0.86;
-/**
- * Share of the WAL, and time, by which each replica begins to write a checkpoint after the one
- * before it in the order of the view: work at the same moment on all three would slow down the
- * quorum, and so the clients, while one slow replica of three is not felt.
- */
-const staggerShare = 0.12;
-const staggerMs = 2_000;
+const pressingShare = 0.6;
 /** WAL writes and commits that are timed at once at most. */
 const timedMax = 64;
 
@@ -106,10 +99,9 @@ export class Host {
   private viewDurable: View;
   private restoring = false;
   private stopped = false;
+  /** True while {@link finish} is under way. */
+  private finishing = false;
   private collectNotBeforeMs = 0;
-  /** The newest checkpoint that was begun: its op, and when. */
-  private checkpointBegunOp = 0;
-  private checkpointBegunMs = Number.NEGATIVE_INFINITY;
   private viewSeen: View;
   private readonly writeStartMs = new Map<Op, number>();
 
@@ -151,19 +143,14 @@ export class Host {
   }
 
   /**
-   * `leisure`: only merges are left. `waiting`: another replica's turn. `paced`: a checkpoint is
-   * being written. `pressing`: it is so late that requests would soon wait for room in the WAL.
+   * `leisure`: only merges are left. `paced`: a checkpoint is being written. `pressing`: it is so
+   * late that requests would soon wait for room in the WAL.
    */
-  get workPace(): "leisure" | "waiting" | "paced" | "pressing" {
+  get workPace(): "leisure" | "paced" | "pressing" {
     if (!this.checkpoints.urgent) return "leisure";
     const { walSlotsCount } = this.options.recovered.superblock.identity;
-    const { head, checkpointOp, primary } = this.replica;
-    const behind = head - checkpointOp;
-    if (behind > walSlotsCount * pressingShare) return "pressing";
-    const turn = (this.options.replica - primary + 3) % 3;
-    const waitedMs = this.ports.nowMs() - this.checkpointBegunMs;
-    const isTurn = head - this.checkpointBegunOp >= walSlotsCount * staggerShare * turn;
-    return isTurn || waitedMs >= staggerMs * turn ? "paced" : "waiting";
+    const behind = this.replica.head - this.replica.checkpointOp;
+    return behind > walSlotsCount * pressingShare ? "pressing" : "paced";
   }
 
   /** True while a peer's checkpoint is fetched or loaded. */
@@ -187,7 +174,6 @@ export class Host {
   /** One bounded slice of checkpoint work, about 0.3 ms. */
   work(): void {
     if (this.stopped || !this.workWanted) return;
-    if (this.workPace === "waiting") return;
     this.checkpoints.work();
   }
 
@@ -261,10 +247,19 @@ export class Host {
     if (this.stopped) return;
     this.replica.step(event, this.ports.nowMs(), this.ports.wallUs());
     this.drain();
-    if (this.replica.unfinished) {
-      this.replica.finish();
-      this.drain();
+    if (this.replica.unfinished && !this.finishing) {
+      this.finishing = true;
+      this.ports.later(() => this.finish());
     }
+    this.ports.wake();
+  }
+
+  /** What a backup put off until its prepare was logged and acked. */
+  private finish(): void {
+    this.finishing = false;
+    if (this.stopped) return;
+    this.replica.finish();
+    this.drain();
     this.ports.wake();
   }
 
@@ -306,8 +301,6 @@ export class Host {
         this.committed(effect.op);
         return;
       case "write_checkpoint":
-        this.checkpointBegunOp = effect.op;
-        this.checkpointBegunMs = this.ports.nowMs();
         this.checkpoints.begin(effect);
         return;
       case "checkpoint_installed":
@@ -340,10 +333,13 @@ export class Host {
     const { op, checksum } = effect.prepare.header;
     const startMs = this.ports.nowMs();
     if (this.writeStartMs.size < timedMax) this.writeStartMs.set(op, startMs);
-    this.options.storage.writePrepare(effect.prepare, () => {
+    const written = (): void => {
       this.ports.observe("wal_write", this.ports.nowMs() - startMs);
       this.step({ kind: "prepare_durable", op, checksum });
-    });
+    };
+    // The primary's own write need not be the quickest; its event loop serves everybody.
+    const mode = this.replica.primary === this.options.replica ? "queued" : "now";
+    this.options.storage.writePrepare(effect.prepare, written, mode);
   }
 
   private readPrepare(effect: Extract<Effect, { kind: "read_prepare" }>): void {

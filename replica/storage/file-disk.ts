@@ -13,12 +13,12 @@ import {
   readdirSync,
   unlink,
   write,
+  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { assert } from "#replica/base/assert.ts";
-import { tr } from "#replica/base/tr.ts";
 import { diskUnitBytes } from "#replica/base/limits.ts";
-import type { Disk, Zone } from "#replica/wire/storage-port.ts";
+import type { Disk, WriteMode, Zone } from "#replica/wire/storage-port.ts";
 import { DirectoryLock } from "./directory-lock.ts";
 import { zoneName } from "./volume.ts";
 
@@ -29,6 +29,10 @@ const segmentsName = "segments";
 const segmentFilesMax = 64;
 /** Zeros of one write of a new file: large enough that the device, not the call, sets the pace. */
 const zeros = new Uint8Array(1024 * 1024);
+/** A write that held up the caller for longer, ms, was too slow: the next ones are queued. */
+const blockingMsMax = 2;
+/** Writes that are queued after one that was too slow. */
+const queuedAfterSlow = 64;
 /** Milliseconds until a segment that found no room is tried again. */
 const fullRetryMs = 1000;
 
@@ -68,6 +72,8 @@ export class FileDisk implements Disk {
   private readonly full: (message: string) => void;
   private readonly waiting = new Set<ReturnType<typeof setTimeout>>();
   private calls = 0;
+  /** Writes that are still queued, whatever their mode, since one was slow. */
+  private queuedLeft = 0;
   private whenIdle: (() => void) | null = null;
 
   private constructor(options: FileDiskOptions, lock: DirectoryLock | null) {
@@ -99,17 +105,43 @@ export class FileDisk implements Disk {
     }
   }
 
-  write(zone: Zone, offset: number, bytes: Uint8Array, done: (r: "ok" | "error") => void): void {
+  write(
+    zone: Zone,
+    offset: number,
+    bytes: Uint8Array,
+    done: (r: "ok" | "error") => void,
+    mode: WriteMode = "queued",
+  ): void {
     assert(bytes.length > 0, "STO-09: a write has bytes");
     if (zone.kind !== "segment") {
       assert(offset % diskUnitBytes === 0, "STO-09: whole units");
       assert(bytes.length % diskUnitBytes === 0, "STO-09: whole units");
     }
     const finish = this.begin(done);
+    if (mode === "now" && this.queuedLeft > 0) this.queuedLeft -= 1;
     this.withFile(zone, (file) => {
       if (file === null || this.lock === null) finish("error");
+      else if (mode === "now" && this.queuedLeft === 0) this.writeNow(file, bytes, offset, finish);
       else this.writeFile(zone, file, bytes, offset, finish);
     });
+  }
+
+  /** One synchronous call: a short write counts as failed, it never happens to a whole file. */
+  private writeNow(
+    file: OpenFile,
+    bytes: Uint8Array,
+    offset: number,
+    finish: (r: "ok" | "error") => void,
+  ): void {
+    const startMs = performance.now();
+    let result: "ok" | "error" = "error";
+    try {
+      if (writeSync(file.fd, bytes, 0, bytes.length, offset) === bytes.length) result = "ok";
+    } catch {
+      // Told as every failed write: the volume is poisoned, nothing is tried again.
+    }
+    if (performance.now() - startMs > blockingMsMax) this.queuedLeft = queuedAfterSlow;
+    process.nextTick(finish, result);
   }
 
   /**
@@ -324,10 +356,8 @@ function writeAll(
   done: (r: "ok" | "error" | "full") => void,
 ): void {
   file.uses += 1;
-  const a = performance.now();
   write(file.fd, bytes, start, bytes.length - start, offset + start, (error, written) => {
     release(file);
-    tr("diskwrite " + bytes.length, a, 6);
     if (error !== null) done(error.code === "ENOSPC" ? "full" : "error");
     else if (written === 0) done("error");
     else if (start + written === bytes.length) done("ok");

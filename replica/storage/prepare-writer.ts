@@ -3,6 +3,7 @@ import { diskUnitBytes } from "#replica/base/limits.ts";
 import { slotOf, slotOffset } from "#replica/journal/geometry.ts";
 import { encodeSlot, slotWriteBytes } from "#replica/journal/wal-slot.ts";
 import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
+import type { WriteMode } from "#replica/wire/storage-port.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import type { IdentifierWriter } from "./identifier-writer.ts";
 import type { Volume } from "./volume.ts";
@@ -29,6 +30,7 @@ interface PendingWrite {
   readonly prepare: Prepare;
   readonly slot: number;
   readonly done: () => void;
+  readonly mode: WriteMode;
   keyId: number;
 }
 
@@ -81,12 +83,12 @@ export class PrepareWriter {
   }
 
   /** Durable when done; waits for an earlier write of the same slot (A5a 11). */
-  write(prepare: Prepare, done: () => void): void {
+  write(prepare: Prepare, done: () => void, mode: WriteMode): void {
     const { geometry } = this.volume;
     assert(prepare.body.length === prepare.header.bodyBytes, "STO-03: body as its header says");
     assert(slotWriteBytes(prepare.body.length) <= geometry.slotBytes, "STO-03: fits a slot");
     const slot = slotOf(prepare.header.op, geometry);
-    const write: PendingWrite = { prepare, slot, done, keyId: 0 };
+    const write: PendingWrite = { prepare, slot, done, mode, keyId: 0 };
     const waiting = this.owners.get(slot);
     if (waiting !== undefined) {
       assert(waiting.length < geometry.slotsCount, "STO-03: writes waiting at most");
@@ -173,12 +175,14 @@ export class PrepareWriter {
     }
     this.writing += 1;
     const offset = slotOffset(slot, volume.geometry);
-    volume.write(zone, offset, buffer.subarray(0, bytes), () => {
+    const written = (): void => {
       pool.give(buffer);
       this.writing -= 1;
       for (const write of run) this.complete(write);
       this.pump();
-    });
+    };
+    const mode = run.every((write) => write.mode === "now") ? "now" : "queued";
+    volume.write(zone, offset, buffer.subarray(0, bytes), written, mode);
   }
 
   private complete(write: PendingWrite): void {

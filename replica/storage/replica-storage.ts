@@ -3,7 +3,7 @@ import type { Checksum, Op } from "#replica/base/brands.ts";
 import type { SectorPlace } from "./identifier-writer.ts";
 import type { StoredIdentifier } from "#replica/journal/identifier-sector.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
-import type { Storage } from "#replica/wire/storage-port.ts";
+import type { Storage, WriteMode } from "#replica/wire/storage-port.ts";
 import type { SuperblockState } from "#replica/wire/superblock.ts";
 import { IdentifierWriter } from "./identifier-writer.ts";
 import { PrepareReader } from "./prepare-reader.ts";
@@ -52,11 +52,11 @@ export class ReplicaStorage implements Storage {
     return this.volume.poisoned;
   }
 
-  writePrepare(prepare: Prepare, done: () => void): void {
+  writePrepare(prepare: Prepare, done: () => void, mode: WriteMode = "queued"): void {
     // The slot holds what the checkpoint must have reached before it may go (A7).
     const { slotsCount } = this.volume.geometry;
     this.superblock.afterCheckpoint(prepare.header.op - slotsCount, () => {
-      this.prepares.write(prepare, done);
+      this.prepares.write(prepare, done, mode);
     });
   }
 

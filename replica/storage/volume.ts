@@ -6,7 +6,7 @@ import type { WalGeometry } from "#replica/journal/geometry.ts";
 import { poisonMarkAt } from "#replica/journal/superblock-copies.ts";
 import type { SlotBody } from "#replica/journal/wal-slot.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
-import type { Zone } from "#replica/wire/storage-port.ts";
+import type { WriteMode, Zone } from "#replica/wire/storage-port.ts";
 import type { VolumeIdentity } from "#replica/wire/superblock.ts";
 import { encodePoisonMark } from "./poison-mark.ts";
 import type { StorageTools } from "./storage-tools.ts";
@@ -49,11 +49,18 @@ export class Volume {
   }
 
   /** A write whose failure poisons the volume instead of completing. */
-  write(zone: Zone, offset: number, bytes: Uint8Array, done: () => void): void {
+  write(
+    zone: Zone,
+    offset: number,
+    bytes: Uint8Array,
+    done: () => void,
+    mode: WriteMode = "queued",
+  ): void {
     if (this.lost) return;
-    this.tools.disk.write(zone, offset, bytes, (result) => {
+    const settle = (result: "ok" | "error"): void => {
       this.settle(result, done, () => `write of ${zoneName(zone)} at byte ${offset} failed`);
-    });
+    };
+    this.tools.disk.write(zone, offset, bytes, settle, mode);
   }
 
   /** Completes `done`, or poisons. */
