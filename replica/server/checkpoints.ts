@@ -13,8 +13,8 @@ import type { BlockStore } from "./block-store.ts";
 
 type WriteCheckpoint = Extract<Effect, { kind: "write_checkpoint" }>;
 
-/** Bytes of one slice of checkpoint work: about 0.3 ms. */
-export const sliceBytes = 64 * 1024;
+/** Bytes of one slice of checkpoint work: about 0.2 ms. */
+export const sliceBytes = 32 * 1024;
 /** Garbage stays this long after a peer last fetched a chunk, so that its sync can finish. */
 export const garbageHoldMs = 10_000;
 

@@ -142,15 +142,12 @@ export class Host {
     return this.checkpoints.workWanted && !this.restoring;
   }
 
-  /**
-   * `leisure`: only merges are left. `paced`: a checkpoint is being written. `pressing`: it is so
-   * late that requests would soon wait for room in the WAL.
-   */
-  get workPace(): "leisure" | "paced" | "pressing" {
-    if (!this.checkpoints.urgent) return "leisure";
+  /** True when a checkpoint is so late that requests would soon wait for room in the WAL. */
+  get workPressing(): boolean {
+    if (!this.checkpoints.urgent) return false;
     const { walSlotsCount } = this.options.recovered.superblock.identity;
     const behind = this.replica.head - this.replica.checkpointOp;
-    return behind > walSlotsCount * pressingShare ? "pressing" : "paced";
+    return behind > walSlotsCount * pressingShare;
   }
 
   /** True while a peer's checkpoint is fetched or loaded. */

@@ -31,12 +31,15 @@ const fullHandOverMs = 900;
 const threadsMin = 16;
 /** Marks a process that was started over by {@link ensureRuntime}. */
 const startedOver = "TIGERCHAT_REPLICA_STARTED";
-/** MiB: old space that is not collected before it is used, and young space. */
+/**
+ * MiB: old space that is not collected before it is used, and young space. Buffers count with the
+ * heap: by themselves they would cause a full collection for every 64 MB that pass through.
+ */
 const heapFlags = [
   "--initial-heap-size=256",
-  "--min-semi-space-size=32",
-  "--max-semi-space-size=32",
-  ...(process.env["XF"] ?? "").split(" ").filter((x) => x !== ""),
+  "--min-semi-space-size=8",
+  "--max-semi-space-size=8",
+  "--external-memory-accounted-in-global-limit",
 ] as const;
 
 function refuse(sentence: string): never {

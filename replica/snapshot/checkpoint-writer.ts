@@ -3,6 +3,7 @@ import { opFrom } from "#replica/base/brands.ts";
 import type { Checksum, Op } from "#replica/base/brands.ts";
 import { entryBytesMax, entryPrefixBytes } from "#replica/wire/entry.ts";
 import { runHeaderBytes } from "#replica/wire/history-block.ts";
+import { BlockPool } from "./block-pool.ts";
 import { nextManifest } from "./compaction.ts";
 import type { Manifest } from "./manifest.ts";
 import { encodeManifest, manifestRoot, manifestSegmentId } from "./manifest.ts";
@@ -60,6 +61,8 @@ interface Active {
 const deltaSections = ["history", "rooms", "keys"] as const;
 /** Segments handed out and not yet written at which merges pause. */
 const unwrittenMax = 4;
+/** Buffers of blocks kept for the next segment: two segments of 16 MiB. */
+const freeBlocksMax = 1024;
 
 /** Turns frozen deltas into immutable segments, merges them, keeps the manifest. Pure. */
 export class CheckpointWriter {
@@ -73,7 +76,8 @@ export class CheckpointWriter {
   private readonly merges: Merge[] = [];
   /** Segments built and not yet handed out. */
   private readonly outbox: SegmentWrite[] = [];
-  private readonly unwritten = new Set<string>();
+  private readonly unwritten = new Map<string, readonly Uint8Array[]>();
+  private readonly pool: BlockPool;
   /** The merge whose blocks are being loaded. */
   private reading: Merge | null = null;
   /** Manifests that are ready and not yet installed, oldest first. */
@@ -97,6 +101,7 @@ export class CheckpointWriter {
     assert(this.blockBytes <= blockBytesMax, "SNP-04: block size");
     const least = runHeaderBytes + entryPrefixBytes + entryBytesMax;
     assert(this.blockBytes >= least, "SNP-04: a block holds the largest entry");
+    this.pool = new BlockPool(this.blockBytes, freeBlocksMax);
     this.manifest = options.manifest;
     this.installedManifest = options.manifest;
     for (const segment of options.segments) this.indexes.set(segment.id, segment);
@@ -165,11 +170,12 @@ export class CheckpointWriter {
   }
 
   private buildSection(active: Active, section: "history" | "rooms" | "keys"): number {
-    const buffer = new Uint8Array(this.blockBytes);
+    const buffer = this.pool.take();
     const used = active.delta.fill(section, buffer);
+    const full = used * 4 >= this.blockBytes * 3;
+    const block = full ? buffer.subarray(0, used) : buffer.slice(0, used);
+    if (!full) this.pool.give(buffer);
     if (used === 0) return 0;
-    const block =
-      used * 4 >= this.blockBytes * 3 ? buffer.subarray(0, used) : buffer.slice(0, used);
     this.take(active.builder.add(section, block), active.built);
     return used;
   }
@@ -191,7 +197,7 @@ export class CheckpointWriter {
 
   private handOut(built: BuiltSegment): void {
     this.indexes.set(built.entry.id, built.index);
-    this.unwritten.add(built.entry.id);
+    this.unwritten.set(built.entry.id, built.write.blocks);
     this.outbox.push(built.write);
   }
 
@@ -229,8 +235,8 @@ export class CheckpointWriter {
       const inputs = this.manifest.segments
         .filter(({ level, opLast }) => level === record.level && opLast <= record.opLast)
         .map((segment) => this.indexOf(segment.id));
-      const { hash, blockBytes, segmentBytes } = this;
-      this.merges.push(new Merge({ hash, record, inputs, blockBytes, segmentBytes }));
+      const { hash, pool, segmentBytes } = this;
+      this.merges.push(new Merge({ hash, record, inputs, pool, segmentBytes }));
     }
     this.merges.sort((a, b) => a.record.due - b.record.due || a.record.level - b.record.level);
   }
@@ -243,7 +249,10 @@ export class CheckpointWriter {
 
   /** The segment of a `write` step is durable. */
   written(id: string): void {
-    assert(this.unwritten.delete(id), "SNP-02: a write completes once");
+    const blocks = this.unwritten.get(id);
+    assert(blocks !== undefined, "SNP-02: a write completes once");
+    this.unwritten.delete(id);
+    for (const block of blocks) this.pool.give(block);
   }
 
   /** Blocks of a `read` step, in its order, all present (repair a damaged one first). */

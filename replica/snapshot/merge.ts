@@ -1,6 +1,7 @@
 import { assert } from "#replica/base/assert.ts";
 import { entryPrefixBytes } from "#replica/wire/entry.ts";
 import { HistoryBlockReader, HistoryBlockWriter } from "#replica/wire/history-block.ts";
+import type { BlockPool } from "./block-pool.ts";
 import type { ManifestMerge } from "./manifest.ts";
 import type { BlockAddress, Hash } from "./port.ts";
 import { keyRowBytes, keyRowMs, roomRowBytes } from "./port.ts";
@@ -72,7 +73,7 @@ export class Merge {
   /** Segments made so far, in order. */
   readonly built: BuiltSegment[] = [];
   private readonly builder: SegmentBuilder;
-  private readonly blockBytes: number;
+  private readonly pool: BlockPool;
   private readonly inputs: readonly SegmentIndex[];
   private readonly cursors: readonly HistoryCursor[];
   private section = 0;
@@ -88,15 +89,15 @@ export class Merge {
     readonly hash: Hash;
     readonly record: ManifestMerge;
     readonly inputs: readonly SegmentIndex[];
-    readonly blockBytes: number;
+    readonly pool: BlockPool;
     readonly segmentBytes: number;
   }) {
-    const { hash, record, inputs, blockBytes, segmentBytes } = options;
+    const { hash, record, inputs, pool, segmentBytes } = options;
     const first = inputs[0];
     assert(first !== undefined, "SNP-06: a merge has inputs");
     this.record = record;
     this.inputs = inputs;
-    this.blockBytes = blockBytes;
+    this.pool = pool;
     const { opFirst } = first.entry;
     const group = { level: record.level + 1, opFirst, opLast: record.opLast };
     this.builder = new SegmentBuilder(hash, group, segmentBytes);
@@ -110,7 +111,7 @@ export class Merge {
     this.cursors = [...groups.values()].map((parts) => {
       return { stream: new BlockStream(parts, "history"), reader: null };
     });
-    this.buffer = new Uint8Array(blockBytes);
+    this.buffer = pool.take();
     this.writer = new HistoryBlockWriter(this.buffer);
   }
 
@@ -239,26 +240,36 @@ export class Merge {
 
   private copyRows(section: "rooms" | "keys", block: Uint8Array): void {
     const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+    // Rows in a row are copied as one.
+    let from = 0;
     for (let at = 0; at < block.length; ) {
       const length = section === "keys" ? keyRowBytes : roomRowBytes(view, at);
       assert(length > 0 && at + length <= block.length, "SNP-06: a row within its block");
       const kept = section === "rooms" || keyRowMs(view, at) >= this.record.keyFloorMs;
-      if (kept) {
-        if (this.used + length > this.blockBytes) this.flush(section);
-        this.buffer.set(block.subarray(at, at + length), this.used);
-        this.used += length;
+      const fits = this.used + (at - from) + length <= this.pool.blockBytes;
+      if (!kept || !fits) {
+        this.copyRange(block, from, at);
+        from = kept ? at : at + length;
+        if (kept) this.flush(section);
       }
       at += length;
     }
+    this.copyRange(block, from, block.length);
+  }
+
+  private copyRange(block: Uint8Array, from: number, end: number): void {
+    if (from >= end) return;
+    this.buffer.set(block.subarray(from, end), this.used);
+    this.used += end - from;
   }
 
   private flush(section: SegmentSection): void {
     if (this.used === 0) return;
-    const full = this.used * 4 >= this.blockBytes * 3;
+    const full = this.used * 4 >= this.pool.blockBytes * 3;
     const block = full ? this.buffer.subarray(0, this.used) : this.buffer.slice(0, this.used);
     const built = this.builder.add(section, block);
     if (built !== null) this.built.push(built);
-    if (full) this.buffer = new Uint8Array(this.blockBytes);
+    if (full) this.buffer = this.pool.take();
     this.writer = new HistoryBlockWriter(this.buffer);
     this.used = 0;
   }

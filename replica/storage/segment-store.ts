@@ -18,8 +18,8 @@ import {
 } from "./segment-layout.ts";
 import type { Volume } from "./volume.ts";
 
-/** Blocks that one disk write carries: about 1 MiB, so that no other write waits long. */
-const pieceBlocks = 16;
+/** Blocks that one disk write carries: some 128 KiB, so that no other write waits long. */
+const pieceBlocks = 4;
 const pieceBytes = pieceBlocks * (blockHeaderBytes + blockBytesMax);
 /** Segments written at once at most; further ones wait. */
 const writesMax = 4;

@@ -1,5 +1,4 @@
 import type { SubmitOutcome, ShardLinkPort } from "#replica/transport/shard-link.ts";
-import { tr } from "#replica/base/tr.ts";
 import { sessionWindowMax } from "#replica/base/limits.ts";
 import { resultBytes, resultCodes } from "#replica/wire/operation.ts";
 import { Histogram } from "./histogram.ts";
@@ -179,7 +178,6 @@ export class Load {
   private answer(outcome: SubmitOutcome, first: number, count: number, sentMs: number): void {
     const nowMs = performance.now();
     this.answered += count;
-    tr("answer " + count, sentMs, 12);
     this.gapMs = Math.max(this.gapMs, nowMs - this.lastAnswerMs);
     this.lastAnswerMs = nowMs;
     this.batchesCount += 1;

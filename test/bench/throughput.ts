@@ -65,7 +65,7 @@ async function measureOnce(options: ThroughputOptions): Promise<Measured> {
   const loader = new LoaderHandle();
   const { profile, directory } = options;
   if (profile !== undefined) mkdirSync(profile, { recursive: true });
-  const nodeFlags = process.env.NF ? process.env.NF.split(" ") : profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
+  const nodeFlags = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
   const shard = await TestShard.start({
     walSizeBytes: options.walSizeBytes,
     nodeFlags,
