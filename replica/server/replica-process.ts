@@ -30,6 +30,7 @@ import { identityUri } from "#replica/transport/tls-identity.ts";
 import { type FrameScope, frameScopeFrom } from "#replica/wire/frame.ts";
 import { decodePrepareHeader, encodePrepareHeader } from "#replica/wire/prepare-codec.ts";
 import type { AdminHandler, AdminOutcome } from "./admin-server.ts";
+import { CosignFile } from "./cosign-file.ts";
 import type { Flags } from "./flags.ts";
 import { formatOptionsOf } from "./formation.ts";
 import type { Log } from "./log.ts";
@@ -82,6 +83,7 @@ export class ReplicaProcess implements AdminHandler {
   readonly options: ReplicaProcessOptions;
   private readonly scope: FrameScope;
   private vault: NodeVault | null = null;
+  private signed: CosignFile | null = null;
   private formatting: Promise<AdminOutcome<DoneAnswer>> | null = null;
   private opening = false;
   private closing = false;
@@ -135,6 +137,7 @@ export class ReplicaProcess implements AdminHandler {
     }
     await new Promise<void>((resolve) => this.options.disk.close(resolve));
     this.vault?.close();
+    this.signed?.close();
   }
 
   /** A new trust bundle: every later connection uses it. */
@@ -310,7 +313,9 @@ export class ReplicaProcess implements AdminHandler {
     }
     const tls = { key: key.privatePem, cert: certificate, ca: this.trust };
     const { scope } = this;
-    const open = { replica, config, key, tls, scope, opened, log, meters, giveUp };
+    this.signed ??= new CosignFile(this.options.volume.data, this.options.poison);
+    const { signed } = this;
+    const open = { replica, config, key, tls, scope, opened, signed, log, meters, giveUp };
     const running = await RunningReplica.open(open);
     if (typeof running === "string") {
       giveUp(running);

@@ -1,15 +1,19 @@
 import type { AdminState } from "#replica/admin/admin-status.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
-import { random, sha256 } from "#replica/crypto/hash.ts";
+import { signEd25519 } from "#replica/crypto/ed25519.ts";
+import { random, sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
 import { nodeSealer } from "#replica/crypto/node-sealer.ts";
+import { nativeProofCrypto } from "#replica/crypto/proof-crypto.ts";
 import type { VolumeKey } from "#replica/crypto/volume-key.ts";
 import { ChatMachine } from "#replica/machine/chat-machine.ts";
+import { shardOrigin } from "#replica/proof/checkpoint.ts";
 import { genesisManifest } from "#replica/snapshot/manifest.ts";
 import type { Opened } from "#replica/storage/open-storage.ts";
 import type { TlsMaterial } from "#replica/transport/tls-options.ts";
 import type { FrameScope } from "#replica/wire/frame.ts";
 import { prepareChecksummedBytes } from "#replica/wire/prepare-codec.ts";
+import type { CosignMemory } from "./cosigning.ts";
 import { EventLoop } from "./event-loop.ts";
 import { machineGenesisOf } from "./formation.ts";
 import { type Host, openHost } from "./host.ts";
@@ -25,6 +29,8 @@ export interface RunningOptions {
   readonly tls: TlsMaterial;
   readonly scope: FrameScope;
   readonly opened: Opened;
+  /** Memory of the heads that it signed. */
+  readonly signed: CosignMemory;
   readonly log: Log;
   readonly meters: Meters;
   /** The process must end with that sentence. */
@@ -157,7 +163,7 @@ function hostOptionsOf(
     replica: options.replica,
     recovered: opened.recovered,
     storage: opened.storage,
-    machine: new ChatMachine(genesis),
+    machine: new ChatMachine(genesis, { hash: sha256Bytes, proofs: sha256Into }),
     genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),
     hash: sha256,
     sealer,
@@ -165,6 +171,12 @@ function hostOptionsOf(
     timing: config.timing,
     quorum: config.quorum,
     batch,
+    proofs: {
+      origin: shardOrigin(identity.cluster, identity.shard, slots.epoch),
+      sign: (message: Uint8Array) => signEd25519(key.privateKey, message),
+      tools: nativeProofCrypto,
+      memory: options.signed,
+    },
     ports: {
       nowMs: () => performance.now(),
       wallUs: () => Math.round((performance.timeOrigin + performance.now()) * 1000),
