@@ -19,6 +19,7 @@ import { machineGenesisOf } from "./formation.ts";
 import { type Host, openHost } from "./host.ts";
 import type { Log } from "./log.ts";
 import type { Meters } from "./meters.ts";
+import { Scrubbing, scrubBytesPerSDefault } from "./scrubbing.ts";
 import { Sockets } from "./sockets.ts";
 
 /** What a running replica is made of. */
@@ -53,12 +54,17 @@ export class RunningReplica {
   readonly sockets: Sockets;
   private readonly options: RunningOptions;
   private readonly loop: EventLoop;
+  /** Null when the configuration switches it off. */
+  readonly scrubbing: Scrubbing | null;
 
   private constructor(options: RunningOptions, host: Host, sockets: Sockets, loop: EventLoop) {
     this.options = options;
     this.host = host;
     this.sockets = sockets;
     this.loop = loop;
+    const bytesPerS = options.config.scrub?.bytesPerS ?? scrubBytesPerSDefault;
+    const { opened, log } = options;
+    this.scrubbing = bytesPerS === 0 ? null : new Scrubbing(host, opened.storage, bytesPerS, log);
   }
 
   /** Restores the machine, opens the ports, starts. The result is a sentence when it cannot. */
@@ -86,6 +92,7 @@ export class RunningReplica {
         sockets.open(opened.host).then(
           () => {
             loop.start(opened.host);
+            running.scrubbing?.start();
             resolve(running);
           },
           (error: unknown) => resolve(String(error)),
@@ -140,6 +147,7 @@ export class RunningReplica {
 
   /** Ends turns and closes sockets; the caller closes the disk. */
   close(): void {
+    this.scrubbing?.stop();
     this.loop.stop();
     this.sockets.close();
   }
@@ -185,6 +193,7 @@ function hostOptionsOf(
       later: (run: () => void) => setImmediate(run),
       wake: loop.wake,
       status,
+      members: sockets.setMembers,
       alarm: (what: string) => log.error("alarm", { alarm: what }),
       stop: (why: string) => options.giveUp(why),
       observe: (what: "wal_write" | "commit", ms: number) => {
