@@ -23,8 +23,8 @@ function decode(text: string): CosignMark | null {
 }
 
 /**
- * `proofs-signed` of a data directory: newest head of the shard's log that this replica signed. A write
- * is durable (O_DSYNC) before `done`; one that fails poisons the volume, as everywhere.
+ * `proofs-signed` of a data directory: newest head of the shard's log that this replica signed. A
+ * write is durable (O_DSYNC) before `done`; one that fails poisons the volume, as everywhere.
  */
 export class CosignFile implements CosignMemory {
   readonly mark: CosignMark | null;

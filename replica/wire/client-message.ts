@@ -17,9 +17,9 @@ export const proofKinds = ["receipt", "export", "checkpoint", "consistency", "ke
 
 /**
  * Asks for a proof instead of entries (replica/proof/README.md has the formats). The answer's
- * `entries` are then UTF-8 text, empty when there is no such entry. receipt: of entry `seq`; export:
- * first line of an export; checkpoint: newest signed one of the shard's log; consistency: from `seq`
- * leaves to that; keys: verifier keys of log and cosigners, one a line.
+ * `entries` are then UTF-8 text, empty when there is no such entry. receipt: of entry `seq`;
+ * export: first line of an export; checkpoint: newest signed one of the shard's log; consistency:
+ * from `seq` leaves to that; keys: verifier keys of log and cosigners, one a line.
  */
 export interface ProofQuestion {
   readonly kind: (typeof proofKinds)[number];

@@ -1,5 +1,5 @@
-// Goal: what an edge gives out as proof holds without it. Method: real replicas and a real edge; the
-// files are checked by the offline verifier, before and after the primary is killed.
+// Goal: what an edge gives out as proof holds without it. Method: real replicas and a real edge;
+// the files are checked by the offline verifier, before and after the primary is killed.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -52,7 +52,7 @@ async function said(...args: readonly string[]): Promise<string> {
   return `${code} ${lines.join("\n")}`;
 }
 
-test("edge: receipt, export and consistency hold offline, through the death of a primary", async () => {
+test("edge: receipt, export, consistency hold offline, through the death of a primary", async () => {
   for (let i = 1; i <= 12; i += 1) await post(i);
   await save("keys", "keys");
   const startMs = performance.now();
