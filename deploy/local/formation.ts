@@ -3,6 +3,7 @@ import type { AdminStatus } from "#replica/admin/admin-status.ts";
 import { AdminClient, type AdminOutcome } from "#operator/pki/admin-client.ts";
 import { replicaUri } from "#operator/pki/identity.ts";
 import { certifyReplica } from "#operator/pki/formation.ts";
+import { replaceMember } from "#operator/pki/replace-member.ts";
 import { randomHex } from "#operator/pki/proof.ts";
 import { readFileSync } from "node:fs";
 import type { FleetIdentity, ShardPlan } from "./fleet-files.ts";
@@ -18,7 +19,12 @@ const formationLimitMs = 60_000;
 export interface StartedShard extends ShardPlan {
   /** By replica: file with the last sentence of a process that gave up. */
   readonly lastWords: readonly string[];
+  /** Replica whose lost volume was set aside for a new one; null = none. */
+  readonly replaced: number | null;
 }
+
+/** Milliseconds that the replacement of a volume may take. */
+const replacementLimitMs = 20_000;
 
 interface Volume {
   readonly client: AdminClient;
@@ -55,14 +61,42 @@ export async function formShard(
     await waitForPrimary(shard, volumes, plan.lastWords, deadlineMs);
     return [];
   }
+  const empty = volumes.find(({ status: { replica, state } }) => {
+    return state === "unformatted" && replica === plan.replaced;
+  });
+  if (formatted.length === 2 && empty !== undefined) {
+    await waitForPrimary(shard, formatted, plan.lastWords, deadlineMs);
+    await replaceVolume(shard, volumes, empty);
+    return [];
+  }
   const faults = [...refused, ...missing];
   if (formatted.length < 2) {
     throw new Refusal(`${faults.join(" ")} Restore the data of ${shard} from a backup.`);
   }
   await waitForPrimary(shard, formatted, plan.lastWords, deadlineMs);
   return faults.map(
-    (fault) => `${fault} ${shard} runs on two replicas; restore the third's data from a backup.`,
+    (fault) => `${fault} ${shard} runs on two replicas; ${remedyOf(volumes, formatted)}.`,
   );
+}
+
+/** A copy of a volume has lost what came after it, so nothing is restored: it is replaced. */
+function remedyOf(volumes: readonly Volume[], formatted: readonly Volume[]): string {
+  const empty = volumes.find((volume) => !formatted.includes(volume));
+  const name = empty === undefined ? "NAME" : `${empty.status.shard}-${empty.status.replica}`;
+  return `give the third a new volume: npm start -- --replace ${name}`;
+}
+
+async function replaceVolume(
+  shard: string,
+  volumes: readonly Volume[],
+  empty: Volume,
+): Promise<void> {
+  const { member } = empty;
+  const admins = volumes.map((volume) => volume.client);
+  const done = await replaceMember({ admins, member, limitMs: replacementLimitMs });
+  if (done.kind === "refused") {
+    throw new Refusal(`${shard}-${member.replica} cannot be replaced: ${done.why}`);
+  }
 }
 
 function refusalOf(error: unknown): Refusal {

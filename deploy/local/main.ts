@@ -25,6 +25,7 @@ import { type Options, parseOptions } from "./options.ts";
 import { buildPage } from "./page-build.ts";
 import { freePorts, loopback, requireFree } from "./ports.ts";
 import { Refusal } from "./refusal.ts";
+import { setAside } from "./set-aside.ts";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const edgeGraceMs = 8_000;
@@ -62,6 +63,7 @@ class LocalRun {
       writeShardFiles(directory, one, ports.slice(index * portsAShard)),
     );
     writeRouting(directory, plans);
+    if (options.replace !== null) setAside(directory, plans, options.replace);
     for (const plan of plans) this.startReplicas(plan);
     const logins = issueCodes(directory.folder("edge", "logins"), people, [firstRoom]);
     const edges = this.startEdges(plans, page, ports.slice(manifests.length * portsAShard));
@@ -146,7 +148,9 @@ class LocalRun {
     const formed = plans.map((plan) => {
       const shard = plan.manifest.metadata.name;
       const lastWords = [0, 1, 2].map((replica) => lastWordsFile(this.directory, shard, replica));
-      return formShard(cluster, { ...plan, lastWords }, identity, Date.now());
+      const found = plan.places.findIndex((_, n) => `${shard}-${n}` === this.options.replace);
+      const replaced = found === -1 ? null : found;
+      return formShard(cluster, { ...plan, lastWords, replaced }, identity, Date.now());
     });
     return (await Promise.all(formed)).flat();
   }

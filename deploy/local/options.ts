@@ -12,6 +12,8 @@ export interface Options {
   readonly port: number;
   /** RoomShard manifest that describes every shard. */
   readonly manifest: string;
+  /** Replica whose volume is lost and gets a new one, such as lobby-1; null = none. */
+  readonly replace: string | null;
   /** True: one JSON object on one line instead of the text for people. */
   readonly json: boolean;
 }
@@ -45,6 +47,7 @@ export function parseOptions(
     .option("--data <dir>", "where the data lies", ".tigerchat")
     .option("--port <p>", "port of the page; 0 = any free one", integerIn(0, 65_535), 8080)
     .option("--manifest <file>", "RoomShard manifest", manifest)
+    .option("--replace <name>", "give this replica, such as lobby-1, a new empty volume")
     .option("--json", "print the facts as one JSON object on one line", false)
     .showSuggestionAfterError(false)
     .exitOverride()
@@ -58,6 +61,11 @@ export function parseOptions(
     if (!(error instanceof CommanderError)) throw error;
     return { exitCode: error.exitCode === 0 ? 0 : 1, text: printed.join("").trimEnd() };
   }
-  const given = command.opts<Omit<Options, "shards"> & { readonly shards?: number }>();
-  return { options: { ...given, shards: given.shards ?? null } };
+  type Given = Omit<Options, "shards" | "replace"> & {
+    readonly shards?: number;
+    readonly replace?: string;
+  };
+  const given = command.opts<Given>();
+  const options = { ...given, shards: given.shards ?? null, replace: given.replace ?? null };
+  return { options };
 }

@@ -1,43 +1,8 @@
-import type { ErrorName } from "./errors.ts";
 import { keyField, limitField, positionField, roomField, seqField } from "./fields.ts";
+import type { HttpCall, HttpParameter } from "./http-call.ts";
 import type { HttpSchemaName } from "./http-schemas.ts";
 import { longPollSMax } from "./limits.ts";
-
-/** How a call proves who calls. */
-export type HttpAuth = "apiKey" | "session" | "cookie";
-
-/** One parameter of a call. */
-export interface HttpParameter {
-  readonly name: string;
-  readonly in: "path" | "query" | "header";
-  readonly required: boolean;
-  readonly schema: object;
-}
-
-/** One HTTP call of the edge. */
-export interface HttpCall {
-  readonly id: string;
-  readonly method: "get" | "post";
-  /** OpenAPI path. */
-  readonly path: string;
-  readonly summary: string;
-  readonly description: string;
-  /** Any one of these; empty = public. */
-  readonly auth: readonly HttpAuth[];
-  readonly parameters: readonly HttpParameter[];
-  readonly body: HttpSchemaName | null;
-  readonly answers: Readonly<
-    Record<
-      string,
-      {
-        readonly description: string;
-        readonly schema: HttpSchemaName | null;
-        readonly mediaType: string;
-      }
-    >
-  >;
-  readonly errors: readonly ErrorName[];
-}
+import { proofCalls } from "./proof-calls.ts";
 
 const json = "application/json";
 const inRoom: readonly HttpParameter[] = [
@@ -267,4 +232,9 @@ const pageCalls: readonly HttpCall[] = [
 ];
 
 /** All HTTP calls. */
-export const httpCalls: readonly HttpCall[] = [...roomCalls, ...eventCalls, ...pageCalls];
+export const httpCalls: readonly HttpCall[] = [
+  ...roomCalls,
+  ...eventCalls,
+  ...proofCalls,
+  ...pageCalls,
+];

@@ -1,6 +1,6 @@
 import { errorRow, errorTable } from "./errors.ts";
 import { httpCalls } from "./http-calls.ts";
-import type { HttpAuth, HttpCall } from "./http-calls.ts";
+import type { HttpAuth, HttpCall } from "./http-call.ts";
 import { httpSchemas } from "./http-schemas.ts";
 import type { HttpSchemaName } from "./http-schemas.ts";
 

@@ -1,14 +1,20 @@
 import { pageEntriesMax } from "#edge/api/limits.ts";
 import type { ErrorName } from "#edge/api/errors.ts";
-import type { PostIntent, ReadOutcome } from "#edge/connection/intents.ts";
+import type { PostIntent, ReadOutcome, Refusal } from "#edge/connection/intents.ts";
 import { entryMembers } from "#edge/fanout/entry-json.ts";
 import { Fanout } from "#edge/fanout/fanout.ts";
 import type { FanoutEffect, SubscribeRequest } from "#edge/fanout/fanout.ts";
 import type { Outbox } from "#edge/fanout/outbox.ts";
 import type { FeedEntry } from "#edge/fanout/room-feed.ts";
 import { seqFrom } from "#replica/base/brands.ts";
-import type { ReadRange, RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
-import { decodeEntries } from "#replica/wire/entry.ts";
+import { textFromUtf8 } from "#replica/base/text.ts";
+import type {
+  ProofQuestion,
+  ReadRange,
+  RoomAnswer,
+  RoomName,
+} from "#replica/wire/client-message.ts";
+import { decodeEntries, splitEntries } from "#replica/wire/entry.ts";
 import type { Bus } from "./bus.ts";
 import { Dispatch } from "./dispatch.ts";
 import type { Submit } from "./dispatch.ts";
@@ -24,6 +30,11 @@ export interface Listener {
   /** The attach with this id failed, or (empty id) the room was detached. */
   refused(id: string, room: string, error: ErrorName): void;
 }
+
+/** A proof as text, empty when there is nothing to prove; or why there is none. */
+export type ProofOutcome =
+  | { readonly ok: true; readonly text: string }
+  | { readonly ok: false; readonly refusal: Refusal };
 
 /** Entries of one push or page at most; a frame of the shard holds fewer. */
 const entriesMax = 65_536;
@@ -84,6 +95,34 @@ export class Hub {
       await new Promise((resolve) => setTimeout(resolve, 150));
     }
     return { ok: false, refusal: { error: "NO_LEADER", retryMs: 500 } };
+  }
+
+  /** Asks a room's shard for a proof; what is not there yet is waited for a while. */
+  async prove(name: RoomName, question: ProofQuestion): Promise<ProofOutcome> {
+    const later = { ok: false, refusal: { error: "NO_LEADER", retryMs: 500 } } as const;
+    const shard = this.shards.of(name);
+    const outcome = await shard?.link.read(name, question).catch(() => null);
+    if (outcome?.kind !== "ok") return later;
+    const { answer, entries } = outcome;
+    if (answer.code === "no_room") return { ok: false, refusal: { error: "NO_ROOM" } };
+    if (answer.code === "moved") this.refresh();
+    const text = textFromUtf8(entries);
+    return answer.code === "ok" && text !== null ? { ok: true, text } : later;
+  }
+
+  /** Encoded entries as the shard has them, for an export; null when it does not answer. */
+  async readEncoded(name: RoomName, range: ReadRange): Promise<readonly Uint8Array[] | null> {
+    for (let round = 0; round < 3; round += 1) {
+      const outcome = await this.shards
+        .of(name)
+        ?.link.read(name, range)
+        .catch(() => null);
+      if (outcome?.kind === "ok" && outcome.answer.code === "ok") {
+        return splitEntries(outcome.entries, entriesMax);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+    return null;
   }
 
   /** Follows a room for an outbox. */

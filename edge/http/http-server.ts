@@ -12,6 +12,7 @@ import type { HttpDeps } from "./http-deps.ts";
 import { pageRoutes } from "./page-routes.ts";
 import { pathProblemText, sendNoRoute, sendPathProblem } from "./path-problem.ts";
 import type { PathStatus } from "./path-problem.ts";
+import { proofRoutes } from "./proof-routes.ts";
 import { Problem, problemType, sendProblem } from "./problem.ts";
 import { roomRoutes } from "./room-routes.ts";
 import { Streams } from "./stream-routes.ts";
@@ -69,6 +70,7 @@ export async function makeHttpServer(
   const streams = new Streams();
   roomRoutes(app, deps, callers);
   eventRoutes(app, deps, callers);
+  proofRoutes(app, deps, callers);
   streams.register(app, deps, callers);
   await pageRoutes(app, deps, callers);
   return { app, streams };

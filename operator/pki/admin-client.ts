@@ -5,9 +5,12 @@ import {
   type CertificateRequest,
   checkDoneAnswer,
   checkIdentityAnswer,
+  checkReplacement,
   type GenesisRequest,
   type IdentityAnswer,
   type IdentityRequest,
+  type Replacement,
+  type ReplaceRequest,
   type TransferRequest,
 } from "#replica/admin/admin-calls.ts";
 import { checkAdminProblem } from "#replica/admin/admin-error.ts";
@@ -81,6 +84,16 @@ export class AdminClient {
   /** Asks for a planned transfer of the primary. */
   transfer(body: TransferRequest): Promise<AdminOutcome<unknown>> {
     return this.call(adminCalls.transfer, body, checkDoneAnswer, true);
+  }
+
+  /** Asks the primary to take a new volume for a lost one; `refused` not_ready: ask again. */
+  replace(body: ReplaceRequest): Promise<AdminOutcome<Replacement>> {
+    return this.call(adminCalls.replace, body, checkReplacement, true);
+  }
+
+  /** Formats an empty volume as a learner, by the primary's answer to {@link replace}. */
+  replacement(body: Replacement): Promise<AdminOutcome<unknown>> {
+    return this.call(adminCalls.replacement, body, checkDoneAnswer, true);
   }
 
   private async call<T>(

@@ -1,7 +1,13 @@
 // The bodies of the admin calls: round trips are exact, everything else is a sentence.
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
-import { checkGenesisRequest, checkIdentityRequest, checkTransferRequest } from "./admin-calls.ts";
+import {
+  checkGenesisRequest,
+  checkIdentityRequest,
+  checkReplacement,
+  checkReplaceRequest,
+  checkTransferRequest,
+} from "./admin-calls.ts";
 import {
   adminErrors,
   adminProblem,
@@ -84,4 +90,18 @@ test("admin: every code makes a problem that its reader accepts", () => {
     const problem = adminProblem(code, "Do this.");
     deepStrictEqual(checkAdminProblem(problem), { ok: true, value: problem });
   }
+});
+
+test("admin: a replacement carries genesis, members and the op to learn, and nothing else", () => {
+  const members = [0, 1, 2].map((replica) => ({ ...member(replica), replaceOp: replica * 7 }));
+  const slots = { first: 0, count: 4096, epoch: 1 };
+  const voters = [member(0), member(1), member(2)];
+  const first = { formationId: "a".repeat(64), members: voters, slots };
+  const whole = { genesis: first, members, learnOp: 15, view: 3 };
+  deepStrictEqual(checkReplacement(whole), { ok: true, value: whole });
+  strictEqual(checkReplacement({ ...whole, learnOp: 0 }).ok, false);
+  const extra = checkReplacement({ ...whole, genesis: { ...first, more: 1 } });
+  ok(!extra.ok && extra.sentence.includes("genesis"), "the place of a fault is named");
+  const asked = { view: 3, ...member(1) };
+  deepStrictEqual(checkReplaceRequest(asked), { ok: true, value: asked });
 });

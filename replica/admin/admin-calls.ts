@@ -9,6 +9,8 @@ export const adminCalls = {
   certificate: { method: "POST", path: "/v1/certificate" },
   genesis: { method: "POST", path: "/v1/genesis" },
   transfer: { method: "POST", path: "/v1/transfer" },
+  replace: { method: "POST", path: "/v1/replace" },
+  replacement: { method: "POST", path: "/v1/replacement" },
 } as const;
 
 /** Bytes of a request's body at most. */
@@ -60,6 +62,31 @@ export interface TransferRequest {
   readonly target: number;
 }
 
+/**
+ * Body of POST /v1/replace, to the primary: the volume of `replica` is lost; this member, whose
+ * volume is empty, takes its place if the view is still `view`. Repeated until it is answered.
+ */
+export interface ReplaceRequest extends GenesisMember {
+  readonly view: number;
+}
+
+/** A voter now, and the op of the REPLACE that made it one; 0 = by genesis. */
+export interface CurrentMember extends GenesisMember {
+  readonly replaceOp: number;
+}
+
+/** Answer of POST /v1/replace once it is committed, and body of POST /v1/replacement. */
+export interface Replacement {
+  /** The shard's genesis, as its volumes recorded it. */
+  readonly genesis: GenesisRequest;
+  /** Three, in the order of their index. */
+  readonly members: readonly CurrentMember[];
+  /** The new volume has no vote before it holds everything up to this op. */
+  readonly learnOp: number;
+  /** View in which that op was known to be committed: the vote floor lies above it. */
+  readonly view: number;
+}
+
 /** Answer of calls that have nothing to say but that they were done. */
 export interface DoneAnswer {
   readonly done: true;
@@ -102,7 +129,13 @@ export function checkCertificateRequest(value: unknown): Checked<CertificateRequ
 
 /** Reads the body of POST /v1/genesis. */
 export function checkGenesisRequest(value: unknown): Checked<GenesisRequest> {
-  const fields = new Fields(value, ["formationId", "members", "slots"]);
+  const fields = new Fields(value, genesisMembers);
+  return fields.finish(genesisFrom(fields));
+}
+
+const genesisMembers = ["formationId", "members", "slots"];
+
+function genesisFrom(fields: Fields): GenesisRequest {
   const slots = fields.object("slots", ["first", "count", "epoch"]);
   const first = slots.integer("first", 0, slotsCount);
   const count = slots.integer("count", 0, slotsCount);
@@ -116,10 +149,39 @@ export function checkGenesisRequest(value: unknown): Checked<GenesisRequest> {
   if (new Set(members.map((member) => member.publicKey)).size !== members.length) {
     fields.refuse("members", "must have three different keys");
   }
-  return fields.finish({
+  return {
     formationId: fields.text("formationId", hex64, "64 hex digits"),
     members,
     slots: { first, count, epoch: slots.integer("epoch", 1, 2 ** 40) },
+  };
+}
+
+/** Reads the body of POST /v1/replace. */
+export function checkReplaceRequest(value: unknown): Checked<ReplaceRequest> {
+  const fields = new Fields(value, ["view", "replica", "incarnation", "publicKey"]);
+  return fields.finish({
+    view: fields.integer("view", 0, Number.MAX_SAFE_INTEGER),
+    replica: fields.integer("replica", 0, 2),
+    incarnation: fields.text("incarnation", hex32, "32 hex digits"),
+    publicKey: fields.text("publicKey", hex64, "64 hex digits"),
+  });
+}
+
+/** Reads the answer of POST /v1/replace, which is the body of POST /v1/replacement. */
+export function checkReplacement(value: unknown): Checked<Replacement> {
+  const fields = new Fields(value, ["genesis", "members", "learnOp", "view"]);
+  const names = ["replica", "incarnation", "publicKey", "replaceOp"];
+  const members = fields.objects("members", 3, 3, names).map((member, index) => ({
+    replica: member.integer("replica", index, index),
+    incarnation: member.text("incarnation", hex32, "32 hex digits"),
+    publicKey: member.text("publicKey", hex64, "64 hex digits"),
+    replaceOp: member.integer("replaceOp", 0, Number.MAX_SAFE_INTEGER),
+  }));
+  return fields.finish({
+    genesis: genesisFrom(fields.object("genesis", genesisMembers)),
+    members,
+    learnOp: fields.integer("learnOp", 1, Number.MAX_SAFE_INTEGER),
+    view: fields.integer("view", 0, Number.MAX_SAFE_INTEGER),
   });
 }
 

@@ -95,6 +95,11 @@ export class Fields {
     return new Fields(this.value[name], members, this.path(name), this.sink);
   }
 
+  /** A member that is an object or absent; null = absent. */
+  optional(name: string, members: readonly string[]): Fields | null {
+    return this.value[name] === undefined ? null : this.object(name, members);
+  }
+
   /** Objects in a list of countMin to countMax. */
   objects(name: string, countMin: number, countMax: number, members: readonly string[]): Fields[] {
     const value = this.value[name];

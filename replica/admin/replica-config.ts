@@ -38,6 +38,8 @@ export interface ReplicaConfig {
   /** Paths. `kek` and `bootstrap`: 32 bytes as 64 hex digits. */
   readonly files: { readonly trust: string; readonly kek: string; readonly bootstrap: string };
   readonly log: { readonly level: LogLevel };
+  /** Background reading of what lies on the disk: bytes a second at most, 0 = none. */
+  readonly scrub?: { readonly bytesPerS: number };
 }
 
 /** Bytes of the smallest WAL. */
@@ -46,7 +48,7 @@ export const walSizeBytesMin = 32 * 1024 * 1024;
 export const walSizeBytesMax = 16 * 1024 ** 3;
 
 const members = [
-  ..."cluster shard fleet peers listen walSizeBytes timing quorum keys files log".split(" "),
+  ..."cluster shard fleet peers listen walSizeBytes timing quorum keys files log scrub".split(" "),
 ];
 const logLevels = ["debug", "info", "warn", "error"] as const;
 const ports = ["peerPort", "clientPort", "adminPort", "metricsPort"] as const;
@@ -103,6 +105,7 @@ export function checkReplicaConfig(value: unknown): Checked<ReplicaConfig> {
   const quorum = fields.object("quorum", ["replication", "viewChange"]);
   const keys = fields.object("keys", ["windowHours", "max"]);
   const files = fields.object("files", ["trust", "kek", "bootstrap"]);
+  const scrub = fields.optional("scrub", ["bytesPerS"]);
   const path = (name: string) => files.text(name, filePath, "a path");
   return fields.finish({
     cluster: fields.text("cluster", hex32, "32 hex digits"),
@@ -122,6 +125,7 @@ export function checkReplicaConfig(value: unknown): Checked<ReplicaConfig> {
     },
     files: { trust: path("trust"), kek: path("kek"), bootstrap: path("bootstrap") },
     log: { level: fields.object("log", ["level"]).word("level", logLevels) },
+    ...(scrub === null ? {} : { scrub: { bytesPerS: scrub.integer("bytesPerS", 0, 2 ** 30) } }),
   });
 }
 

@@ -1,6 +1,7 @@
 import type { ReplicaIndex } from "#replica/base/brands.ts";
 import type {
   ClientMessage,
+  ProofQuestion,
   ReadRange,
   RoomAnswer,
   RoomName,
@@ -35,7 +36,7 @@ const retryMs = 50;
 
 interface PendingRead {
   readonly name: RoomName;
-  readonly range: ReadRange;
+  readonly range: ReadRange | ProofQuestion;
   readonly deadlineMs: number;
   /** Replica asked, or null while none can be. */
   to: ReplicaIndex | null;
@@ -96,8 +97,8 @@ export class RoomReader {
     return effects;
   }
 
-  /** Asks for entries; the outcome comes as an effect with the returned id. */
-  read(name: RoomName, range: ReadRange, nowMs: number): number {
+  /** Asks for entries or a proof; the outcome comes as an effect with the returned id. */
+  read(name: RoomName, range: ReadRange | ProofQuestion, nowMs: number): number {
     const id = this.newId();
     if (this.reads.size >= readsMax) {
       this.effects.push({ kind: "read", id, outcome: { kind: "unavailable" } });

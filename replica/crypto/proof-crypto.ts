@@ -1,5 +1,7 @@
 import { hash } from "node:crypto";
 import { hashes, verify } from "@noble/ed25519";
+import { hexFrom } from "#replica/base/bytes.ts";
+import { publicKeyFrom, verifyEd25519 } from "./ed25519.ts";
 import { sha256Bytes } from "./hash.ts";
 
 hashes.sha512 = (message) => new Uint8Array(hash("sha512", message, "buffer"));
@@ -18,5 +20,14 @@ export const proofCrypto = {
     } catch {
       return false;
     }
+  },
+} as const;
+
+/** The same by OpenSSL, for a replica that checks its peers' cosignatures: 0.1 ms a signature. */
+export const nativeProofCrypto = {
+  sha256: sha256Bytes,
+  verify(key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+    const publicKey = publicKeyFrom(hexFrom(key));
+    return publicKey !== null && verifyEd25519(publicKey, message, signature);
   },
 } as const;

@@ -1,6 +1,7 @@
 import { assert } from "#replica/base/assert.ts";
 import { seqFrom } from "#replica/base/brands.ts";
 import type { Op } from "#replica/base/brands.ts";
+import { mutated } from "#replica/base/mutation.ts";
 import { slotOfRoom } from "#replica/base/slots.ts";
 import type { ReadRange, RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
@@ -26,6 +27,8 @@ import { gather, joinPlaces, rangeOf } from "./room-reader.ts";
 import { generationMs } from "./key-table.ts";
 import type { Standing } from "./standing.ts";
 import { standingOf } from "./standing.ts";
+
+declare const MUTATIONS: boolean | undefined;
 
 /** Frozen deltas that wait for their checkpoint at most. */
 export const deltasMax = 3;
@@ -116,7 +119,10 @@ export class ChatMachine {
     const { state, keys } = this.tables;
     assert(header.timestampUs > state.timeUs, "MCH-03: log time strictly increases");
     state.timeUs = header.timestampUs;
-    keys.expire(Math.floor((state.timeUs - state.keyWindowUs) / 1000));
+    const soon = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("forget_keys_early");
+    // The bug: forgets a key long before it would be refused, once in a while.
+    const windowUs = soon && header.op % 16 === 0 ? -(2 ** 32) : state.keyWindowUs;
+    keys.expire(Math.floor((state.timeUs - windowUs) / 1000));
     state.keyGenerationFloor = keys.generationFloor;
     const replies = header.kind === "requests" ? this.applier.apply(prepare, blocks) : [];
     this.opApplied = header.op;

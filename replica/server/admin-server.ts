@@ -7,12 +7,16 @@ import {
   checkCertificateRequest,
   checkGenesisRequest,
   checkIdentityRequest,
+  checkReplacement,
+  checkReplaceRequest,
   checkTransferRequest,
   type CertificateRequest,
   type DoneAnswer,
   type GenesisRequest,
   type IdentityAnswer,
   type IdentityRequest,
+  type Replacement,
+  type ReplaceRequest,
   type TransferRequest,
 } from "#replica/admin/admin-calls.ts";
 import { type AdminErrorCode, adminErrors, adminProblem } from "#replica/admin/admin-error.ts";
@@ -32,6 +36,8 @@ export interface AdminHandler {
   certificate(request: CertificateRequest): AdminOutcome<DoneAnswer>;
   genesis(request: GenesisRequest): Promise<AdminOutcome<DoneAnswer>>;
   transfer(request: TransferRequest): AdminOutcome<DoneAnswer>;
+  replace(request: ReplaceRequest): AdminOutcome<Replacement>;
+  replacement(request: Replacement): Promise<AdminOutcome<DoneAnswer>>;
 }
 
 /** TLS of the admin port. `cert` may be self-signed; `ca` judges clients from the start. */
@@ -77,6 +83,10 @@ function call(
       return checked(text, checkGenesisRequest, (request) => handler.genesis(request));
     case "/v1/transfer":
       return checked(text, checkTransferRequest, (request) => handler.transfer(request));
+    case "/v1/replace":
+      return checked(text, checkReplaceRequest, (request) => handler.replace(request));
+    case "/v1/replacement":
+      return checked(text, checkReplacement, (request) => handler.replacement(request));
     default:
       known satisfies never;
       return refusal("not_found", `There is no ${path}.`);

@@ -4,7 +4,13 @@ import type { ChatMachine } from "#replica/machine/chat-machine.ts";
 import type { LoadedBlock } from "#replica/machine/port.ts";
 import type { Effect } from "#replica/vsr/effect.ts";
 import type { Event } from "#replica/vsr/event.ts";
-import type { ClientMessage, RoomAnswer, ServerMessage } from "#replica/wire/client-message.ts";
+import type {
+  ClientMessage,
+  ProofQuestion,
+  RoomAnswer,
+  RoomName,
+  ServerMessage,
+} from "#replica/wire/client-message.ts";
 import { validateOperations } from "#replica/wire/operation.ts";
 import type { BlockStore } from "./block-store.ts";
 import { WatchTable } from "./watch-table.ts";
@@ -32,6 +38,12 @@ export interface ClientDeskPorts {
   readonly view: () => View;
   /** False while the machine is being rebuilt. */
   readonly readable: () => boolean;
+  /** Answers a question for a proof, now or later, once. */
+  readonly prove: (
+    name: RoomName,
+    question: ProofQuestion,
+    answer: (answer: RoomAnswer, text: Uint8Array) => void,
+  ) => void;
   /** Checksum of no bytes: that of a registration's body. */
   readonly emptyChecksum: Checksum;
 }
@@ -225,6 +237,12 @@ export class ClientDesk {
     const { id, name, range } = message;
     if (!this.ports.readable()) {
       this.answerRead(connection, id, { code: "not_ready" }, nothing);
+      return;
+    }
+    if (range.kind !== "after" && range.kind !== "before") {
+      this.ports.prove(name, range, (answer, text) => {
+        this.answerRead(connection, id, answer, text);
+      });
       return;
     }
     const step = this.ports.machine.read(name, range, loaded);

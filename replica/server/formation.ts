@@ -56,15 +56,12 @@ export interface Replacement {
   readonly view: number;
 }
 
-/** Members as consensus has them. */
-export function membersOf(
-  members: readonly (GenesisMember & { readonly replaceOp?: number })[],
-): readonly Member[] {
-  return members.map(({ replica, incarnation, publicKey, replaceOp }) => {
-    const id = { replica: replicaFrom(replica), incarnation: incarnationFrom(incarnation) };
-    const member = { ...id, publicKey };
-    return replaceOp === undefined ? member : { ...member, replaceOp: opFrom(replaceOp) };
-  });
+/** A member as consensus has it; `replaceOp` absent or 0: by genesis. */
+export function memberOf(member: GenesisMember & { readonly replaceOp?: number }): Member {
+  const { publicKey, replaceOp } = member;
+  const replica = replicaFrom(member.replica);
+  const known = { replica, incarnation: incarnationFrom(member.incarnation), publicKey };
+  return (replaceOp ?? 0) === 0 ? known : { ...known, replaceOp: opFrom(replaceOp ?? 0) };
 }
 
 /** Checksums without a signature: nobody is the author of a genesis. */
@@ -93,7 +90,7 @@ export function formatOptionsOf(
   tools: StorageTools,
   replacement: Replacement | null = null,
 ): FormatOptions {
-  const members = replacement?.members ?? membersOf(request.members);
+  const members = replacement?.members ?? request.members.map((member) => memberOf(member));
   const formationId = checksumFrom(request.formationId);
   const machine = machineGenesisOf(request.formationId, request.slots, config.keys);
   const manifest = genesisManifest(ChatMachine.genesisState(machine));

@@ -1,73 +1,21 @@
 import { assert } from "#replica/base/assert.ts";
 import { type Op, type ReplicaIndex, replicaFrom, type View } from "#replica/base/brands.ts";
-import type { ChatMachine } from "#replica/machine/chat-machine.ts";
-import type { BlockAddress, Hash } from "#replica/snapshot/port.ts";
+import { replicasCount } from "#replica/base/limits.ts";
+import type { BlockAddress } from "#replica/snapshot/port.ts";
 import type { Effect } from "#replica/vsr/effect.ts";
 import type { Event } from "#replica/vsr/event.ts";
-import type { BatchOptions, Timing } from "#replica/vsr/options.ts";
-import type { Sealer } from "#replica/vsr/port.ts";
 import { Replica } from "#replica/vsr/replica.ts";
-import type { ClientMessage, ServerMessage } from "#replica/wire/client-message.ts";
+import type { ClientMessage } from "#replica/wire/client-message.ts";
 import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-message.ts";
-import type { RecoveredState, Storage } from "#replica/wire/storage-port.ts";
 import type { Member } from "#replica/wire/superblock.ts";
 import { BlockStore } from "./block-store.ts";
 import { Checkpoints, garbageHoldMs } from "./checkpoints.ts";
 import { ChunkSource } from "./chunk-source.ts";
+import type { HostCounts, HostOptions, HostPorts } from "./host-options.ts";
 import { ClientDesk } from "./client-desk.ts";
+import { Proofs } from "./proofs.ts";
 import { type Restored, restoreMachine } from "./restore-machine.ts";
 import { StateSync } from "./state-sync.ts";
-
-/** The world of a host: what differs between production and the simulator. */
-export interface HostPorts {
-  /** Monotonic, may be fractional. */
-  readonly nowMs: () => number;
-  /** Wall clock, integer microseconds. */
-  readonly wallUs: () => number;
-  /** To a peer; may silently fail. */
-  readonly send: (to: ReplicaIndex, message: PeerMessage) => void;
-  /** To a client's connection; may silently fail. */
-  readonly toClient: (connection: number, message: ServerMessage) => void;
-  /** Calls `run` once, after this call, when other events had their turn. */
-  readonly later: (run: () => void) => void;
-  /** `deadlineMs` or `workWanted` may have changed. */
-  readonly wake: () => void;
-  /** Status, view or primary may have changed. */
-  readonly status: () => void;
-  readonly alarm: (what: string) => void;
-  /** A REPLACE is in the log, or was dropped from it: whose frames count now. */
-  readonly members?: (members: readonly Member[]) => void;
-  /** The process must end; nothing is called after it. */
-  readonly stop: (why: string) => void;
-  /** A latency in milliseconds, for metrics. */
-  readonly observe: (what: "wal_write" | "commit", ms: number) => void;
-}
-
-/** What a host is made of. */
-export interface HostOptions {
-  readonly replica: ReplicaIndex;
-  readonly recovered: RecoveredState;
-  readonly storage: Storage;
-  /** Fresh: the restore fills it. */
-  readonly machine: ChatMachine;
-  /** Manifest of op 0 (`genesisManifest(ChatMachine.genesisState(genesis))`). */
-  readonly genesisManifest: Uint8Array;
-  readonly hash: Hash;
-  readonly sealer: Sealer;
-  readonly seed: number;
-  readonly timing: Timing;
-  readonly quorum: { readonly replication: number; readonly viewChange: number };
-  readonly batch: BatchOptions;
-  readonly ports: HostPorts;
-}
-
-/** Counters since the start, for metrics. */
-export interface HostCounts {
-  prepares: number;
-  checkpoints: number;
-  viewChanges: number;
-  alarms: number;
-}
 
 /** Between two removals of garbage, ms. */
 const collectRetryMs = 100;
@@ -84,6 +32,8 @@ export class Host {
   readonly counts: HostCounts = { prepares: 0, checkpoints: 0, viewChanges: 0, alarms: 0 };
   readonly replica: Replica;
   readonly clients: ClientDesk;
+  /** Trees, signed checkpoints and receipts; null when this host proves nothing. */
+  readonly proofs: Proofs | null;
   readonly blocks: BlockStore;
   /** When the primary of the current view last said how far it is; -Infinity = never. */
   primaryHeardMs = Number.NEGATIVE_INFINITY;
@@ -114,6 +64,7 @@ export class Host {
     this.viewDurable = superblock.view;
     this.viewSeen = superblock.view;
     this.blocks = this.makeBlockStore();
+    this.proofs = this.makeProofs();
     this.clients = this.makeClientDesk();
     this.source = new ChunkSource(options.storage, options.genesisManifest);
     this.source.add(superblock.checkpoint);
@@ -134,12 +85,16 @@ export class Host {
   get deadlineMs(): number {
     const { replica, sync, blocks } = this;
     const wanted = Math.min(replica.deadlineMs, sync.deadlineMs, blocks.deadlineMs);
-    return Math.min(wanted, this.collectAtMs);
+    const proofsMs = this.proofs?.deadlineMs ?? Number.POSITIVE_INFINITY;
+    return Math.min(wanted, this.collectAtMs, proofsMs);
   }
 
   /** True while {@link work} has something to do. */
   get workWanted(): boolean {
-    return this.checkpoints.workWanted && !this.restoring;
+    if (this.restoring) return false;
+    // A checkpoint waits until its entries are hashed.
+    if (this.proofs?.behind === true) return this.proofs.workWanted;
+    return this.checkpoints.workWanted;
   }
 
   /** True when a checkpoint is so late that requests would soon wait for room in the WAL. */
@@ -160,6 +115,7 @@ export class Host {
     const nowMs = this.ports.nowMs();
     this.sync.tick(nowMs);
     this.blocks.tick(nowMs);
+    if (!this.restoring) this.proofs?.tick(nowMs);
     if (nowMs >= this.collectAtMs) {
       this.checkpoints.collect();
       this.collectNotBeforeMs = nowMs + collectRetryMs;
@@ -171,7 +127,8 @@ export class Host {
   /** One bounded slice of checkpoint work, about 0.3 ms. */
   work(): void {
     if (this.stopped || !this.workWanted) return;
-    this.checkpoints.work();
+    if (this.proofs?.workWanted === true) this.proofs.work();
+    else this.checkpoints.work();
   }
 
   /** An authenticated, decoded frame of a peer. */
@@ -189,6 +146,10 @@ export class Host {
         this.sync.receive(checkpointId, segment, block, bytes);
       }
       this.ports.wake();
+      return;
+    }
+    if (message.kind === "cosign") {
+      this.proofs?.onCosign(message.from, message);
       return;
     }
     this.step({ kind: "message", message });
@@ -363,6 +324,7 @@ export class Host {
       this.writeStartMs.delete(op);
     } else if (this.writeStartMs.size >= timedMax) this.writeStartMs.clear();
     this.clients.pushFacts();
+    this.proofs?.committed();
   }
 
   private statusChanged(): void {
@@ -420,7 +382,35 @@ export class Host {
         return { kind: "view", view, primary, normal: status === "normal" };
       },
       readable: () => !this.restoring,
+      prove: (name, question, answer) => {
+        if (this.proofs === null) answer({ code: "not_ready" }, new Uint8Array(0));
+        else this.proofs.answer(name, question, answer);
+      },
       emptyChecksum: this.options.hash(new Uint8Array(0)),
+    });
+  }
+
+  private makeProofs(): Proofs | null {
+    const { proofs, machine, replica } = this.options;
+    if (proofs === undefined) return null;
+    return new Proofs({
+      ports: proofs,
+      origin: proofs.origin,
+      machine,
+      replica,
+      blocks: () => this.blocks,
+      publicKeys: () => this.replica.members.map((one) => one.publicKey),
+      nowMs: this.ports.nowMs,
+      wallUs: this.ports.wallUs,
+      broadcast: (cosign) => {
+        for (const peer of [1, 2]) {
+          const to = replicaFrom((replica + peer) % replicasCount);
+          this.ports.send(to, { ...this.envelope(), kind: "cosign", ...cosign });
+        }
+      },
+      alarm: (what) => this.alarm(what),
+      pulse: () => this.step({ kind: "pulse" }),
+      wake: this.ports.wake,
     });
   }
 
@@ -474,6 +464,7 @@ export class Host {
         return;
       }
       this.restoring = false;
+      this.proofs?.restored();
       this.checkpoints.retire();
       this.checkpoints = this.makeCheckpoints(restored, garbage);
       this.installed = target;

@@ -6,6 +6,8 @@ import type {
   GenesisRequest,
   IdentityAnswer,
   IdentityRequest,
+  Replacement,
+  ReplaceRequest,
   TransferRequest,
 } from "#replica/admin/admin-calls.ts";
 import { identityProofText } from "#replica/admin/admin-calls.ts";
@@ -30,10 +32,18 @@ import { identityUri } from "#replica/transport/tls-identity.ts";
 import { type FrameScope, frameScopeFrom } from "#replica/wire/frame.ts";
 import { decodePrepareHeader, encodePrepareHeader } from "#replica/wire/prepare-codec.ts";
 import type { AdminHandler, AdminOutcome } from "./admin-server.ts";
+import { CosignFile } from "./cosign-file.ts";
 import type { Flags } from "./flags.ts";
-import { formatOptionsOf } from "./formation.ts";
+import { formatOptionsOf, memberOf, type Replacement as FormatAs } from "./formation.ts";
 import type { Log } from "./log.ts";
 import type { Meters } from "./meters.ts";
+import {
+  formatOf,
+  loadReplacement,
+  recordedGenesis,
+  recordedReplacement,
+  saveReplacement,
+} from "./replacement-record.ts";
 import { RunningReplica } from "./running-replica.ts";
 import { statusOf } from "./status.ts";
 import type { Volume } from "./volume.ts";
@@ -87,6 +97,7 @@ export class ReplicaProcess implements AdminHandler {
   readonly options: ReplicaProcessOptions;
   private readonly scope: FrameScope;
   private vault: NodeVault | null = null;
+  private signed: CosignFile | null = null;
   private formatting: Promise<AdminOutcome<DoneAnswer>> | null = null;
   private opening = false;
   private closing = false;
@@ -140,6 +151,7 @@ export class ReplicaProcess implements AdminHandler {
     }
     await new Promise<void>((resolve) => this.options.disk.close(resolve));
     this.vault?.close();
+    this.signed?.close();
   }
 
   /** A new trust bundle: every later connection uses it. */
@@ -209,7 +221,7 @@ export class ReplicaProcess implements AdminHandler {
       return refuse("already_formatted", "The volume was not formatted by a genesis.");
     }
     if (this.formatting === null && this.formatted) return done;
-    this.formatting ??= this.format(request, asked);
+    this.formatting ??= this.format(request, asked, null);
     const outcome = await this.formatting;
     this.formatting = null;
     this.start();
@@ -229,6 +241,55 @@ export class ReplicaProcess implements AdminHandler {
     }
     running.host.transfer(target);
     return done;
+  }
+
+  replace(request: ReplaceRequest): AdminOutcome<Replacement> {
+    const { running } = this;
+    if (running === null) return refuse("not_ready", "The replica is not running.");
+    const { replica } = running.host;
+    if (request.view !== replica.view) return refuse("view_moved", `The view is ${replica.view}.`);
+    if (!running.leads) return refuse("not_primary", "Ask the primary.");
+    const genesis = recordedGenesis(this.options.volume);
+    if (genesis === null) return refuse("disk", "keys/genesis.json of this volume is damaged.");
+    const outcome = running.host.replace(memberOf(request));
+    if (outcome === "pending") {
+      return refuse("not_ready", "The replacement is being committed; ask again.");
+    }
+    if ("refused" in outcome) return refuse("not_ready", outcome.refused);
+    const members = replica.members.map((each) => ({ replaceOp: 0, ...each }));
+    return { ok: true, value: { genesis, members, ...outcome } };
+  }
+
+  async replacement(request: Replacement): Promise<AdminOutcome<DoneAnswer>> {
+    const { flags, volume, poisoned } = this.options;
+    if (poisoned !== null) return refuse("poisoned", this.message);
+    if (this.key === null) return refuse("no_identity", "Call /v1/identity first.");
+    const own = request.members[flags.replica];
+    const { incarnation, publicKey } = this.key;
+    if (own?.incarnation !== incarnation || own.publicKey !== publicKey) {
+      return refuse(
+        "wrong_member",
+        `Member ${flags.replica} must be ${incarnation}, ${publicKey}.`,
+      );
+    }
+    const before = loadReplacement(volume);
+    const begun = before === null ? null : recordedReplacement(before);
+    if (volume.formatted && begun === null) {
+      return refuse("already_formatted", "The volume was not formatted by a replacement.");
+    }
+    if (this.formatting === null && this.formatted) return done;
+    // A format that was cut off goes on with what was asked first: the floor may only be higher.
+    this.formatting ??= this.formatAnew(begun ?? request);
+    const outcome = await this.formatting;
+    this.formatting = null;
+    this.start();
+    return outcome;
+  }
+
+  private formatAnew(replacement: Replacement): Promise<AdminOutcome<DoneAnswer>> {
+    saveReplacement(this.options.volume, replacement);
+    const { genesis } = replacement;
+    return this.format(genesis, JSON.stringify(genesis), formatOf(replacement));
   }
 
   private start(): void {
@@ -270,13 +331,18 @@ export class ReplicaProcess implements AdminHandler {
     };
   }
 
-  private async format(request: GenesisRequest, json: string): Promise<AdminOutcome<DoneAnswer>> {
+  private async format(
+    request: GenesisRequest,
+    json: string,
+    replacement: FormatAs | null,
+  ): Promise<AdminOutcome<DoneAnswer>> {
     const { config, flags, volume, log } = this.options;
     const vault = this.openVault();
     if (vault === null) return refuse("disk", "The data keys cannot be opened.");
     volume.saveGenesis(json);
     const tools = this.toolsOf(vault);
-    const options = formatOptionsOf(request, config, flags.replica, this.scope, tools);
+    const { scope } = this;
+    const options = formatOptionsOf(request, config, flags.replica, scope, tools, replacement);
     const startMs = performance.now();
     const result = await new Promise<Parameters<Parameters<typeof formatStorage>[1]>[0]>(
       (resolve) => formatStorage(options, resolve),
@@ -285,7 +351,8 @@ export class ReplicaProcess implements AdminHandler {
     if (!result.ok) return refuse("disk", result.message);
     this.halfFormatted = false;
     this.message = "";
-    log.info("formatted", { formationId: request.formationId, tookMs });
+    const as = replacement === null ? "voter" : "learner";
+    log.info("formatted", { formationId: request.formationId, as, tookMs });
     return done;
   }
 
@@ -315,7 +382,9 @@ export class ReplicaProcess implements AdminHandler {
     }
     const tls = { key: key.privatePem, cert: certificate, ca: this.trust };
     const { scope } = this;
-    const open = { replica, config, key, tls, scope, opened, log, meters, giveUp };
+    this.signed ??= new CosignFile(this.options.volume.data, this.options.poison);
+    const { signed } = this;
+    const open = { replica, config, key, tls, scope, opened, signed, log, meters, giveUp };
     const running = await RunningReplica.open(open);
     if (typeof running === "string") {
       giveUp(running);

@@ -1,20 +1,25 @@
 import type { AdminState } from "#replica/admin/admin-status.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
-import { random, sha256 } from "#replica/crypto/hash.ts";
+import { signEd25519 } from "#replica/crypto/ed25519.ts";
+import { random, sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
 import { nodeSealer } from "#replica/crypto/node-sealer.ts";
+import { nativeProofCrypto } from "#replica/crypto/proof-crypto.ts";
 import type { VolumeKey } from "#replica/crypto/volume-key.ts";
 import { ChatMachine } from "#replica/machine/chat-machine.ts";
+import { shardOrigin } from "#replica/proof/checkpoint.ts";
 import { genesisManifest } from "#replica/snapshot/manifest.ts";
 import type { Opened } from "#replica/storage/open-storage.ts";
 import type { TlsMaterial } from "#replica/transport/tls-options.ts";
 import type { FrameScope } from "#replica/wire/frame.ts";
 import { prepareChecksummedBytes } from "#replica/wire/prepare-codec.ts";
+import type { CosignMemory } from "./cosigning.ts";
 import { EventLoop } from "./event-loop.ts";
 import { machineGenesisOf } from "./formation.ts";
 import { type Host, openHost } from "./host.ts";
 import type { Log } from "./log.ts";
 import type { Meters } from "./meters.ts";
+import { Scrubbing, scrubBytesPerSDefault } from "./scrubbing.ts";
 import { Sockets } from "./sockets.ts";
 
 /** What a running replica is made of. */
@@ -25,6 +30,8 @@ export interface RunningOptions {
   readonly tls: TlsMaterial;
   readonly scope: FrameScope;
   readonly opened: Opened;
+  /** Memory of the heads that it signed. */
+  readonly signed: CosignMemory;
   readonly log: Log;
   readonly meters: Meters;
   /** The process must end with that sentence. */
@@ -48,12 +55,17 @@ export class RunningReplica {
   readonly sockets: Sockets;
   private readonly options: RunningOptions;
   private readonly loop: EventLoop;
+  /** Null when the configuration switches it off. */
+  readonly scrubbing: Scrubbing | null;
 
   private constructor(options: RunningOptions, host: Host, sockets: Sockets, loop: EventLoop) {
     this.options = options;
     this.host = host;
     this.sockets = sockets;
     this.loop = loop;
+    const bytesPerS = options.config.scrub?.bytesPerS ?? scrubBytesPerSDefault;
+    const { opened, log } = options;
+    this.scrubbing = bytesPerS === 0 ? null : new Scrubbing(host, opened.storage, bytesPerS, log);
   }
 
   /** Restores the machine, opens the ports, starts. The result is a sentence when it cannot. */
@@ -81,6 +93,7 @@ export class RunningReplica {
         sockets.open(opened.host).then(
           () => {
             loop.start(opened.host);
+            running.scrubbing?.start();
             resolve(running);
           },
           (error: unknown) => resolve(String(error)),
@@ -135,6 +148,7 @@ export class RunningReplica {
 
   /** Ends turns and closes sockets; the caller closes the disk. */
   close(): void {
+    this.scrubbing?.stop();
     this.loop.stop();
     this.sockets.close();
   }
@@ -158,7 +172,7 @@ function hostOptionsOf(
     replica: options.replica,
     recovered: opened.recovered,
     storage: opened.storage,
-    machine: new ChatMachine(genesis),
+    machine: new ChatMachine(genesis, { hash: sha256Bytes, proofs: sha256Into }),
     genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),
     hash: sha256,
     sealer,
@@ -166,6 +180,12 @@ function hostOptionsOf(
     timing: config.timing,
     quorum: config.quorum,
     batch,
+    proofs: {
+      origin: shardOrigin(identity.cluster, identity.shard, slots.epoch),
+      sign: (message: Uint8Array) => signEd25519(key.privateKey, message),
+      tools: nativeProofCrypto,
+      memory: options.signed,
+    },
     ports: {
       nowMs: () => performance.now(),
       wallUs: () => Math.round((performance.timeOrigin + performance.now()) * 1000),
@@ -174,6 +194,7 @@ function hostOptionsOf(
       later: (run: () => void) => setImmediate(run),
       wake: loop.wake,
       status,
+      members: sockets.setMembers,
       alarm: (what: string) => log.error("alarm", { alarm: what }),
       stop: (why: string) => options.giveUp(why),
       observe: (what: "wal_write" | "commit", ms: number) => {

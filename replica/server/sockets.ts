@@ -9,6 +9,7 @@ import { PeerNetwork } from "#replica/transport/peer-network.ts";
 import type { TlsMaterial } from "#replica/transport/tls-options.ts";
 import type { ClientMessage, ServerMessage } from "#replica/wire/client-message.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
+import type { Member } from "#replica/wire/superblock.ts";
 import type { Host } from "./host.ts";
 import type { Log } from "./log.ts";
 import type { Meters } from "./meters.ts";
@@ -70,6 +71,11 @@ export class Sockets {
   /** Port of the host: a frame to a client. */
   readonly toClient = (connection: number, message: ServerMessage): void => {
     this.connections.get(connection)?.send(message);
+  };
+
+  /** Whose frames count from now on. */
+  readonly setMembers = (members: readonly Member[]): void => {
+    this.peersNetwork?.setMembers(members);
   };
 
   /** True while frames to that peer can be sent. */

@@ -189,7 +189,7 @@ class Format {
 
   private writeSuperblock(): void {
     const { volume, options } = this;
-    const none = { number: 0, checksum: checksumZero, state: null };
+    const none = { number: 0, checksum: checksumZero, state: null, parent: null };
     const writer = new SuperblockWriter(volume, none, (run) => run());
     const state: SuperblockState = {
       sequence: 1,

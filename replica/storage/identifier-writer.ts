@@ -2,11 +2,14 @@ import { assert } from "#replica/base/assert.ts";
 import { diskUnitBytes } from "#replica/base/limits.ts";
 import { identifiersPerSector, sectorOffset, sectorsCount } from "#replica/journal/geometry.ts";
 import {
+  decodeSector,
   encodeSector,
   identifierAbsent,
+  type SectorScan,
   type StoredIdentifier,
 } from "#replica/journal/identifier-sector.ts";
 import { BufferPool } from "./buffer-pool.ts";
+import type { ScrubFinding } from "./scrubber.ts";
 import type { Volume } from "./volume.ts";
 
 const zone = { kind: "identifiers" } as const;
@@ -117,6 +120,53 @@ export class IdentifierWriter {
     }
     if (left === 0) done();
     else this.pump();
+  }
+
+  /**
+   * Looks at both copies of a sector, unless it is changing. A damaged copy is written again: the
+   * older one by the next write, the newest by a second one, since each goes to the older copy.
+   */
+  scrub(index: number, done: (finding: ScrubFinding) => void): void {
+    const { tools } = this.volume;
+    const { sequence, changes } = this.sector(index);
+    const bytes = 2 * diskUnitBytes;
+    const settled = (): boolean => {
+      const { busy, written } = this.sector(index);
+      return !busy && written === changes && this.sector(index).changes === changes;
+    };
+    if (!settled()) {
+      tools.later(() => done({ bytes: 0, faults: 0 }));
+      return;
+    }
+    this.readCopies(index, (copies) => {
+      const now = this.sector(index);
+      if (!settled() || now.sequence !== sequence) {
+        done({ bytes, faults: 0 });
+        return;
+      }
+      const newest = copies[now.copy];
+      const older = copies[now.copy === 0 ? 1 : 0];
+      const lost = sequence > 0 && !(newest?.kind === "valid" && newest.sequence === sequence);
+      const worn = older?.kind === "invalid";
+      if (lost || worn) this.touch(index);
+      if (lost) this.flushSlot(index * identifiersPerSector, () => this.touch(index));
+      done({ bytes, faults: Number(lost) + Number(worn) });
+    });
+  }
+
+  private readCopies(index: number, done: (copies: readonly SectorScan[]) => void): void {
+    const { tools, geometry } = this.volume;
+    const copies: SectorScan[] = [];
+    const next = (copy: 0 | 1): void => {
+      const offset = sectorOffset(index, copy, geometry);
+      tools.disk.read(zone, offset, diskUnitBytes, (found) => {
+        const place = { sector: index, copy };
+        copies.push(found === null ? { kind: "invalid" } : decodeSector(tools, place, found));
+        if (copy === 0) next(1);
+        else done(copies);
+      });
+    };
+    next(0);
   }
 
   private sector(index: number): Sector {

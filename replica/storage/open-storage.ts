@@ -174,7 +174,7 @@ function finish(
     slots: wal.verdicts.map((verdict) => slotStateOf(verdict, scan.scans[verdict.slot])),
     identifiers: wal.verdicts.map((verdict) => verdict.identifier),
     sectors: scan.sectors,
-    superblock: { number: link.number, checksum, state: content.state },
+    superblock: { ...link, checksum, state: content.state },
   };
   const storage = new ReplicaStorage(volume, durable);
   const recovered = { superblock: content.state, slots: wal.slots };

@@ -5,6 +5,7 @@ import { slotOf, slotOffset } from "#replica/journal/geometry.ts";
 import { scanSlot } from "#replica/journal/wal-slot.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
 import type { PrepareWriter } from "./prepare-writer.ts";
+import type { ScrubFinding, SlotFault } from "./scrubber.ts";
 import type { Volume } from "./volume.ts";
 
 const zone = { kind: "prepares" } as const;
@@ -53,6 +54,31 @@ export class PrepareReader {
     });
   }
 
+  /**
+   * Looks at a slot that holds an op above `from`. Damage of a clean slot is marked durably and
+   * named; a slot that is written meanwhile is left for the next time.
+   */
+  scrub(
+    slot: number,
+    from: Op,
+    done: (finding: ScrubFinding, fault: SlotFault | null) => void,
+  ): void {
+    const { header, state, units, writes } = this.writer.slot(slot);
+    const wanted = state === "clean" && header !== null && header.op > from;
+    if (!wanted || this.writer.isBusy(slot)) {
+      this.volume.tools.later(() => done({ bytes: 0, faults: 0 }, null));
+      return;
+    }
+    const bytes = units * diskUnitBytes;
+    const { op, checksum } = header;
+    const offset = slotOffset(slot, this.volume.geometry);
+    this.volume.tools.disk.read(zone, offset, bytes, (found) => {
+      const overtaken = this.writer.isBusy(slot) || this.writer.slot(slot).writes !== writes;
+      const sound = overtaken || this.check(slot, { op, checksum }, found) !== null;
+      done({ bytes, faults: sound ? 0 : 1 }, sound ? null : { op, checksum });
+    });
+  }
+
   private resume(slot: number): void {
     if (this.writer.isBusy(slot)) return;
     const waiting = this.deferred.get(slot);
@@ -61,7 +87,7 @@ export class PrepareReader {
     for (const pending of waiting) this.read(pending.op, pending.checksum, pending.done);
   }
 
-  private check(slot: number, wanted: PendingRead, bytes: Uint8Array | null): Prepare | null {
+  private check(slot: number, wanted: SlotFault, bytes: Uint8Array | null): Prepare | null {
     const { tools, geometry } = this.volume;
     const scan = bytes === null ? null : scanSlot(tools, geometry, slot, bytes);
     if (scan?.kind === "whole" && scan.header.checksum === wanted.checksum) {

@@ -1,13 +1,17 @@
 import { assert } from "#replica/base/assert.ts";
 import type { Checksum, Op } from "#replica/base/brands.ts";
 import type { SectorPlace } from "./identifier-writer.ts";
+import { sectorsCount } from "#replica/journal/geometry.ts";
 import type { StoredIdentifier } from "#replica/journal/identifier-sector.ts";
+import { superblockCopies } from "#replica/journal/superblock-copies.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
 import type { Storage, WriteMode } from "#replica/wire/storage-port.ts";
 import type { SuperblockState } from "#replica/wire/superblock.ts";
 import { IdentifierWriter } from "./identifier-writer.ts";
 import { PrepareReader } from "./prepare-reader.ts";
 import { PrepareWriter, type SlotState } from "./prepare-writer.ts";
+import type { ScrubSizes } from "./scrub-round.ts";
+import type { ScrubFinding, ScrubStorage, SlotFault } from "./scrubber.ts";
 import { SegmentStore } from "./segment-store.ts";
 import { SuperblockWriter } from "./superblock-writer.ts";
 import type { Volume } from "./volume.ts";
@@ -21,6 +25,7 @@ export interface DurableState {
     readonly number: number;
     readonly checksum: Checksum;
     readonly state: SuperblockState | null;
+    readonly parent: Checksum | null;
   };
 }
 
@@ -28,7 +33,7 @@ export interface DurableState {
  * A replica's durable storage over a Disk and a Vault; made by `openStorage` only. The same class
  * runs over files and in the simulator: callbacks, no clock, no chance, nothing of Node.
  */
-export class ReplicaStorage implements Storage {
+export class ReplicaStorage implements Storage, ScrubStorage {
   private readonly volume: Volume;
   private readonly identifiers: IdentifierWriter;
   private readonly prepares: PrepareWriter;
@@ -85,6 +90,36 @@ export class ReplicaStorage implements Storage {
 
   removeSegments(ids: readonly string[], done: () => void): void {
     this.segments.remove(ids, done);
+  }
+
+  listSegments(done: (ids: readonly string[]) => void): void {
+    this.segments.list(done);
+  }
+
+  get scrubSizes(): ScrubSizes {
+    const { geometry } = this.volume;
+    const sectors = sectorsCount(geometry);
+    return { copies: superblockCopies, sectors, slots: geometry.slotsCount };
+  }
+
+  scrubSuperblock(copy: number, done: (finding: ScrubFinding) => void): void {
+    this.superblock.scrub(copy, done);
+  }
+
+  scrubSector(sector: number, done: (finding: ScrubFinding) => void): void {
+    this.identifiers.scrub(sector, done);
+  }
+
+  scrubSlot(
+    slot: number,
+    from: Op,
+    done: (finding: ScrubFinding, fault: SlotFault | null) => void,
+  ): void {
+    this.reader.scrub(slot, from, done);
+  }
+
+  scrubTable(id: string, done: (finding: ScrubFinding, blocks: number) => void): void {
+    this.segments.scrubTable(id, done);
   }
 
   /** Has every identifier written that still lags; `done` later. For a clean stop and for tests. */

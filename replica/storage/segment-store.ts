@@ -16,6 +16,7 @@ import {
   segmentTableFrom,
   segmentTablesBytes,
 } from "./segment-layout.ts";
+import type { ScrubFinding } from "./scrubber.ts";
 import type { Volume } from "./volume.ts";
 
 /** Blocks that one disk write carries: some 128 KiB, so that no other write waits long. */
@@ -38,6 +39,8 @@ export class SegmentStore {
   private readonly volume: Volume;
   private readonly pool = new BufferPool(pieceBytes, writesMax);
   private readonly tables = new Map<string, SegmentTable>();
+  /** Segments of which a part may not be on the disk yet. */
+  private readonly unfinished = new Set<string>();
   private readonly waiting = new Ring<() => void>(waitingMax);
   private writing = 0;
 
@@ -50,6 +53,7 @@ export class SegmentStore {
     const zone = zoneOf(id);
     const lengths = blocks.map((block) => block.length);
     const table = segmentTableFrom(lengths);
+    this.unfinished.add(id);
     this.waiting.push(() => {
       this.tables.delete(id);
       this.volume.tools.disk.create(zone, 0, (result) => {
@@ -97,6 +101,7 @@ export class SegmentStore {
     const offset = table.offsets[first];
     if (offset === undefined) {
       this.remember(id, table);
+      this.unfinished.delete(id);
       this.writing -= 1;
       done();
       this.pump();
@@ -152,6 +157,13 @@ export class SegmentStore {
     });
   }
 
+  /** Ids of the segments that are completely there; none when the device refuses. */
+  list(done: (ids: readonly string[]) => void): void {
+    this.volume.tools.disk.listSegments((ids) => {
+      done((ids ?? []).filter((id) => !this.unfinished.has(id)));
+    });
+  }
+
   /** Unlinks segments; those that are absent count as removed. */
   remove(ids: readonly string[], done: () => void): void {
     let left = ids.length;
@@ -170,6 +182,29 @@ export class SegmentStore {
         );
       });
     }
+  }
+
+  /** Looks at both copies of a segment's table; the disk's truth replaces what memory knows. */
+  scrubTable(id: string, done: (finding: ScrubFinding, blocks: number) => void): void {
+    const zone = zoneOf(id);
+    this.volume.tools.disk.read(zone, 0, segmentTablesBytes, (bytes) => {
+      const { tools } = this.volume;
+      const copies = ([0, 1] as const).map((copy) => {
+        const at = copy * diskUnitBytes;
+        const unit = bytes?.subarray(at, at + diskUnitBytes);
+        return unit === undefined ? null : decodeSegmentTable(tools, unit, copy);
+      });
+      // Zeros: it was removed since the listing, or is being written now.
+      const absent = bytes?.every((byte) => byte === 0) === true;
+      const faults = absent ? 0 : copies.filter((copy) => copy === null).length;
+      if (faults > 0) this.tables.delete(id);
+      if (absent) done({ bytes: segmentTablesBytes, faults: 0 }, 0);
+      else {
+        this.table(id, (table) => {
+          done({ bytes: segmentTablesBytes, faults }, table?.lengths.length ?? 0);
+        });
+      }
+    });
   }
 
   /** The table of a segment, from memory, else from either copy on disk; null: both damaged. */

@@ -1,6 +1,7 @@
 import { utf8From } from "#replica/base/text.ts";
 import { bytesFromHex, writeU64 } from "#replica/base/bytes.ts";
 import { diskUnitBytes } from "#replica/base/limits.ts";
+import { mutated } from "#replica/base/mutation.ts";
 import type { Sealed } from "#replica/crypto/vault.ts";
 import type { WalGeometry } from "#replica/journal/geometry.ts";
 import { poisonMarkAt } from "#replica/journal/superblock-copies.ts";
@@ -10,6 +11,8 @@ import type { WriteMode, Zone } from "#replica/wire/storage-port.ts";
 import type { VolumeIdentity } from "#replica/wire/superblock.ts";
 import { encodePoisonMark } from "./poison-mark.ts";
 import type { StorageTools } from "./storage-tools.ts";
+
+declare const MUTATIONS: boolean | undefined;
 
 // Additional data of every ciphertext: cluster 16, shard 40, incarnation 16, then for a prepare
 // zone 1 u32, slot u32, op u64, view u64, header checksum 32; for a block zone 2 u32, block u32,
@@ -57,6 +60,12 @@ export class Volume {
     mode: WriteMode = "queued",
   ): void {
     if (this.lost) return;
+    if ((typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("skip_sync")) {
+      // The bug: what was handed to the disk counts as being on it.
+      this.tools.disk.write(zone, offset, bytes, () => undefined);
+      this.tools.later(done);
+      return;
+    }
     const settle = (result: "ok" | "error"): void => {
       this.settle(result, done, () => `write of ${zoneName(zone)} at byte ${offset} failed`);
     };
@@ -66,7 +75,8 @@ export class Volume {
   /** Completes `done`, or poisons. */
   settle(result: "ok" | "error", done: () => void, what: () => string): void {
     if (this.lost) return;
-    if (result === "ok") done();
+    const deaf = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("ignore_write_error");
+    if (result === "ok" || deaf) done();
     else this.poison(what());
   }
 

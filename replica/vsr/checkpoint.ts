@@ -2,11 +2,14 @@ import { assert } from "#replica/base/assert.ts";
 import { opFrom } from "#replica/base/brands.ts";
 import type { Op } from "#replica/base/brands.ts";
 import { pipelineMax } from "#replica/base/limits.ts";
+import { mutated } from "#replica/base/mutation.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
 import { encodeConsensusState } from "./consensus-state.ts";
 import { secondHighest } from "./quorum.ts";
 import type { State } from "./state.ts";
 import { persist } from "./superblock.ts";
+
+declare const MUTATIONS: boolean | undefined;
 
 /** Ops between two checkpoints for a WAL of that many slots (rule A7). */
 export function checkpointInterval(walSlotsCount: number): number {
@@ -56,7 +59,8 @@ export function onCheckpointDurable(state: State, checkpoint: CheckpointDescript
 export function updateQuorumCheckpoint(state: State): void {
   const own = state.superblock.durable.checkpoint.op;
   const known = state.peers.map((peer, i) => (i === state.replica ? own : peer.checkpointOp));
-  learnQuorumCheckpoint(state, opFrom(secondHighest(known)));
+  const wrong = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("lonely_checkpoint");
+  learnQuorumCheckpoint(state, opFrom(wrong ? Math.max(...known) : secondHighest(known)));
 }
 
 /** Takes over another replica's knowledge of the quorum's checkpoint. */

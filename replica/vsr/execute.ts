@@ -22,12 +22,13 @@ function mayExecute(state: State): boolean {
 /** The header that runs next, or null: unknown, unproven, or held back by a checkpoint. */
 function nextHeader(state: State): PrepareHeader | null {
   const op = state.commitMin + 1;
-  if (op > state.commitMax || op > state.log.head) return null;
+  const early = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("execute_uncommitted");
+  if ((op > state.commitMax && !early) || op > state.log.head) return null;
   const header = state.log.header(op);
   if (header === null) return null;
   // The WAL must reach a checkpoint's op, else a restart would find a head below its state.
-  const early = checkpointBusy(state) || !state.log.present(op);
-  if (isCheckpointOp(state, op) && early) return null;
+  const tooEarly = checkpointBusy(state) || !state.log.present(op);
+  if (isCheckpointOp(state, op) && tooEarly) return null;
   const skip = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("execute_without_chain");
   if (skip) return header;
   if (op < state.log.chainLow) return null;

@@ -106,6 +106,14 @@ function makePrepare(state: State, content: Content): void {
   armPrepareTimer(state);
 }
 
+/** Makes a no-op when nothing is under way; ignored unless this replica leads. */
+export function onPulse(state: State): void {
+  if (!state.leads || !state.voting || !state.logDurable || state.transfer !== null) return;
+  if (state.pipeline.count > 0 || state.pipeline.waiting > 0) return;
+  if (!canWrite(state, state.log.head + 1)) return;
+  makePrepare(state, { kind: "noop", requestsCount: 0, body: new Uint8Array(0) });
+}
+
 function armPrepareTimer(state: State): void {
   const { heartbeatMs } = state.options.timing;
   if (state.deadlines.running("prepare")) return;

@@ -15,6 +15,7 @@ import {
   onCommit,
   onPrepare,
   onPrepareOk,
+  onPulse,
   sendCommit,
 } from "./normal.ts";
 import { considerFormation, open } from "./opening.ts";
@@ -252,6 +253,9 @@ function dispatch(state: State, event: Event): void {
       return;
     case "peer_refused":
       onPeerRefused(state, event.replica);
+      return;
+    case "pulse":
+      onPulse(state);
       return;
     case "client_gone":
       return; // Sessions outlive connections.

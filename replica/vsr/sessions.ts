@@ -3,6 +3,9 @@ import { checksumFrom, clientIdFrom, opFrom } from "#replica/base/brands.ts";
 import type { Checksum, ClientId, Op } from "#replica/base/brands.ts";
 import { bytesFromHex, hexFrom, readU64, writeU64 } from "#replica/base/bytes.ts";
 import { sessionWindowMax } from "#replica/base/limits.ts";
+import { mutated } from "#replica/base/mutation.ts";
+
+declare const MUTATIONS: boolean | undefined;
 
 /** The stored answer to one committed request. */
 export interface StoredReply {
@@ -125,7 +128,8 @@ export class Sessions {
   load(bytes: Uint8Array): void {
     this.bySession.clear();
     this.byClient.clear();
-    if (bytes.length === 0) return;
+    const forget = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("forget_sessions");
+    if (bytes.length === 0 || forget) return;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const count = readU64(view, 0);
     assert(count <= this.countMax, "VSR-32: sessions fit the table");

@@ -25,7 +25,9 @@ export function considerSync(state: State): void {
   if (state.deadlines.running("sync")) return; // A failed try a moment ago.
   const [one, other] = othersOf(state.replica);
   assert(one !== undefined && other !== undefined, "VSR-03: peers");
-  const source = state.prng.chance(0.7) || one === state.primary ? state.primary : one;
+  // The primary may be the one whose copy is damaged: the other is asked now and then.
+  const second = one === state.primary ? other : one;
+  const source = state.prng.chance(0.7) ? state.primary : second;
   state.sync = { target, source, startedMs: state.nowMs };
   const { heartbeatMs } = state.options.timing;
   state.deadlines.set("sync", state.nowMs + retargetHeartbeats * heartbeatMs);

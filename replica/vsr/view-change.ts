@@ -57,7 +57,8 @@ export function joinView(state: State, view: View): void {
   assert(view > state.view, "VSR-14: views never go back");
   const { recovering, voteFloor } = state.superblock.durable;
   const mayVote = state.formed && !recovering && view >= voteFloor;
-  if (state.status === "recovering_head" || !mayVote) {
+  const bold = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("vote_while_recovering");
+  if ((state.status === "recovering_head" && !bold) || !mayVote) {
     onHigherView(state, view);
     return;
   }
@@ -152,7 +153,8 @@ function bits(state: State, vote: OwnVote): { present: boolean[]; nack: boolean[
 export function sendVote(state: State): void {
   const { vote, selected } = state.change;
   if (state.status !== "view_change" || vote === null || selected || !state.voting) return;
-  if (state.superblock.durableView < state.view) return;
+  const early = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("vote_before_durable");
+  if (state.superblock.durableView < state.view && !early) return;
   broadcast(state, {
     kind: "do_view_change",
     logView: vote.logView,

@@ -9,8 +9,10 @@ import {
 import { fail, ok } from "#replica/base/result.ts";
 import type { Result } from "#replica/base/result.ts";
 import { utf8From } from "#replica/base/text.ts";
+import { proofKinds } from "./client-message.ts";
 import type {
   ClientMessage,
+  ProofQuestion,
   ReadRange,
   RoomAnswer,
   RoomName,
@@ -59,6 +61,8 @@ const rejectReasons = [
   "request_mismatch",
   "out_of_order",
 ] as const;
+/** Numbers of the kinds of a read. */
+const rangeKinds = ["after", "before", ...proofKinds] as const;
 const answerCodes = ["ok", "no_room", "busy", "not_ready", "moved"] as const;
 
 /** A frame in two parts, so that a batch is never copied to be sent. */
@@ -129,7 +133,7 @@ export function encodeClientMessage(message: ClientMessage): ClientFrame {
     case "read":
       w.u32(message.id);
       writeName(w, message.name);
-      w.u8(message.range.kind === "after" ? 0 : 1);
+      w.u8(rangeKinds.indexOf(message.range.kind));
       w.u64(message.range.seq);
       w.u32(message.range.limit);
       return finish(kind, w, none);
@@ -153,12 +157,12 @@ function readRequest(frame: Uint8Array, r: Reader): Result<ClientMessage, Client
   return ok({ kind: "request", viewKnown, header: requests.header, body: requests.body });
 }
 
-function readRange(r: Reader): ReadRange {
-  const kind = r.u8();
+function readRange(r: Reader): ReadRange | ProofQuestion {
+  const kind = rangeKinds[r.u8()];
   const seq = seqFrom(r.u64());
   const limit = r.u32();
-  if (kind > 1 || limit < 1 || limit > readEntriesMax) r.bad = true;
-  return { kind: kind === 0 ? "after" : "before", seq, limit };
+  if (kind === undefined || limit < 1 || limit > readEntriesMax) r.bad = true;
+  return { kind: kind ?? "after", seq, limit };
 }
 
 /** A frame of a {@link FrameSplitter} as a message to a replica; bodies are views into it. */

@@ -12,6 +12,21 @@ export type ReadRange =
   | { readonly kind: "after"; readonly seq: Seq; readonly limit: number }
   | { readonly kind: "before"; readonly seq: Seq; readonly limit: number };
 
+/** What a replica can prove. */
+export const proofKinds = ["receipt", "export", "checkpoint", "consistency", "keys"] as const;
+
+/**
+ * Asks for a proof instead of entries (replica/proof/README.md has the formats). The answer's
+ * `entries` are then UTF-8 text, empty when there is no such entry. receipt: of entry `seq`;
+ * export: first line of an export; checkpoint: newest signed one of the shard's log; consistency:
+ * from `seq` leaves to that; keys: verifier keys of log and cosigners, one a line.
+ */
+export interface ProofQuestion {
+  readonly kind: (typeof proofKinds)[number];
+  readonly seq: Seq;
+  readonly limit: number;
+}
+
 /** Frames from a client (an edge, a tool) to the client port of a replica. */
 export type ClientMessage =
   /** First frame of a connection. */
@@ -30,7 +45,7 @@ export type ClientMessage =
       readonly kind: "read";
       readonly id: number;
       readonly name: RoomName;
-      readonly range: ReadRange;
+      readonly range: ReadRange | ProofQuestion;
     }
   /** Head, floor and epoch of a room now, and from now on every committed entry of it. */
   | { readonly kind: "watch"; readonly id: number; readonly name: RoomName }

@@ -80,7 +80,7 @@ const entry: Entry = {
   body: encodeSanction({ user: "bob", until: 9 }),
 };
 
-test("visibility: staff, the sender and the user in the body see a ban; a skip stands for it", () => {
+test("visibility: staff, sender and the banned user see a ban; others get a skip", () => {
   const bytes = encodeEntry({ ...entry, visibility: "staff" });
   const sees = (user: string, staff = false) => isVisible(bytes, { user, staff, fromSeq: 0 });
   assert.deepEqual(

@@ -69,6 +69,7 @@ export const frameCommands = {
   chunk: 12,
   ping: 13,
   pong: 14,
+  cosign: 15,
   hello: 32,
   alive: 33,
 } as const;

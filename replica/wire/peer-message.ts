@@ -91,6 +91,17 @@ export type PeerMessage = PeerEnvelope &
         readonly bytes: Uint8Array;
       }
     | {
+        /** The sender has seen the shard's log of this size with this root, and signs that. */
+        readonly kind: "cosign";
+        /** Leaves. */
+        readonly size: number;
+        readonly root: Checksum;
+        /** Sender's wall clock, seconds since 1970: part of what is signed. */
+        readonly timeS: number;
+        /** Ed25519 of a cosignature/v1, 64 bytes. */
+        readonly signature: Uint8Array;
+      }
+    | {
         readonly kind: "ping" | "pong";
         /** Of the pinger; a pong returns it. */
         readonly monotonicMs: number;

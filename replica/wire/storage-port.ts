@@ -73,6 +73,8 @@ export interface Storage {
   readBlock(id: string, block: number, done: (bytes: Uint8Array | null) => void): void;
   /** Rewrites one damaged block with bytes whose digest the caller has checked. */
   repairBlock(id: string, block: number, bytes: Uint8Array, done: () => void): void;
+  /** Ids of the segments that are completely on the disk; none when the device refuses. */
+  listSegments(done: (ids: readonly string[]) => void): void;
   /** Removes segments that no manifest refers to. */
   removeSegments(ids: readonly string[], done: () => void): void;
 }

@@ -26,7 +26,19 @@ const user = fc.constantFrom(...users);
 const types = [
   ...["message", "message", "message", "message", "message", "message", "message", "message"],
   ...["message", "message", "message", "message", "message", "message", "message", "thread"],
-  ...["edit", "edit", "edit", "redact", "redact", "react", "unreact", "marker", "marker"],
+  ...[
+    "edit",
+    "edit",
+    "edit",
+    "edit",
+    "edit",
+    "redact",
+    "redact",
+    "react",
+    "unreact",
+    "marker",
+    "marker",
+  ],
   ...["member", "member", "member", "ban", "mute", "settings"],
 ] as const;
 const quota = fc.constantFrom(0, 0, 1, 2, 3);
@@ -51,7 +63,7 @@ const draftPost = fc.record({
     { weight: 1, arbitrary: fc.constantFrom(0, 1, 2, 9, 99) },
     { weight: 9, arbitrary: fc.constant(-1) },
   ),
-  back: fc.nat(12),
+  back: fc.nat(3),
   body: fc.oneof(
     { weight: 6, arbitrary: fc.constant("fitting" as const) },
     {
@@ -61,7 +73,8 @@ const draftPost = fc.record({
   ),
   user,
   role: fc.constantFrom(...roleNames),
-  until: fc.constantFrom(0, 1, 1000, 60_000, forever),
+  /** -1: over at the next commit. */
+  until: fc.constantFrom(0, -1, -1, 1000, 60_000, forever),
   settings: fc.record({
     closed: fc.boolean(),
     readonly: fc.constantFrom(false, false, true),
@@ -87,7 +100,12 @@ const draft = fc.oneof(
       kind: fc.constant("create_dm" as const),
       tenant,
       room: fc.constantFrom("dm", "dm", "dm", "a", "dm2", "dm/1"),
-      users: fc.constantFrom<[string, string]>(["ann", "bob"], ["ann", "bob"], ["cat", "cat"]),
+      users: fc.constantFrom<[string, string]>(
+        ["ann", "bob"],
+        ["ann", "bob"],
+        ["ann", "cat"],
+        ["cat", "cat"],
+      ),
     }),
   },
   {
@@ -109,7 +127,7 @@ const draft = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant("retry" as const),
       back: fc.nat(40),
-      change: fc.constantFrom("", "", "", "body", "parent", "sender", "room", "type"),
+      change: fc.constantFrom("", "", "", "body", "cut", "parent", "sender", "room", "type"),
     }),
   },
 );
@@ -122,6 +140,8 @@ const event = fc.oneof(
     weight: 10,
     arbitrary: fc.record({
       kind: fc.constant("commit" as const),
+      /** Log time of a whole millisecond, where the limits of keys\' own times lie. */
+      whole: fc.constantFrom(false, false, false, true),
       stepMs,
       requests: fc.array(fc.array(draft, { minLength: 1, maxLength: 6 }), {
         minLength: 1,
@@ -134,7 +154,7 @@ const event = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: "noop" as const }) },
 );
 
-function firstPost(tail: number): Draft {
+function firstPost(tail: number): Draft & { kind: "post" } {
   const settings = { closed: false, readonly: false, fromJoin: false, privateMarkers: false };
   const from = { tenant: "t", room: "a", sender: "ann", authority: false, ageMs: 0, tail } as const;
   const rest = { type: "message", parent: 0, back: 0, body: "fitting", user: "ann" } as const;
@@ -152,7 +172,12 @@ export const history = fc
       { kind: "create_dm", tenant: "t", room: "dm", users: ["ann", "bob"] },
     ];
     const said = [1, 2, 3, 4, 5].map((tail) => firstPost(tail));
-    return [{ kind: "commit" as const, stepMs: 0, requests: [made, said] }, ...events];
+    if (bare % 2 === 0)
+      said.push({ ...firstPost(6), type: "member", user: "bob", role: "moderator" });
+    return [
+      { kind: "commit" as const, whole: false, stepMs: 0, requests: [made, said] },
+      ...events,
+    ];
   });
 /** One thing that happens. */
 export type Happening = (typeof history extends fc.Arbitrary<infer T> ? T : never)[number];
@@ -160,7 +185,8 @@ export type Happening = (typeof history extends fc.Arbitrary<infer T> ? T : neve
 function bodyOf(from: DraftPost, timeUs: number): string {
   if (from.body !== "fitting") return from.body;
   const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
-  const until = from.until < 2 || from.until === forever ? from.until : timeUs + from.until * 1000;
+  const ending = from.until === -1 ? timeUs + 1 : timeUs + from.until * 1000;
+  const until = from.until === 0 || from.until === forever ? from.until : ending;
   switch (from.type) {
     case "member":
       return text(encodeMember({ user: from.user, role: from.role as Role }));
@@ -179,14 +205,14 @@ function bodyOf(from: DraftPost, timeUs: number): string {
 const ruleTypes: readonly string[] = ["member", "ban", "mute", "settings"];
 
 /**
- * The draft as an operation at this time. `posts`: all posts so far, for retries; grows. `head`:
- * head of a log, by tenant and name.
+ * The draft as an operation at this time. `posts`: all posts so far, for retries; grows. `targets`:
+ * seqs of a log that something can point at, by tenant and name.
  */
 export function toModel(
   timeUs: number,
   from: Draft,
   posts: ModelPost[],
-  head: (tenant: string, room: string) => number,
+  targets: (tenant: string, room: string) => readonly number[],
 ): ModelOperation {
   if (from.kind === "retry") {
     const old = posts[Math.max(0, posts.length - 1 - from.back)];
@@ -194,6 +220,7 @@ export function toModel(
       return { kind: "create_room", tenant: "t", room: "a", creator: "ann" };
     }
     if (from.change === "body") return { ...old, body: `${old.body.slice(1)}!` };
+    if (from.change === "cut") return { ...old, body: old.body.slice(0, -1) };
     if (from.change === "parent") return { ...old, parent: old.parent === 0 ? 1 : 0 };
     if (from.change === "sender") return { ...old, sender: old.sender === "ann" ? "bob" : "ann" };
     if (from.change === "type") return { ...old, type: old.type === "edit" ? "react" : "edit" };
@@ -204,7 +231,7 @@ export function toModel(
   const keyMs = Math.floor(timeUs / 1000) - ageMs;
   const body = bodyOf(from, timeUs);
   const wants = type !== "message" && !ruleTypes.includes(type);
-  const near = wants ? Math.max(1, head(of, where) - from.back) : 0;
+  const near = wants ? (targets(of, where).at(-1 - from.back) ?? 1) : 0;
   const parent = from.parent >= 0 ? from.parent : near;
   const place = { kind: "post" as const, tenant: of, room: where };
   const made = { ...place, sender, authority, keyMs, keyTail, type, parent, body };

@@ -23,7 +23,7 @@ test("machine: random histories agree with the model through checkpoints and res
   const seen: Seen = new Map();
   fc.assert(
     fc.property(history, (events) => play(events, seen)),
-    { numRuns: 200, seed: 20_260_101 },
+    { numRuns: 150, seed: 20_260_101 },
   );
   for (const what of outcomes) assert.ok((seen.get(what) ?? 0) > 0, `never happened: ${what}`);
 });

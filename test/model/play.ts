@@ -117,12 +117,17 @@ class Run {
 
   commit(happening: Happening & { kind: "commit" }): void {
     this.timeUs += 1 + happening.stepMs * 1000;
+    if (happening.whole) this.timeUs = Math.ceil(this.timeUs / 1000) * 1000;
     const { timeUs, model, shard, twin } = this;
     model.advance(timeUs);
-    const head = (tenant: string, room: string): number =>
-      model.logs.get(`${tenant} ${room}`)?.entries.length ?? 0;
+    const targets = (tenant: string, room: string): readonly number[] => {
+      const entries = model.logs.get(`${tenant} ${room}`)?.entries ?? [];
+      return entries
+        .filter(({ type, seq }) => type === "message" || seq % 5 === 0)
+        .map((e) => e.seq);
+    };
     const wanted = happening.requests.map((r) => {
-      return r.map((one) => toModel(timeUs, one, this.posts, head));
+      return r.map((one) => toModel(timeUs, one, this.posts, targets));
     });
     const requests = wanted.map((r) => requestOf(r.map(toMachine)));
     const prepare = prepareOf(shard.machine.op + 1, timeUs, requests);

@@ -46,7 +46,7 @@ const sizeMax = 300;
 const values = Array.from({ length: sizeMax }, (_, i) => utf8From(`entry ${i}`));
 const leaves = values.map((value) => leafHash(sha256Bytes, value));
 
-test("oracle: trees of all sizes to 300: roots, inclusion and consistency proofs are equal", async () => {
+test("oracle: trees of all sizes to 300 have equal roots and proofs", async () => {
   const subtree = subtreesOf(leaves);
   const claims: object[] = [];
   const sums: string[] = [];
@@ -75,7 +75,7 @@ test("oracle: trees of all sizes to 300: roots, inclusion and consistency proofs
   });
 });
 
-test("oracle: our checkpoint opens there with the log's and both cosigners' signatures", async () => {
+test("oracle: our checkpoint opens there with all three signatures", async () => {
   const shard = sampleShard(11);
   const Keys = verifierKeys().map(formatVerifierKey);
   const parsed = parseLogProof(shard.receipt(3));

@@ -1,5 +1,14 @@
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { simulate } from "./simulate.ts";
+import { type BatchResult, runBatch } from "./batch.ts";
+import { commitName } from "./commit-name.ts";
+import { Coverage, coverageRunsMin } from "./coverage.ts";
+import { type Outcome, simulate } from "./simulate.ts";
+import type { TimelineFilter } from "./timeline.ts";
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
 
 function whole(text: string | undefined, fallback: number): number {
   const value = text === undefined ? fallback : Number(text);
@@ -7,49 +16,53 @@ function whole(text: string | undefined, fallback: number): number {
   return value;
 }
 
-/** One seed: its outcome, and with --trace its timeline. */
-function one(seed: number, trace: boolean, mutations: readonly string[]): number {
-  const print = trace ? (line: string) => process.stdout.write(`${line}\n`) : null;
-  const outcome = simulate(seed, mutations, print);
-  const again = simulate(seed, mutations);
-  const same = again.hash === outcome.hash ? "" : " (NOT DETERMINISTIC)";
-  const { ok, why, hash, virtualMs, events, commits } = outcome;
-  process.stdout.write(`seed ${seed} ${ok ? "ok" : "FAILED"} ${why}\n`);
-  process.stdout.write(`trace ${hash}${same}, ${commits} commits, ${events} events, `);
-  process.stdout.write(`${(virtualMs / 1000).toFixed(1)} virtual seconds\n`);
-  return ok && same === "" ? 0 : 1;
+/** HH:MM of today in UTC, or anything that Date reads. */
+function moment(text: string | undefined): number {
+  if (text === undefined) return Infinity;
+  const today = new Date().toISOString().slice(0, 10);
+  const at = Date.parse(/^\d\d:\d\d$/.test(text) ? `${today}T${text}:00Z` : text);
+  if (Number.isNaN(at)) throw new Error(`no moment: ${text}; say 17:30 (UTC) or an ISO date`);
+  return at;
 }
 
-/** A batch of seeds; every failure with the command that replays it. */
-function many(first: number, runs: number, mutations: readonly string[], stopAt: number): number {
-  const started = performance.now();
-  let failed = 0;
-  let done = 0;
-  let virtualMs = 0;
-  let commits = 0;
-  let excused = 0;
-  let third = 0;
-  for (let seed = first; seed < first + runs && failed < stopAt; seed += 1) {
-    const outcome = simulate(seed, mutations);
-    done += 1;
-    virtualMs += outcome.virtualMs;
-    commits += outcome.commits;
-    if (outcome.excused) excused += 1;
-    if (outcome.third) third += 1;
-    if (outcome.ok) continue;
-    failed += 1;
-    process.stdout.write(`seed ${seed} FAILED ${outcome.why}\n`);
-    process.stdout.write(
-      `  replay: npm run sim -- --seed ${seed} --trace (Node ${process.version})\n`,
-    );
-  }
-  const seconds = (performance.now() - started) / 1000;
-  const rate = (done / seconds).toFixed(1);
-  process.stdout.write(
-    `${done} runs, ${failed} failed, ${excused} excused, ${third} third, ${commits} commits, `,
-  );
-  process.stdout.write(`${(virtualMs / 3_600_000).toFixed(2)} virtual hours, ${rate} runs/s\n`);
-  return failed === 0 ? 0 : 1;
+function replayLine(seed: number, mutations: readonly string[]): string {
+  const bugs = mutations.map((id) => ` --mutate ${id}`).join("");
+  return `npm run sim -- --seed ${seed}${bugs} --timeline`;
+}
+
+function explain(outcome: Outcome, mutations: readonly string[]): void {
+  print(`seed ${outcome.seed} FAILED ${outcome.why}`);
+  print(`  commit ${commitName()}, Node ${process.version}`);
+  print(`  replay: ${replayLine(outcome.seed, mutations)} [--only KIND] [--replica N]`);
+}
+
+/** One seed: twice, since a seed is a run bit for bit; the first time with its timeline. */
+function one(seed: number, filter: TimelineFilter | null, mutations: readonly string[]): number {
+  const wishes = { mutations };
+  const outcome = simulate(seed, filter === null ? wishes : { ...wishes, filter });
+  const again = simulate(seed, wishes);
+  const same = again.hash === outcome.hash && again.why === outcome.why;
+  if (!outcome.ok) explain(outcome, mutations);
+  const { hash, virtualMs, events, commits } = outcome;
+  const verdict = outcome.ok ? (outcome.excused ? "ok, excused" : "ok") : "FAILED";
+  print(`seed ${seed} ${verdict}: trace ${hash}${same ? "" : ` BUT ${again.hash} AGAIN`}`);
+  print(`${commits} commits, ${events} events, ${(virtualMs / 1000).toFixed(1)} virtual seconds`);
+  return outcome.ok && same ? 0 : 1;
+}
+
+/** The last lines about a batch; the exit code. */
+function summary(batch: BatchResult): number {
+  const { runs, failures, excused, third, commits, virtualMs, realMs } = batch;
+  const hours = (virtualMs / 3_600_000).toFixed(2);
+  const rate = (runs / (realMs / 1000)).toFixed(1);
+  const ends = `${failures.length} failed, ${excused} excused, ${third} needed the third`;
+  const coverage = new Coverage();
+  coverage.merge(batch.counts);
+  const { missing } = coverage;
+  const whole = runs >= coverageRunsMin;
+  for (const what of whole ? missing : []) print(`NEVER HAPPENED: ${what}`);
+  print(`${runs} runs, ${ends}; ${commits} commits, ${hours} virtual hours, ${rate} runs/s`);
+  return failures.length === 0 && (!whole || missing.length === 0) ? 0 : 1;
 }
 
 const { values } = parseArgs({
@@ -57,15 +70,30 @@ const { values } = parseArgs({
     seed: { type: "string" },
     runs: { type: "string" },
     first: { type: "string" },
-    trace: { type: "boolean", default: false },
+    until: { type: "string" },
+    timeline: { type: "boolean", default: false },
+    only: { type: "string", multiple: true, default: [] },
+    replica: { type: "string" },
     mutate: { type: "string", multiple: true, default: [] },
     "stop-at": { type: "string" },
+    report: { type: "string" },
   },
 });
+const mutations = values.mutate;
 if (values.seed !== undefined) {
-  process.exitCode = one(whole(values.seed, 0), values.trace, values.mutate);
+  const replica = values.replica === undefined ? -1 : whole(values.replica, 0);
+  const filter = values.timeline ? { print, only: values.only, replica } : null;
+  process.exitCode = one(whole(values.seed, 0), filter, mutations);
 } else {
-  const runs = whole(values.runs, 100);
-  const stopAt = whole(values["stop-at"], 5);
-  process.exitCode = many(whole(values.first, 1), runs, values.mutate, stopAt);
+  const untilMs = moment(values.until);
+  const batch = runBatch({
+    first: whole(values.first, 1),
+    runs: whole(values.runs, values.until === undefined ? 100 : 1_000_000_000),
+    untilMs,
+    stopAt: whole(values["stop-at"], 5),
+    mutations,
+    failed: (outcome) => explain(outcome, mutations),
+  });
+  if (values.report !== undefined) writeFileSync(values.report, JSON.stringify(batch));
+  process.exitCode = summary(batch);
 }

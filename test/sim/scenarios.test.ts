@@ -1,209 +1,229 @@
 // Goal: named situations, each from the list of others' bugs or a rule that is easy to
 // lose.
-// Method: the simulated cluster without chance faults, driven by hand.
+// Method: the simulated shard without chance faults, driven by hand.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { replicaFrom } from "#replica/base/brands.ts";
-import { Cluster } from "./cluster.ts";
-import { type RunOptions, runOptions } from "./run-options.ts";
+import { Coverage } from "./coverage.ts";
+import { type Swarm, swarmOf } from "./swarm.ts";
+import { World } from "./world.ts";
 
-const calm: RunOptions = {
-  ...runOptions(1),
-  clients: 3,
-  requestsEach: 40,
-  window: 2,
-  network: { delayMinMs: 0.1, delayMeanMs: 0.1, loss: 0, duplication: 0 },
-  diskMs: { min: 0.2, mean: 0.3 },
-  readFailure: 0,
-  rotMachine: -1,
+const calm: Swarm = {
+  ...swarmOf(1),
+  edges: 2,
+  authors: 6,
+  requestsEach: 20,
+  requestBytesMax: 500,
+  thinkMs: 0,
+  depth: 2,
+  lingerMs: 0,
+  network: { delayMinMs: 0.1, delayMeanMs: 0.1, loss: 0, duplication: 0, clog: 0, capacity: 1000 },
+  disk: {
+    minMs: 0.2,
+    meanMs: 0.3,
+    spike: 0,
+    readError: 0,
+    readFlip: 0,
+    writeError: 0,
+    lostWrite: 0,
+    misdirected: 0,
+  },
+  driftMax: 0,
+  badMachine: -1,
+  frames: false,
 };
+const slots = calm.walSlots;
 
-function start(options: Partial<RunOptions> = {}): Cluster {
-  const cluster = new Cluster(7, { ...calm, ...options }, null);
-  cluster.start();
-  return cluster;
+function start(options: Partial<Swarm> = {}): World {
+  const world = new World(7, { ...calm, ...options }, new Coverage(), null);
+  world.start();
+  return world;
 }
 
-function until(cluster: Cluster, limitMs: number, done: () => boolean): number {
-  const startMs = cluster.heap.nowMs;
+function headOf(world: World): number {
+  return world.judges.history.head;
+}
+
+function until(world: World, limitMs: number, done: () => boolean): number {
+  const startMs = world.heap.nowMs;
   while (!done()) {
-    assert.ok(cluster.heap.nowMs < startMs + limitMs, `not within ${limitMs} ms`);
-    assert.ok(cluster.heap.step());
+    assert.ok(world.heap.nowMs < startMs + limitMs, `not within ${limitMs} ms`);
+    assert.ok(world.heap.step());
   }
-  return cluster.heap.nowMs - startMs;
+  return world.heap.nowMs - startMs;
 }
 
-function primaryOf(cluster: Cluster): number {
-  const primary = cluster.replicas.find(({ replica, index }) => {
-    return replica?.status === "normal" && replica.primary === index;
+function primaryOf(world: World): number {
+  const primary = world.nodes.find(({ host, index }) => {
+    return host?.replica.status === "normal" && host.replica.primary === index;
   });
   assert.ok(primary !== undefined);
   return primary.index;
 }
 
-function agreed(cluster: Cluster): boolean {
-  const { head } = cluster.history;
-  return cluster.replicas.every(({ replica }) => replica?.commitMin === head);
+function agreed(world: World): boolean {
+  const head = headOf(world);
+  return world.nodes.every(({ host }) => host?.replica.commitMin === head);
 }
 
-function finish(cluster: Cluster): void {
-  until(cluster, 20_000, () => cluster.done && agreed(cluster));
-  cluster.checkEnd(cluster.replicas);
+function finish(world: World): void {
+  until(world, 20_000, () => world.done && agreed(world));
+  world.judges.log.end();
 }
 
 test("sim: all three lose power in normal status and come back alone (NATS #7564, #7567)", () => {
-  const cluster = start();
-  until(cluster, 5000, () => cluster.history.head >= 20);
-  for (const machine of cluster.replicas) machine.crash();
-  const { head } = cluster.history;
-  for (const machine of cluster.replicas) machine.start();
-  until(cluster, 5000, () => cluster.history.head > head);
-  finish(cluster);
+  const world = start();
+  until(world, 5000, () => headOf(world) >= 20);
+  for (const node of world.nodes) node.crash();
+  const head = headOf(world);
+  for (const node of world.nodes) node.start();
+  until(world, 5000, () => headOf(world) > head);
+  finish(world);
 });
 
-function leadsNewView(cluster: Cluster, view: number): boolean {
-  return cluster.replicas.some(({ replica, index }) => {
-    if (replica === null || replica.view <= view) return false;
-    return replica.status === "normal" && replica.primary === index;
+function leadsNewView(world: World, view: number): boolean {
+  return world.nodes.some(({ host, index }) => {
+    if (host === null || host.replica.view <= view) return false;
+    return host.replica.status === "normal" && host.replica.primary === index;
   });
 }
 
 test("sim: kill of the primary: a new one leads within 200 ms, 20 if refused", () => {
   for (const refused of [false, true]) {
-    const cluster = start();
-    until(cluster, 5000, () => cluster.history.head >= 10);
-    const index = primaryOf(cluster);
-    const view = cluster.machine(index).replica?.view ?? 0;
-    cluster.machine(index).crash();
+    const world = start();
+    until(world, 5000, () => headOf(world) >= 10);
+    const index = primaryOf(world);
+    const view = world.node(index).host?.replica.view ?? 0;
+    world.node(index).crash();
     const replica = replicaFrom(index);
-    for (const machine of cluster.replicas) {
-      if (refused) machine.deliver({ kind: "peer_refused", replica });
+    for (const node of world.nodes) {
+      if (refused) node.peerRefused(replica);
     }
-    const gapMs = until(cluster, 5000, () => leadsNewView(cluster, view));
+    const gapMs = until(world, 5000, () => leadsNewView(world, view));
     assert.ok(gapMs < (refused ? 20 : 200), `${gapMs} ms`);
-    cluster.machine(index).start();
-    finish(cluster);
+    world.node(index).start();
+    finish(world);
   }
 });
 
 test("sim: a restarted primary never resumes its view", () => {
-  const cluster = start();
-  until(cluster, 5000, () => cluster.history.head >= 10);
-  const index = primaryOf(cluster);
-  const view = cluster.machine(index).replica?.view ?? 0;
-  cluster.machine(index).crash();
-  cluster.machine(index).start();
-  until(cluster, 5000, () => cluster.replicas.every(({ replica }) => replica?.status === "normal"));
-  assert.ok(cluster.replicas.every(({ replica }) => (replica?.view ?? 0) > view));
-  finish(cluster);
+  const world = start();
+  until(world, 5000, () => headOf(world) >= 10);
+  const index = primaryOf(world);
+  const view = world.node(index).host?.replica.view ?? 0;
+  world.node(index).crash();
+  world.node(index).start();
+  until(world, 5000, () => world.nodes.every(({ host }) => host?.replica.status === "normal"));
+  assert.ok(world.nodes.every(({ host }) => (host?.replica.view ?? 0) > view));
+  finish(world);
 });
 
 test("sim: planned transfer: the target leads within 30 ms, nothing is lost", () => {
-  const cluster = start();
-  until(cluster, 5000, () => cluster.history.head >= 10);
-  const target = replicaFrom((primaryOf(cluster) + 2) % 3);
-  for (const machine of cluster.replicas) machine.deliver({ kind: "transfer", target });
-  const tookMs = until(cluster, 1000, () => {
-    const { replica } = cluster.machine(target);
-    return replica?.status === "normal" && replica.primary === target;
+  const world = start();
+  until(world, 5000, () => headOf(world) >= 10);
+  const target = replicaFrom((primaryOf(world) + 2) % 3);
+  for (const node of world.nodes) node.transfer(target);
+  const tookMs = until(world, 1000, () => {
+    const { host } = world.node(target);
+    return host?.replica.status === "normal" && host.replica.primary === target;
   });
   assert.ok(tookMs < 30, `${tookMs} ms`);
-  finish(cluster);
+  finish(world);
 });
 
 test("sim: a replica that slept past the ring syncs its state from a quorum's checkpoint", () => {
-  const cluster = start({ requestsEach: 80 });
-  until(cluster, 5000, () => cluster.history.head >= 10);
-  const index = (primaryOf(cluster) + 1) % 3;
-  cluster.machine(index).crash();
-  const before = cluster.history.head;
-  until(cluster, 20_000, () => cluster.history.head > before + 2 * calm.slots);
-  cluster.machine(index).start();
-  finish(cluster);
-  assert.ok((cluster.machine(index).replica?.checkpointOp ?? 0) > before);
+  const world = start({ requestsEach: 40 });
+  until(world, 5000, () => headOf(world) >= 10);
+  const index = (primaryOf(world) + 1) % 3;
+  world.node(index).crash();
+  const before = headOf(world);
+  until(world, 20_000, () => headOf(world) > before + 2 * slots);
+  world.node(index).start();
+  finish(world);
+  assert.ok((world.node(index).host?.replica.checkpointOp ?? 0) > before);
 });
 
 test("sim: two of three go on though one slept past the ring and the other died just now", () => {
   // The survivor's newest checkpoint may be its own only: it must still offer the quorum's.
   for (const more of [0, 1, 2, 3, 4, 5, 6, 7]) {
-    const cluster = start({ requestsEach: 80 });
-    until(cluster, 5000, () => cluster.history.head >= 10);
-    const index = (primaryOf(cluster) + 1) % 3;
-    cluster.machine(index).crash();
-    const before = cluster.history.head;
-    until(cluster, 20_000, () => cluster.history.head > before + 2 * calm.slots + more);
-    cluster.machine(3 - index - primaryOf(cluster)).crash();
-    cluster.machine(index).start();
-    const { head } = cluster.history;
-    until(cluster, 10_000, () => cluster.history.head > head + 10);
+    const world = start({ requestsEach: 40 });
+    until(world, 5000, () => headOf(world) >= 10);
+    const index = (primaryOf(world) + 1) % 3;
+    world.node(index).crash();
+    const before = headOf(world);
+    until(world, 20_000, () => headOf(world) > before + 2 * slots + more);
+    world.node(3 - index - primaryOf(world)).crash();
+    world.node(index).start();
+    const head = headOf(world);
+    until(world, 10_000, () => headOf(world) > head + 10);
   }
 });
 
 test("sim: a one-way partition of a backup does not livelock the view change", () => {
-  const cluster = start({ requestsEach: 60 });
-  until(cluster, 5000, () => cluster.history.head >= 10);
-  const primary = primaryOf(cluster);
-  cluster.network.partition(primary, (primary + 1) % 3, false);
-  const view = cluster.machine(primary).replica?.view;
-  const { head } = cluster.history;
-  until(cluster, 3000, () => cluster.history.head > head + 20);
-  assert.equal(cluster.machine(primary).replica?.view, view);
-  cluster.network.heal();
-  finish(cluster);
+  const world = start({ requestsEach: 30 });
+  until(world, 5000, () => headOf(world) >= 10);
+  const primary = primaryOf(world);
+  world.network.partition(primary, (primary + 1) % 3, false);
+  const view = world.node(primary).host?.replica.view;
+  const head = headOf(world);
+  until(world, 3000, () => headOf(world) > head + 20);
+  assert.equal(world.node(primary).host?.replica.view, view);
+  world.network.heal();
+  finish(world);
 });
 
 test("sim: a primary that is not heard by anyone is replaced, and joins the new view", () => {
-  const cluster = start({ requestsEach: 60 });
-  until(cluster, 5000, () => cluster.history.head >= 10);
-  const primary = primaryOf(cluster);
-  cluster.network.partition(primary, (primary + 1) % 3, false);
-  cluster.network.partition(primary, (primary + 2) % 3, false);
-  const { head } = cluster.history;
-  until(cluster, 3000, () => cluster.history.head > head + 10);
-  assert.notEqual(primaryOf(cluster), primary);
-  cluster.network.heal();
-  finish(cluster);
+  const world = start({ requestsEach: 30 });
+  until(world, 5000, () => headOf(world) >= 10);
+  const primary = primaryOf(world);
+  world.network.partition(primary, (primary + 1) % 3, false);
+  world.network.partition(primary, (primary + 2) % 3, false);
+  const head = headOf(world);
+  until(world, 3000, () => headOf(world) > head + 10);
+  assert.notEqual(primaryOf(world), primary);
+  world.network.heal();
+  finish(world);
 });
 
 test("sim: a pause of the primary ends in one new view, its late heartbeats change nothing", () => {
-  const cluster = start({ requestsEach: 60 });
-  until(cluster, 5000, () => cluster.history.head >= 10);
-  const primary = primaryOf(cluster);
-  cluster.machine(primary).pausedUntilMs = cluster.heap.nowMs + 400;
-  until(cluster, 2000, () => cluster.heap.nowMs >= cluster.machine(primary).pausedUntilMs);
-  finish(cluster);
-  assert.equal(cluster.machine(primary).replica?.view, 1);
+  const world = start({ requestsEach: 30 });
+  until(world, 5000, () => headOf(world) >= 10);
+  const primary = primaryOf(world);
+  world.node(primary).pausedUntilMs = world.heap.nowMs + 400;
+  until(world, 2000, () => world.heap.nowMs >= world.node(primary).pausedUntilMs);
+  finish(world);
+  assert.equal(world.node(primary).host?.replica.view, 1);
 });
 
 test("sim: no view change in ten idle minutes", () => {
-  const cluster = start({ requestsEach: 1 });
-  until(cluster, 5000, () => cluster.done);
-  const endMs = cluster.heap.nowMs + 600_000;
-  until(cluster, 700_000, () => cluster.heap.nowMs >= endMs);
-  assert.ok(cluster.replicas.every(({ replica }) => replica?.view === 0));
+  const world = start({ requestsEach: 1 });
+  until(world, 5000, () => world.done);
+  const endMs = world.heap.nowMs + 600_000;
+  until(world, 700_000, () => world.heap.nowMs >= endMs);
+  assert.ok(world.nodes.every(({ host }) => host?.replica.view === 0));
 });
 
 test("sim: a wall clock that jumps back does not turn log time back", () => {
-  const cluster = start();
-  until(cluster, 5000, () => cluster.history.head >= 10);
-  for (const machine of cluster.replicas) machine.wallOffsetUs = -3_600_000_000;
-  finish(cluster);
+  const world = start();
+  until(world, 5000, () => headOf(world) >= 10);
+  for (const node of world.nodes) node.wallOffsetUs = -3_600_000_000;
+  finish(world);
 });
 
 test("sim: a corrupt entry is repaired, it never becomes the log (NATS #7549)", () => {
-  const cluster = start({ requestsEach: 60 });
-  until(cluster, 5000, () => cluster.history.head >= 20);
-  const primary = primaryOf(cluster);
-  const next = cluster.machine((primary + 1) % 3);
+  const world = start({ requestsEach: 30 });
+  until(world, 5000, () => headOf(world) >= 20);
+  const primary = primaryOf(world);
+  const next = world.node((primary + 1) % 3);
   // Not the very newest: there the identifier may not be on disk yet, which makes it two faults.
-  for (let op = cluster.history.head - 4; op > cluster.history.head - 10; op -= 1) {
-    next.disk.rot(op % calm.slots, false);
+  for (let op = headOf(world) - 4; op > headOf(world) - 10; op -= 1) {
+    next.disk.decay("prepares", ((op % slots) * calm.slotBytes) / 4096);
   }
   next.crash();
   next.start();
-  cluster.machine(primary).crash();
-  const { head } = cluster.history;
-  until(cluster, 5000, () => cluster.history.head > head);
-  cluster.machine(primary).start();
-  finish(cluster);
+  world.node(primary).crash();
+  const head = headOf(world);
+  until(world, 5000, () => headOf(world) > head);
+  world.node(primary).start();
+  finish(world);
 });

@@ -1,7 +1,13 @@
 import { setMutations } from "#replica/base/mutation.ts";
-import { Cluster } from "./cluster.ts";
-import { Faults } from "./faults.ts";
-import { type RunOptions, runOptions } from "./run-options.ts";
+import { Journal } from "./checkers/10-journal.ts";
+import { Violation } from "./checkers/subject.ts";
+import { Coverage } from "./coverage.ts";
+import { FaultStreams } from "./fault-streams.ts";
+import { lab } from "./formation.ts";
+import type { SimNode } from "./sim-node.ts";
+import { type Swarm, swarmOf } from "./swarm.ts";
+import type { TimelineFilter } from "./timeline.ts";
+import { World } from "./world.ts";
 
 /** How a run ended. */
 export interface Outcome {
@@ -13,119 +19,173 @@ export interface Outcome {
   readonly virtualMs: number;
   readonly events: number;
   readonly commits: number;
-  /** The liveness phase was excused: two machines do not know their head. */
+  /** The liveness phase was excused: too many machines do not know their head. */
   readonly excused: boolean;
   /** The third machine had to come back before the run could end. */
   readonly third: boolean;
 }
 
+/** What a run may be told beside its seed. */
+export interface RunWishes {
+  /** Deliberate bugs to switch on. */
+  readonly mutations?: readonly string[];
+  readonly filter?: TimelineFilter;
+  readonly coverage?: Coverage;
+  readonly swarm?: Swarm;
+}
+
 /** Events of a run at most: a run that spins is a failure. */
-const eventsMax = 2_000_000;
+const eventsMax = 1_000_000;
+/** Events between two looks at the bounds of every container. */
+const boundsEvery = 4096;
+/** From the last write to the look at the journal, ms: identifiers follow lazily. */
+const restMs = 80;
+/** How long writes may still be under way, ms. */
+const restMaxMs = 10_000;
 
 class Run {
-  readonly cluster: Cluster;
+  readonly world: World;
   events = 0;
   excused = false;
-  /** Two of three were not enough. */
   third = false;
-  private readonly options: RunOptions;
+  private readonly swarm: Swarm;
   private readonly seed: number;
 
-  constructor(seed: number, options: RunOptions, print: ((line: string) => void) | null) {
+  constructor(seed: number, swarm: Swarm, coverage: Coverage, filter: TimelineFilter | null) {
     this.seed = seed;
-    this.options = options;
-    this.cluster = new Cluster(seed, options, print);
+    this.swarm = swarm;
+    this.world = new World(seed, swarm, coverage, filter);
   }
 
   /** Safety: faults until the requests are answered or the time is over. Then liveness. */
   go(): void {
-    const { cluster, options } = this;
-    const faults = new Faults(cluster, options);
-    cluster.start();
+    const { world, swarm } = this;
+    const faults = new FaultStreams(world);
+    world.start();
     faults.start();
-    this.until(options.safetyMs, () => cluster.done);
+    this.until(swarm.safetyMs, () => world.done);
     faults.stop();
     this.liveness();
   }
 
   private liveness(): void {
-    const { cluster, options } = this;
-    cluster.network.heal();
-    cluster.network.configure({ ...options.network, loss: 0, duplication: 0 });
-    cluster.readFailure = 0;
-    // The core is everyone, or two of three where no slot of the third is needed.
-    const rots = options.rotEveryMs !== Infinity || options.readFailure > 0;
-    const without = this.seed % 3 === 0 && !rots ? (this.seed % 9) / 3 : -1;
-    let core = cluster.replicas.filter((each) => each.index !== without);
-    for (const each of cluster.replicas) {
-      each.pausedUntilMs = 0;
-      if (each.index === without) {
-        if (each.replica !== null) each.crash();
-      } else if (each.replica === null) each.start();
+    const { world, swarm } = this;
+    world.line("process", -1, "liveness: all faults stop");
+    world.heal();
+    const without = this.withoutOne();
+    for (const node of world.nodes) {
+      if (node.index === without) node.crash();
+      else node.start();
     }
-    const calm = (): boolean => {
-      const head = cluster.history.head;
-      return cluster.done && core.every((each) => each.replica?.commitMin === head);
-    };
-    this.until(cluster.heap.nowMs + options.livenessMs, calm);
-    if (!calm() && without >= 0) {
+    const { heap } = world;
+    this.until(heap.nowMs + swarm.livenessMs, () => this.calm(without));
+    if (!this.calm(without) && without >= 0) {
       this.third = true;
-      cluster.machine(without).start();
-      core = [...cluster.replicas];
-      this.until(cluster.heap.nowMs + options.livenessMs, calm);
+      world.node(without).start();
+      this.until(heap.nowMs + swarm.livenessMs, () => this.calm(-1));
     }
-    if (calm()) {
-      cluster.checkEnd(core);
+    if (this.calm(this.third ? -1 : without)) {
+      this.atRest(this.core(this.third ? -1 : without));
       return;
     }
-    const lost = core.filter((each) => each.replica?.status === "recovering_head").length;
+    this.stalled(this.core(without));
+  }
+
+  /** Who stays away in the liveness phase: nobody where a slot of the third may be needed. */
+  private withoutOne(): number {
+    const { swarm, world } = this;
+    const { decay } = swarm.every;
+    const { readError, readFlip, writeError, lostWrite, misdirected } = swarm.disk;
+    const faulty = readError + readFlip + writeError + lostWrite + misdirected > 0;
+    const lost = world.nodes.find((node) => node.lost !== null);
+    if (lost !== undefined) return lost.index;
+    if (this.seed % 3 !== 0 || decay !== Infinity || faulty) return -1;
+    return (this.seed % 9) / 3;
+  }
+
+  private core(without: number): readonly SimNode[] {
+    return this.world.nodes.filter((node) => node.index !== without && node.lost === null);
+  }
+
+  private calm(without: number): boolean {
+    const { head } = this.world.judges.history;
+    if (!this.world.done) return false;
+    return this.core(without).every((node) => node.host?.replica.commitMin === head);
+  }
+
+  /** Everyone agrees: the checkers of what is at rest. */
+  private atRest(core: readonly SimNode[]): void {
+    const { world, swarm } = this;
+    const idle = (): boolean => core.every((node) => node.disk.pendingCount === 0);
+    for (let turn = 0; turn < 3; turn += 1) {
+      this.until(world.heap.nowMs + restMs, () => false);
+      this.until(world.heap.nowMs + restMaxMs, idle);
+    }
+    const { history, log } = world.judges;
+    log.end();
+    const geometry = { slotsCount: swarm.walSlots, slotBytes: swarm.slotBytes };
+    const journal = new Journal(lab.tools, geometry);
+    for (const node of core) {
+      const replica = node.host?.replica;
+      if (replica === undefined || node.index === world.atlas.badMachine) continue;
+      node.checkBounds();
+      const live = { first: replica.checkpointOp + 1, last: history.head };
+      const read = (file: string, offset: number, bytes: number): Uint8Array => {
+        return node.disk.truth(file, offset, bytes);
+      };
+      journal.check(node.index, read, live, history.chain);
+    }
+  }
+
+  private stalled(core: readonly SimNode[]): void {
+    const { world } = this;
+    const lost = core.filter((node) => node.host?.replica.status === "recovering_head").length;
+    const alarms = core.filter((node) => node.alarm !== null).length;
     // A quorum without its head, or one such replica and a vote that cannot be done without it.
-    const alarms = core.filter((each) => each.alarm !== null).length;
-    this.excused = lost >= 2 || (lost === 1 && alarms > 0 && rots);
+    this.excused = lost >= 2 || (lost === 1 && alarms > 0);
     if (this.excused) return;
-    const states = core.map((each) => {
-      const { replica } = each;
-      if (replica === null) return `r${each.index} dead`;
+    const states = world.nodes.map((node) => {
+      const replica = node.host?.replica;
+      if (replica === undefined) return `r${node.index} down ${node.lost ?? ""}`;
       const { status, view, head, commitMin, commitMax, checkpointOp } = replica;
       const ops = `head ${head} min ${commitMin} max ${commitMax} cp ${checkpointOp}`;
-      return `r${each.index} ${status} view ${view} ${ops} ${each.alarm ?? ""}`;
+      return `r${node.index} ${status} view ${view} ${ops} ${node.alarm ?? ""}`;
     });
-    const answers = cluster.clients.map((client) => client.answered).join(" ");
-    throw new Error(
-      `liveness: history ${cluster.history.head}; answered ${answers}; ${states.join("; ")}`,
-    );
+    const answers = world.authors.map((author) => author.answered).join(" ");
+    const where = `history ${world.judges.history.head}; answered ${answers}`;
+    throw new Violation(`liveness: ${where}; ${states.join("; ")}`);
   }
 
   private until(untilMs: number, done: () => boolean): void {
-    const { heap } = this.cluster;
+    const { heap } = this.world;
     while (heap.nowMs < untilMs && !done()) {
       this.events += 1;
-      if (this.events > eventsMax) throw new Error("liveness: too many events");
+      if (this.events > eventsMax) throw new Violation("liveness: too many events");
+      if (this.events % boundsEvery === 0) for (const node of this.world.nodes) node.checkBounds();
       if (!heap.step()) return;
     }
   }
 }
 
-/** Runs one seed. `mutations`: canaries to switch on; `print`: gets the timeline. */
-export function simulate(
-  seed: number,
-  mutations: readonly string[] = [],
-  print: ((line: string) => void) | null = null,
-  options: RunOptions = runOptions(seed),
-): Outcome {
-  setMutations(mutations);
-  const run = new Run(seed, options, print);
+/** Runs one seed. */
+export function simulate(seed: number, wishes: RunWishes = {}): Outcome {
+  setMutations(wishes.mutations ?? []);
+  const coverage = wishes.coverage ?? new Coverage();
+  const run = new Run(seed, wishes.swarm ?? swarmOf(seed), coverage, wishes.filter ?? null);
   let why = "";
   try {
     run.go();
   } catch (error) {
     why = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    if (print !== null && error instanceof Error) print(error.stack ?? "");
+    if (wishes.filter !== undefined && error instanceof Error) {
+      wishes.filter.print(error.stack ?? "");
+    }
   }
   setMutations([]);
-  const { cluster, events, excused, third } = run;
-  const { hash } = cluster.traceLog;
-  const commits = cluster.history.head;
-  const virtualMs = cluster.heap.nowMs;
+  const { world, events, excused, third } = run;
+  if (excused) coverage.add("excused");
+  const { hash } = world.timeline;
+  const commits = world.judges.history.head;
+  const virtualMs = world.heap.nowMs;
   return { seed, ok: why === "", why, hash, virtualMs, events, commits, excused, third };
 }

@@ -95,7 +95,8 @@ export class CrashDisk implements Disk {
   }
 
   listSegments(done: (ids: readonly string[] | null) => void): void {
-    this.later(() => done([...this.files.keys()].filter((n) => n.includes("/"))));
+    const names = [...this.files.keys()].filter((name) => name.startsWith("segments/"));
+    this.later(() => done(names.map((name) => name.slice("segments/".length))));
   }
 
   /** Completes the oldest call; false when there is none. */

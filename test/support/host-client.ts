@@ -1,8 +1,8 @@
 import { strictEqual } from "node:assert/strict";
-import { opFrom, seqFrom, viewFrom } from "#replica/base/brands.ts";
+import { clientIdFrom, opFrom, seqFrom, viewFrom } from "#replica/base/brands.ts";
 import { utf8From } from "#replica/base/text.ts";
 import { sha256 } from "#replica/crypto/hash.ts";
-import type { ServerMessage } from "#replica/wire/client-message.ts";
+import type { ProofQuestion, ServerMessage } from "#replica/wire/client-message.ts";
 import { decodeEntries } from "#replica/wire/entry.ts";
 import {
   appendCreateRoom,
@@ -16,6 +16,9 @@ import { type HostCluster, hostClient } from "./host-cluster.ts";
 const connection = 1;
 const name = { tenant: "", room: "alpha" };
 const nothing = new Uint8Array(0);
+/** A second connection, for proofs. */
+const proverConnection = 2;
+const proverId = clientIdFrom("ee".repeat(16));
 
 /** A client of a {@link HostCluster}: one session, one request at a time. */
 export class HostClient {
@@ -39,6 +42,23 @@ export class HostClient {
     host.onClientMessage(connection, { kind: "hello", clientId: hostClient, protocol: 1 });
     host.onClientMessage(connection, { kind: "register", clientId: hostClient });
     this.session = this.await("registered").session;
+  }
+
+  /** Asks a replica for a proof; null = it says "later". */
+  prove(replica: number, question: ProofQuestion): string | null {
+    const host = this.cluster.host(replica);
+    const { said } = this.cluster;
+    host.onClientMessage(proverConnection, { kind: "hello", clientId: proverId, protocol: 1 });
+    const from = said.length;
+    const read = { kind: "read", id: 77, name, range: question } as const;
+    host.onClientMessage(proverConnection, read);
+    this.cluster.run(5);
+    for (const { connection: to, message } of said.slice(from)) {
+      if (to !== proverConnection || message.kind !== "read_reply") continue;
+      if (message.answer.code !== "ok") return null;
+      return new TextDecoder().decode(message.entries);
+    }
+    return null;
   }
 
   /** Posts one message; ends when it is acknowledged. */

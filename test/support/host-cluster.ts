@@ -7,13 +7,17 @@ import {
   replicaFrom,
 } from "#replica/base/brands.ts";
 import { walSlotBytes } from "#replica/base/limits.ts";
-import { privateKeyFromSeed, publicKeyHex } from "#replica/crypto/ed25519.ts";
-import { crc32, sha256 } from "#replica/crypto/hash.ts";
+import { privateKeyFromSeed, publicKeyHex, signEd25519 } from "#replica/crypto/ed25519.ts";
+import { crc32, sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
 import { nodeSealer } from "#replica/crypto/node-sealer.ts";
+import { nativeProofCrypto } from "#replica/crypto/proof-crypto.ts";
 import { journalToolsFrom } from "#replica/journal/journal-tools.ts";
 import { ChatMachine } from "#replica/machine/chat-machine.ts";
+import { shardOrigin } from "#replica/proof/checkpoint.ts";
+import type { CosignMark } from "#replica/server/cosigning.ts";
 import { formatOptionsOf, machineGenesisOf } from "#replica/server/formation.ts";
-import { type Host, type HostPorts, openHost } from "#replica/server/host.ts";
+import type { HostPorts } from "#replica/server/host-options.ts";
+import { type Host, openHost } from "#replica/server/host.ts";
 import { genesisManifest } from "#replica/snapshot/manifest.ts";
 import { formatStorage } from "#replica/storage/format-storage.ts";
 import { openStorage } from "#replica/storage/open-storage.ts";
@@ -66,6 +70,8 @@ interface Seat {
   readonly disk: CrashDisk;
   readonly vault: FakeVault;
   host: Host | null;
+  /** Newest head of the shard's log that it signed: a small file of its own in production. */
+  mark: CosignMark | null;
 }
 
 /**
@@ -89,7 +95,7 @@ export class HostCluster {
   /** Formats three volumes and opens them. */
   constructor() {
     this.seats = [0, 1, 2].map(() => {
-      return { disk: new CrashDisk(), vault: new FakeVault().boot(), host: null };
+      return { disk: new CrashDisk(), vault: new FakeVault().boot(), host: null, mark: null };
     });
     this.seats.forEach((seat, index) => {
       const tools = this.toolsOf(seat);
@@ -128,7 +134,7 @@ export class HostCluster {
           replica,
           recovered: opened.recovered,
           storage: opened.storage,
-          machine: new ChatMachine(genesis),
+          machine: new ChatMachine(genesis, { hash: sha256Bytes, proofs: sha256Into }),
           genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),
           hash: sha256,
           sealer: nodeSealer({ privateKey: key, checksummedBytes }),
@@ -136,6 +142,20 @@ export class HostCluster {
           timing: configOf().timing,
           quorum: configOf().quorum,
           batch: { lingerMs: 1, depth: 1 },
+          proofs: {
+            origin: shardOrigin(cluster, shard, slots.epoch),
+            sign: (message) => signEd25519(key, message),
+            tools: nativeProofCrypto,
+            memory: {
+              mark: seat.mark,
+              save: (mark, done) => {
+                seat.disk.defer(() => {
+                  seat.mark = mark;
+                  done();
+                });
+              },
+            },
+          },
           ports: this.portsOf(replica, seat),
         },
         (result) => {

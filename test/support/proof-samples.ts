@@ -105,7 +105,7 @@ export function subtreesOf(leaves: readonly Uint8Array[]): SubtreeHash {
   return subtree;
 }
 
-/** A whole small shard: one room with entries, and a log in which its record is the last but one. */
+/** A small shard: one room with entries; its record is the last but one of the log. */
 export function sampleShard(entriesCount: number, logSize = 7) {
   const entries = sampleEntries(entriesCount);
   const leaves = entries.map((entry) => entryLeaf(proofCrypto, sampleRoom, entry));

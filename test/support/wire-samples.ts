@@ -164,6 +164,14 @@ export const samplePeerMessages: readonly PeerMessage[] = [
   { ...envelope, kind: "chunk", ...place, bytes: utf8From("block") },
   { ...envelope, kind: "ping", ...clock },
   { ...envelope, kind: "pong", ...clock },
+  {
+    ...envelope,
+    kind: "cosign",
+    size: 1234,
+    root: digest("root of the log"),
+    timeS: 1_763_000_000,
+    signature: new Uint8Array(64).map((_, i) => 5 * i),
+  },
 ];
 
 const name = { tenant: "acme", room: "général" };
@@ -178,6 +186,8 @@ export const sampleClientMessages: readonly ClientMessage[] = [
   { kind: "read", id: 2 ** 32 - 1, name, range: { kind: "before", seq: seqFrom(9), limit: 1 } },
   { kind: "watch", id: 3, name: { tenant: "", room: "r" } },
   { kind: "unwatch", name },
+  { kind: "read", id: 4, name, range: { kind: "receipt", seq: seqFrom(12), limit: 1 } },
+  { kind: "read", id: 5, name, range: { kind: "keys", seq: seqFrom(0), limit: 1 } },
 ];
 
 const entries = utf8From("entries, opaque here");

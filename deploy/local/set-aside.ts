@@ -1,0 +1,40 @@
+import { existsSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { DataDirectory } from "./data-directory.ts";
+import type { ShardPlan } from "./fleet-files.ts";
+import { Refusal } from "./refusal.ts";
+
+/**
+ * Moves the volume of a replica that shall be replaced out of the way, before its process starts:
+ * it finds an empty one. Throws a Refusal unless both other volumes of its shard are formatted.
+ */
+export function setAside(
+  directory: DataDirectory,
+  plans: readonly ShardPlan[],
+  name: string,
+): void {
+  const shard = plans
+    .map((plan) => plan.manifest.metadata.name)
+    .find((each) => {
+      return [0, 1, 2].some((replica) => `${each}-${replica}` === name);
+    });
+  if (shard === undefined) {
+    const names = plans.map((plan) => `${plan.manifest.metadata.name}-0 to -2`).join(", ");
+    throw new Refusal(`There is no replica ${name}; there are ${names}.`);
+  }
+  const volumeOf = (each: string) => directory.folder("shards", shard, each, "volume");
+  const missing = [0, 1, 2]
+    .map((replica) => `${shard}-${replica}`)
+    .filter((each) => each !== name && !existsSync(join(volumeOf(each), "superblock")));
+  if (missing.length > 0) {
+    const why = `the data of ${missing.join(" and ")} is missing`;
+    throw new Refusal(`${name} cannot be replaced: ${why}, and a replacement needs both others.`);
+  }
+  const volume = volumeOf(name);
+  // What a replacement left unfinished is an empty volume with a key: the next try goes on with it.
+  const has = (...path: readonly string[]) => existsSync(join(volume, ...path));
+  if (has("superblock") || (has("prepares") && !has("keys", "replacement.json"))) {
+    renameSync(volume, `${volume}.replaced-${Date.now()}`);
+  }
+  rmSync(directory.folder("shards", shard, name, "state"), { recursive: true, force: true });
+}

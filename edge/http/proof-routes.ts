@@ -1,0 +1,109 @@
+import { Readable } from "node:stream";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { Session } from "#edge/auth/session.ts";
+import type { Hub } from "#edge/bus/hub.ts";
+import { bytesFromBase64 } from "#edge/fanout/base64.ts";
+import { seqFrom } from "#replica/base/brands.ts";
+import { bytesConcat } from "#replica/base/bytes.ts";
+import { utf8From } from "#replica/base/text.ts";
+import { sha256Bytes } from "#replica/crypto/hash.ts";
+import type { ProofQuestion, RoomName } from "#replica/wire/client-message.ts";
+import { decodeEntry, entryLeafPreimage, entrySeqAt } from "#replica/wire/entry.ts";
+import type { Callers } from "./callers.ts";
+import { countOf } from "./event-routes.ts";
+import type { HttpDeps } from "./http-deps.ts";
+import { Problem } from "./problem.ts";
+
+/** Entries of one page of an export. */
+const exportPage = 200;
+const text = "text/plain; charset=utf-8";
+
+/** Receipts, checkpoints, consistency proofs, keys and exports: texts of C2SP and JSON Lines. */
+export function proofRoutes(app: FastifyInstance, deps: HttpDeps, callers: Callers): void {
+  const { hub } = deps;
+  app.get("/v1/rooms/:room/proof", async (request, reply) => {
+    const { name, session } = await callers.inRoom(request, "read");
+    const seq = required(request, "seq", 1);
+    const receipt = await proofOf(hub, name, { kind: "receipt", seq: seqFrom(seq), limit: 1 });
+    if (receipt === "") throw new Problem("BAD_FRAME", `The room has no entry ${seq}.`);
+    if (session !== null) requireVisible(receipt, session);
+    return await reply.type(text).send(receipt);
+  });
+
+  app.get("/v1/rooms/:room/checkpoint", async (request, reply) => {
+    const { name } = await callers.inRoom(request, "read");
+    const note = await proofOf(hub, name, { kind: "checkpoint", seq: seqFrom(0), limit: 1 });
+    return await reply.type(text).send(note);
+  });
+
+  app.get("/v1/rooms/:room/consistency", async (request, reply) => {
+    const { name } = await callers.inRoom(request, "read");
+    const from = seqFrom(required(request, "from", 0));
+    const proof = await proofOf(hub, name, { kind: "consistency", seq: from, limit: 1 });
+    return await reply.type(text).send(proof);
+  });
+
+  app.get("/v1/rooms/:room/keys", async (request, reply) => {
+    const { name } = await callers.inRoom(request, "read");
+    const keys = await proofOf(hub, name, { kind: "keys", seq: seqFrom(0), limit: 1 });
+    return await reply.type(text).send(keys);
+  });
+
+  app.get("/v1/rooms/:room/export", async (request, reply) => {
+    const { name, session } = await callers.inRoom(request, "read");
+    // An export holds what only some may see: it is the application's, not a person's.
+    if (session !== null) throw new Problem("DENIED", "An export needs an API key.");
+    const header = await proofOf(hub, name, { kind: "export", seq: seqFrom(0), limit: 1 });
+    const lines = Readable.from(exportLines(hub, name, header));
+    return await reply.type("application/x-ndjson; charset=utf-8").send(lines);
+  });
+}
+
+function required(request: FastifyRequest, name: string, min: number): number {
+  const count = countOf(request, name, { min, max: Number.MAX_SAFE_INTEGER });
+  if (count === undefined) throw new Problem("BAD_FRAME", `${name} is missing.`);
+  return count;
+}
+
+async function proofOf(hub: Hub, name: RoomName, question: ProofQuestion): Promise<string> {
+  const outcome = await hub.prove(name, question);
+  if (!outcome.ok) throw Problem.of(outcome.refusal);
+  return outcome.text;
+}
+
+/** A receipt holds the whole entry: it goes only to those who may see that. */
+function requireVisible(receipt: string, session: Session): void {
+  const extra = /^extra (\S+)$/m.exec(receipt)?.[1] ?? "";
+  const { entry } = JSON.parse(Buffer.from(extra, "base64").toString()) as { entry: string };
+  const decoded = decodeEntry(bytesFromBase64(entry));
+  if (!decoded.ok) throw new Problem("INTERNAL");
+  const { visibility, sender } = decoded.value;
+  if (visibility === undefined || sender === session.user) return;
+  throw new Problem("DENIED", "This entry is hidden from this user.");
+}
+
+/** The lines of an export: the header, then each entry with the hash of its leaf. */
+async function* exportLines(hub: Hub, name: RoomName, header: string): AsyncGenerator<string> {
+  yield header;
+  const { size } = JSON.parse(header) as { readonly size: number };
+  for (let seq = 0; seq < size; ) {
+    const limit = Math.min(exportPage, size - seq);
+    const page = await hub.readEncoded(name, { kind: "after", seq: seqFrom(seq), limit });
+    if (page === null || page.length === 0) throw new Error(`the export ends after entry ${seq}`);
+    for (const entry of page) {
+      const view = new DataView(entry.buffer, entry.byteOffset, entry.byteLength);
+      seq = entrySeqAt(view, 0);
+      yield entryLine(name, seq, entry);
+    }
+  }
+}
+
+/** As formatExportEntry of replica/proof/room-export.ts has it. */
+function entryLine(name: RoomName, seq: number, entry: Uint8Array): string {
+  const tenant = utf8From(name.tenant);
+  const preimage = entryLeafPreimage(tenant, utf8From(name.room), entry, sha256Bytes);
+  // RFC 6962 section 2.1: a leaf's hash is over 0x00 and its content.
+  const leaf = sha256Bytes(bytesConcat([Uint8Array.of(0), preimage]));
+  const [leaf64, entry64] = [leaf, entry].map((bytes) => Buffer.from(bytes).toString("base64"));
+  return `${JSON.stringify({ seq, leaf: leaf64, entry: entry64 })}\n`;
+}

@@ -1,0 +1,251 @@
+import { assert } from "#replica/base/assert.ts";
+import type { Checksum, ReplicaIndex } from "#replica/base/brands.ts";
+import { checksumFrom } from "#replica/base/brands.ts";
+import { bytesFromHex, hexFrom } from "#replica/base/bytes.ts";
+import { replicasCount } from "#replica/base/limits.ts";
+import { utf8From } from "#replica/base/text.ts";
+import type { LedgerHead } from "#replica/machine/ledger.ts";
+import {
+  checkpointText,
+  cosignatureBytes,
+  cosignedMessage,
+  cosignerName,
+  cosignersMinDefault,
+} from "#replica/proof/checkpoint.ts";
+import type { ProofCrypto, VerifierKey } from "#replica/proof/note.ts";
+import { formatNote, signatureTypes, verifierKeyOf } from "#replica/proof/note.ts";
+import type { PeerMessage } from "#replica/wire/peer-message.ts";
+
+/** A head of the shard's log that this replica has signed: what must survive a restart. */
+export interface CosignMark {
+  readonly size: number;
+  readonly root: Checksum;
+}
+
+/** Durable memory of the newest head that this replica signed. */
+export interface CosignMemory {
+  /** As of the start; null = never signed. */
+  readonly mark: CosignMark | null;
+  /** `done` comes later, when the mark is durable; a failed write poisons the volume instead. */
+  readonly save: (mark: CosignMark, done: () => void) => void;
+}
+
+/** What cosigning needs of its world; without it a replica signs nothing. */
+export interface CosignPorts {
+  /** Ed25519 with this replica's key. */
+  readonly sign: (message: Uint8Array) => Uint8Array;
+  readonly tools: ProofCrypto;
+  readonly memory: CosignMemory;
+}
+
+/** A signed checkpoint that has its cosignatures. */
+export interface SignedHead {
+  readonly size: number;
+  /** The note. */
+  readonly text: string;
+}
+
+/** A cosignature without its envelope. */
+export type Cosign = Pick<
+  Extract<PeerMessage, { kind: "cosign" }>,
+  "size" | "root" | "timeS" | "signature"
+>;
+
+/** What {@link Cosigning} is made of. */
+export interface CosigningOptions {
+  readonly ports: CosignPorts;
+  readonly replica: ReplicaIndex;
+  readonly origin: string;
+  /** Ed25519 keys of the three members now, 64 hex digits each. */
+  readonly publicKeys: () => readonly string[];
+  readonly wallUs: () => number;
+  readonly nowMs: () => number;
+  /** To both peers; may get lost. */
+  readonly broadcast: (cosign: Cosign) => void;
+  readonly alarm: (what: string) => void;
+}
+
+/** Sizes that wait for cosignatures at most. */
+const sizesMax = 16;
+/** A lost cosignature is sent again after this long, ms. */
+export const cosignResendMs = 1_000;
+
+/**
+ * Signs heads of the shard's log and collects two replicas' cosignatures. One rule makes a fork
+ * impossible to cosign: before a signature leaves, the head is durable, and no head is signed that
+ * is smaller than the durable one, or as large with another root. (That a larger one extends it
+ * is the caller's check, once a start: {@link mark}.)
+ */
+export class Cosigning {
+  /** Newest checkpoint with the cosignatures of two replicas, or null. */
+  latest: SignedHead | null = null;
+  private readonly options: CosigningOptions;
+  /** Durable. */
+  private durable: CosignMark | null;
+  /** The own cosignature of the newest head that was signed in this life. */
+  private own: Cosign | null = null;
+  private next: LedgerHead | null = null;
+  private saving = false;
+  private forked = false;
+  /** Peers of which it was said that they sign another history. */
+  private readonly strangers = new Set<ReplicaIndex>();
+  private sentMs = Number.NEGATIVE_INFINITY;
+  /** By size, then replica: right signatures, whatever their root. */
+  private readonly cosigns = new Map<number, Map<ReplicaIndex, Cosign>>();
+
+  constructor(options: CosigningOptions) {
+    this.options = options;
+    this.durable = options.ports.memory.mark;
+  }
+
+  /** Newest head that this replica ever signed; null = none. */
+  get mark(): CosignMark | null {
+    return this.durable;
+  }
+
+  /** Size of the own newest cosignature of this life. */
+  get ownSize(): number {
+    return this.own?.size ?? 0;
+  }
+
+  /** When {@link tick} is wanted, monotonic ms. */
+  get deadlineMs(): number {
+    const waiting = this.own !== null && this.own.size > (this.latest?.size ?? 0);
+    return waiting ? this.sentMs + cosignResendMs : Number.POSITIVE_INFINITY;
+  }
+
+  /** This history and the signed one differ: nothing is signed any more. */
+  fork(what: string): void {
+    if (this.forked) return;
+    this.forked = true;
+    this.options.alarm(`fork of the shard's log: ${what}; this replica signs no checkpoint`);
+  }
+
+  /** A head of this replica's log: is signed when its turn comes; only the newest is kept. */
+  sign(head: LedgerHead): void {
+    this.next = head;
+    this.pump();
+  }
+
+  private pump(): void {
+    const head = this.next;
+    if (head === null || this.saving || this.forked) return;
+    this.next = null;
+    const root = checksumFrom(hexFrom(head.root));
+    const { durable } = this;
+    if (durable !== null && head.size < durable.size) return;
+    if (durable !== null && head.size === durable.size) {
+      if (durable.root === root) this.release({ size: head.size, root });
+      else this.fork(`two roots of ${head.size} leaves`);
+      return;
+    }
+    this.saving = true;
+    this.options.ports.memory.save({ size: head.size, root }, () => {
+      this.saving = false;
+      this.durable = { size: head.size, root };
+      this.release(this.durable);
+      this.pump();
+    });
+  }
+
+  /** The head is durable: its signature may leave. */
+  private release(mark: CosignMark): void {
+    assert(this.durable?.root === mark.root, "SRV-10: signed heads are durable first");
+    const timeS = Math.floor(this.options.wallUs() / 1_000_000);
+    const message = cosignedMessage(timeS, this.textOf(mark));
+    const signature = this.options.ports.sign(message);
+    this.own = { ...mark, timeS, signature };
+    this.keep(this.options.replica, this.own);
+    this.send();
+  }
+
+  private textOf({ size, root }: CosignMark): string {
+    return checkpointText({ origin: this.options.origin, size, root: bytesFromHex(root) });
+  }
+
+  private send(): void {
+    if (this.own === null) return;
+    this.sentMs = this.options.nowMs();
+    this.options.broadcast(this.own);
+  }
+
+  /** A peer's cosignature; its frame was authenticated, its signature is checked here. */
+  receive(from: ReplicaIndex, cosign: Cosign): void {
+    const key = this.options.publicKeys()[from];
+    if (key === undefined || from === this.options.replica) return;
+    const known = this.cosigns.get(cosign.size)?.get(from);
+    const again = known !== undefined && known.root === cosign.root;
+    if (!again) {
+      const message = cosignedMessage(cosign.timeS, this.textOf(cosign));
+      const right = this.options.ports.tools.verify(bytesFromHex(key), message, cosign.signature);
+      if (right) this.keep(from, cosign);
+      return;
+    }
+    // It asks a second time: ours got lost.
+    const lately = this.options.nowMs() - this.sentMs < cosignResendMs / 2;
+    if (this.own?.size === cosign.size && !lately) this.send();
+  }
+
+  /** Asks again for what is missing. */
+  tick(): void {
+    if (this.options.nowMs() >= this.deadlineMs) this.send();
+  }
+
+  private keep(from: ReplicaIndex, cosign: Cosign): void {
+    const bySize = this.cosigns.get(cosign.size) ?? new Map<ReplicaIndex, Cosign>();
+    this.cosigns.set(cosign.size, bySize);
+    bySize.set(from, cosign);
+    if (this.cosigns.size > sizesMax) {
+      this.cosigns.delete(Math.min(...this.cosigns.keys()));
+    }
+    this.complete(cosign.size);
+  }
+
+  private complete(size: number): void {
+    const own = this.cosigns.get(size)?.get(this.options.replica);
+    if (own === undefined || size <= (this.latest?.size ?? -1)) return;
+    const equal: [ReplicaIndex, Cosign][] = [];
+    for (const [from, cosign] of this.cosigns.get(size) ?? []) {
+      if (cosign.root === own.root) equal.push([from, cosign]);
+      else this.distrust(from, size);
+    }
+    if (equal.length < cosignersMinDefault) return;
+    const text = this.textOf(own);
+    const signature = this.options.ports.sign(utf8From(text));
+    const keys = this.keys();
+    const log = keys[2 * this.options.replica];
+    assert(log !== undefined, "SRV-10: this replica is a member");
+    const signatures = [{ name: log.name, keyId: log.keyId, bytes: signature }];
+    for (const [from, cosign] of equal.slice(0, cosignersMinDefault)) {
+      const key = keys[2 * from + 1];
+      assert(key !== undefined, "SRV-10: cosigners are members");
+      const bytes = cosignatureBytes(cosign.timeS, cosign.signature);
+      signatures.push({ name: key.name, keyId: key.keyId, bytes });
+    }
+    this.latest = { size, text: formatNote({ text, signatures }) };
+    for (const older of this.cosigns.keys()) if (older < size) this.cosigns.delete(older);
+  }
+
+  /** Two of three decide; the odd one is found by the checkpoints of the machine (A7). */
+  private distrust(from: ReplicaIndex, size: number): void {
+    if (this.strangers.has(from)) return;
+    this.strangers.add(from);
+    this.options.alarm(`replica ${from} signed another root of ${size} leaves of the log`);
+  }
+
+  /** Verifier keys: of each replica as the log, then as cosigner. */
+  keys(): readonly VerifierKey[] {
+    const { origin, publicKeys, ports } = this.options;
+    const keys = publicKeys().flatMap((hex, replica) => {
+      const key = bytesFromHex(hex);
+      const { ed25519, cosignature } = signatureTypes;
+      const name = cosignerName(origin, replica);
+      return [
+        verifierKeyOf(ports.tools.sha256, origin, ed25519, key),
+        verifierKeyOf(ports.tools.sha256, name, cosignature, key),
+      ];
+    });
+    assert(keys.length === 2 * replicasCount, "SRV-10: three members");
+    return keys;
+  }
+}

@@ -1,0 +1,44 @@
+import { join } from "node:path";
+import {
+  checkGenesisRequest,
+  checkReplacement,
+  type GenesisRequest,
+  type Replacement,
+} from "#replica/admin/admin-calls.ts";
+import { checkedFromText } from "#replica/admin/checked.ts";
+import { readText, replaceFile } from "./durable-file.ts";
+import { memberOf, type Replacement as FormatAs } from "./formation.ts";
+import type { Volume } from "./volume.ts";
+
+function path(volume: Volume): string {
+  return join(volume.data, "keys", "replacement.json");
+}
+
+/** What a replacement was asked for here, as JSON text, or null. */
+export function loadReplacement(volume: Volume): string | null {
+  return readText(path(volume));
+}
+
+/** Records a replacement before anything is formatted: it may be cut off and run again. */
+export function saveReplacement(volume: Volume, replacement: Replacement): void {
+  volume.saveGenesis(JSON.stringify(replacement.genesis));
+  replaceFile(path(volume), JSON.stringify(replacement), 0o600);
+}
+
+/** The genesis that this volume recorded, or null when its file is gone or damaged. */
+export function recordedGenesis(volume: Volume): GenesisRequest | null {
+  const json = volume.loadGenesis();
+  const genesis = json === null ? null : checkedFromText(json, checkGenesisRequest);
+  return genesis?.ok === true ? genesis.value : null;
+}
+
+/** The recorded replacement as a volume is formatted by it, or null. */
+export function recordedReplacement(json: string): Replacement | null {
+  const replacement = checkedFromText(json, checkReplacement);
+  return replacement.ok ? replacement.value : null;
+}
+
+/** A replacement as the format takes it. */
+export function formatOf({ members, learnOp, view }: Replacement): FormatAs {
+  return { members: members.map((member) => memberOf(member)), learnOp, view };
+}

@@ -1,0 +1,86 @@
+// Goal: what an edge gives out as proof holds without it. Method: real replicas and a real edge;
+// the files are checked by the offline verifier, before and after the primary is killed.
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { verify } from "#operator/tigerctl/verify.ts";
+import { TestShard } from "#test/support/test-shard.ts";
+import { keyAt } from "./keys.ts";
+import { TestEdge } from "./test-edge.ts";
+
+let shard: TestShard;
+let edge: TestEdge;
+const folder = mkdtempSync(join(tmpdir(), "tigerchat-proofs-"));
+
+before(async () => {
+  shard = await TestShard.start();
+  edge = await TestEdge.start(shard);
+  assert.equal((await edge.call("POST", "/v1/rooms", { room: "lobby" })).status, 201);
+});
+
+after(async () => {
+  rmSync(folder, { recursive: true });
+  await edge?.stop("SIGKILL");
+  await shard?.close();
+});
+
+async function post(index: number): Promise<void> {
+  const body = { body: `message ${index}`, from: "ann" };
+  const headers = { "idempotency-key": keyAt(Date.now()) };
+  const { status } = await edge.call("POST", "/v1/rooms/lobby/events", body, headers);
+  assert.equal(status, 201);
+}
+
+function get(path: string): Promise<Response> {
+  return fetch(edge.url + path, { headers: { authorization: `Bearer ${edge.apiKey}` } });
+}
+
+/** Saves what a call gives and returns the file's path. */
+async function save(path: string, name: string): Promise<string> {
+  const response = await get(`/v1/rooms/lobby/${path}`);
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  const file = join(folder, name);
+  writeFileSync(file, text);
+  return file;
+}
+
+async function said(...args: readonly string[]): Promise<string> {
+  const { code, lines } = await verify([...args, "--key", join(folder, "keys")]);
+  return `${code} ${lines.join("\n")}`;
+}
+
+test("edge: receipt, export, consistency hold offline, through the death of a primary", async () => {
+  for (let i = 1; i <= 12; i += 1) await post(i);
+  await save("keys", "keys");
+  const startMs = performance.now();
+  const receipt = await save("proof?seq=12", "12");
+  assert.ok(performance.now() - startMs < 5_000);
+  assert.match(await said("receipt", receipt), /^0 VERIFIED: entry 12 of 12 in room "lobby"/);
+  const exported = await save("export", "export");
+  assert.match(await said("export", exported), /^0 VERIFIED: entries 1-12 /);
+  const seen = await save("checkpoint", "seen");
+  const size = (await (await get("/v1/rooms/lobby/checkpoint")).text()).split("\n")[1];
+  await shard.replicas[await shard.waitForPrimary()]?.signal("SIGKILL");
+  for (let i = 13; i <= 20; i += 1) await post(i);
+  const later = await save("proof?seq=20", "20");
+  assert.match(await said("receipt", later, "--seen", seen), /^0 VERIFIED: entry 20 of 20/);
+  const extended = await save(`consistency?from=${size}`, "consistency");
+  assert.match(await said("consistency", extended, "--seen", seen), /^0 VERIFIED: /);
+});
+
+test("edge: what has no proof is a problem with a sentence", async () => {
+  for (const [path, status] of [
+    ["proof?seq=999", 400],
+    ["proof", 400],
+    ["consistency", 400],
+  ] as const) {
+    const response = await get(`/v1/rooms/lobby/${path}`);
+    assert.equal(response.status, status, path);
+    assert.match(await response.text(), /"detail":"[A-Z][^"]*\."|"detail":"[a-z]+ is missing\."/);
+  }
+  const nowhere = await get("/v1/rooms/nowhere/proof?seq=1");
+  assert.equal(nowhere.status, 404);
+});

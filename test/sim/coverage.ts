@@ -1,0 +1,117 @@
+import { decisionRows } from "#replica/journal/decision-table.ts";
+import { frameCommands } from "#replica/wire/frame.ts";
+
+/** Runs from which on a batch must have seen everything. */
+export const coverageRunsMin = 2000;
+
+/** Kinds of faults that a batch must have injected. */
+export const faultKinds: readonly string[] = [
+  "crash",
+  "power_loss",
+  "torn_write",
+  "partition",
+  "partition_one_way",
+  "pause",
+  "stall",
+  "decay_prepares",
+  "decay_identifiers",
+  "decay_superblock",
+  "decay_segments",
+  "read_error",
+  "read_flip",
+  "write_error",
+  "lost_write",
+  "misdirected_write",
+  "slow_disk",
+  "rollback",
+  "clock_step",
+  "clock_drift",
+  "transfer",
+  "peer_refused",
+  "edge_crash",
+  "connection_reset",
+  "loss",
+  "duplicate",
+  "late_copy",
+  "clog",
+  "path_full",
+  "frame_flipped",
+  "frame_truncated",
+  "frame_bad_signature",
+  "frame_stale_incarnation",
+];
+
+/** How a view change can end, or go on, as its messages show it. */
+export const viewChangeOutcomes: readonly string[] = [
+  "selected_by_two",
+  "selected_by_three",
+  "suffix_kept",
+  "tail_dropped",
+  "older_log_view_outvoted",
+  "waited_for_third",
+  "stuck",
+  "timed_out",
+  "forfeited",
+  "resumed_stored_vote",
+  "start_view_for_uncertain_head",
+];
+
+/** Transitions of a replica's status; `down` is a process that is not there. */
+export const statusTransitions: readonly string[] = [
+  "down>normal",
+  "down>view_change",
+  "down>recovering_head",
+  "normal>view_change",
+  "view_change>normal",
+  "view_change>down",
+  "normal>down",
+  "normal>syncing",
+  "syncing>normal",
+  "syncing>down",
+  "syncing>view_change",
+  "recovering_head>normal",
+  "recovering_head>down",
+];
+
+/** What a batch of runs cannot reach, each with the reason. */
+export const unreachable: ReadonlyMap<string, string> = new Map();
+
+function expected(): readonly string[] {
+  const kinds = Object.keys(frameCommands).filter((kind) => kind !== "hello" && kind !== "alive");
+  return [
+    ...kinds.map((kind) => `sent ${kind}`),
+    ...kinds.map((kind) => `received ${kind}`),
+    ...decisionRows.map((row) => `row ${row.id}`),
+    ...viewChangeOutcomes.map((outcome) => `view change ${outcome}`),
+    ...statusTransitions.map((change) => `status ${change}`),
+    ...faultKinds.map((kind) => `fault ${kind}`),
+  ];
+}
+
+/** How often everything that can happen did happen, over any number of runs. */
+export class Coverage {
+  readonly counts = new Map<string, number>();
+
+  /** Counts one. */
+  add(what: string, times = 1): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + times);
+  }
+
+  /** Takes over the counts of another batch. */
+  merge(counts: Iterable<readonly [string, number]>): void {
+    for (const [what, times] of counts) this.add(what, times);
+  }
+
+  /** What should have happened and never did. */
+  get missing(): readonly string[] {
+    return expected().filter((what) => !this.counts.has(what) && !unreachable.has(what));
+  }
+
+  /** Counts of a group, the most frequent first. */
+  group(prefix: string): readonly (readonly [string, number])[] {
+    const found = [...this.counts].filter(([what]) => what.startsWith(`${prefix} `));
+    return found
+      .map(([what, times]) => [what.slice(prefix.length + 1), times] as const)
+      .sort((a, b) => b[1] - a[1]);
+  }
+}

@@ -1,0 +1,144 @@
+import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
+import type { ReplicaIndex } from "#replica/base/brands.ts";
+import { replicaFrom } from "#replica/base/brands.ts";
+import { headerBytes, walSlotBytes } from "#replica/base/limits.ts";
+import { Prng } from "#replica/base/prng.ts";
+import { crc32, sha256 } from "#replica/crypto/hash.ts";
+import { type JournalTools, journalToolsFrom } from "#replica/journal/journal-tools.ts";
+import { ChatMachine } from "#replica/machine/chat-machine.ts";
+import { formatOptionsOf, machineGenesisOf } from "#replica/server/formation.ts";
+import { genesisManifest } from "#replica/snapshot/manifest.ts";
+import { formatStorage } from "#replica/storage/format-storage.ts";
+import { frameScopeFrom } from "#replica/wire/frame.ts";
+import type { PrepareHeader } from "#replica/wire/prepare.ts";
+import { SectorDisk } from "./sector-disk.ts";
+import { type SimKeyTable, SimVault } from "./sim-vault.ts";
+
+const cluster = "0f".repeat(16);
+const shard = "sim";
+const slots = { first: 0, count: 4096, epoch: 1 };
+/** Rules of the machine in every run. */
+export const keyRules = { windowHours: 24, max: 100_000 };
+/** Timing of every run. */
+export const timing = { heartbeatMs: 20, suspectMs: 100, viewChangeMs: 150 };
+/** Quorums of every run. */
+export const quorum = { replication: 2, viewChange: 2 };
+
+const request = {
+  formationId: "cd".repeat(32),
+  members: [0, 1, 2].map((replica) => {
+    return { replica, incarnation: `${replica}a`.repeat(16), publicKey: `0${replica}`.repeat(32) };
+  }),
+  slots,
+};
+
+const scope = frameScopeFrom({ cluster, shard, hash: sha256 });
+const genesis = machineGenesisOf(request.formationId, slots, keyRules);
+
+/** Headers remembered at most; then all are forgotten. */
+const rememberedMax = 4096;
+
+/** The production codec of headers, which codes each header once only: runs are half as long. */
+function rememberingTools(tools: JournalTools): JournalTools {
+  const encoded = new WeakMap<PrepareHeader, Uint8Array>();
+  const decoded = new Map<string, PrepareHeader | null>();
+  return {
+    ...tools,
+    encodeHeader(header, into, offset) {
+      let bytes = encoded.get(header);
+      if (bytes === undefined) {
+        bytes = new Uint8Array(headerBytes);
+        tools.encodeHeader(header, bytes, 0);
+        encoded.set(header, bytes);
+      }
+      into.set(bytes, offset);
+    },
+    decodeHeader(bytes) {
+      const key = Buffer.from(bytes.buffer, bytes.byteOffset, headerBytes).toString("latin1");
+      const known = decoded.get(key);
+      if (known !== undefined) return known;
+      const header = tools.decodeHeader(bytes);
+      if (decoded.size >= rememberedMax) decoded.clear();
+      decoded.set(key, header);
+      return header;
+    },
+  };
+}
+
+/** What every run's shard is: names, codecs, genesis. */
+export const lab = {
+  cluster,
+  shard,
+  scope,
+  tools: rememberingTools(journalToolsFrom(scope, crc32)),
+  genesis,
+  genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),
+} as const;
+
+/** A volume as formatting leaves it. */
+export interface FormattedVolume {
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly keys: SimKeyTable;
+  readonly root: PrepareHeader;
+}
+
+function config(walSlots: number): ReplicaConfig {
+  return {
+    cluster,
+    shard,
+    fleet: "default",
+    peers: [],
+    listen: { host: "127.0.0.1" },
+    walSizeBytes: walSlots * walSlotBytes,
+    timing,
+    quorum,
+    keys: keyRules,
+    files: { trust: "", kek: "", bootstrap: "" },
+    log: { level: "error" },
+  };
+}
+
+function format(replica: ReplicaIndex, walSlots: number, slotBytes: number): FormattedVolume {
+  const queue: (() => void)[] = [];
+  const later = (run: () => void): unknown => queue.push(run);
+  const disk = new SectorDisk({
+    prng: new Prng(1),
+    after: (_delayMs, run) => later(run),
+    latencyMs: () => 0,
+    writeFate: () => "ok",
+    readFate: () => "ok",
+    misdirect: () => -1,
+    identifierUnits: () => [],
+    note: () => undefined,
+  });
+  // Secrets of runs count from 1.
+  const vault = new SimVault({ secret: () => 0, later, sealed: () => undefined }, null);
+  const poisoned = (why: string): never => {
+    throw new Error(`format: ${why}`);
+  };
+  const tools = { ...lab.tools, disk, vault, later, poisoned, slotBytes };
+  const options = formatOptionsOf(request, config(walSlots), replica, lab.scope, tools);
+  let formatted = false;
+  formatStorage(options, (result) => {
+    formatted = result.ok;
+  });
+  for (let run = queue.shift(); run !== undefined; run = queue.shift()) run();
+  if (!formatted) throw new Error("sim: the volume was not formatted");
+  return { files: disk.snapshot(), keys: vault.table, root: options.root.header };
+}
+
+const cache = new Map<string, FormattedVolume>();
+
+/** The freshly formatted volume of a replica; made once a process. */
+export function formattedVolume(
+  replica: number,
+  walSlots: number,
+  slotBytes: number,
+): FormattedVolume {
+  const key = `${replica} ${walSlots} ${slotBytes}`;
+  const known = cache.get(key);
+  if (known !== undefined) return known;
+  const made = format(replicaFrom(replica), walSlots, slotBytes);
+  cache.set(key, made);
+  return made;
+}

@@ -1,0 +1,482 @@
+import type { ReplicaIndex } from "#replica/base/brands.ts";
+import { diskUnitBytes } from "#replica/base/limits.ts";
+import type { Prng } from "#replica/base/prng.ts";
+import { sha256 } from "#replica/crypto/hash.ts";
+import { identifiersPerSector, sectorOffset } from "#replica/journal/geometry.ts";
+import { ChatMachine } from "#replica/machine/chat-machine.ts";
+import type { HostPorts } from "#replica/server/host-options.ts";
+import { type Host, openHost } from "#replica/server/host.ts";
+import { type Opened, openStorage } from "#replica/storage/open-storage.ts";
+import type { Refusal, StorageTools } from "#replica/storage/storage-tools.ts";
+import type { ClientMessage, ServerMessage } from "#replica/wire/client-message.ts";
+import type { PeerMessage } from "#replica/wire/peer-message.ts";
+import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
+import type { Storage } from "#replica/wire/storage-port.ts";
+import type { Atlas } from "./atlas.ts";
+import { type Subject, Violation } from "./checkers/subject.ts";
+import type { Coverage } from "./coverage.ts";
+import { formattedVolume, lab, quorum, timing } from "./formation.ts";
+import type { Heap } from "./heap.ts";
+import type { Judges } from "./judges.ts";
+import { SectorDisk } from "./sector-disk.ts";
+import { simSealer } from "./sim-sealer.ts";
+import { type SimKeyTable, SimVault } from "./sim-vault.ts";
+import type { Swarm } from "./swarm.ts";
+import type { LineKind } from "./timeline.ts";
+import { Truth } from "./truth.ts";
+
+/** Microseconds that a right wall clock shows at virtual time 0. */
+export const wallStartUs = 1_800_000_000_000_000;
+/** Between two slices of checkpoint work, ms. */
+const paceMs = { calm: 1, pressing: 0.2 } as const;
+/** From a start that the device refused to the next one, ms. */
+const restartMs = 60;
+
+/** What a machine needs of the world around it. */
+export interface NodeWorld {
+  readonly heap: Heap;
+  readonly swarm: Swarm;
+  readonly atlas: Atlas;
+  readonly judges: Judges;
+  readonly coverage: Coverage;
+  readonly verbose: boolean;
+  /** A message leaves a machine; the network decides on it. */
+  carry(from: ReplicaIndex, to: ReplicaIndex, message: PeerMessage): void;
+  toClient(from: ReplicaIndex, connection: number, message: ServerMessage): void;
+  /** The process ended: its connections close. */
+  ended(index: ReplicaIndex): void;
+  /** A replica executed an op that nobody had executed before. */
+  committed(index: ReplicaIndex, prepare: Prepare): void;
+  secret(): number;
+  line(kind: LineKind, replica: number, text: string): void;
+  mix(what: number, a: number, b: number, c: number): void;
+}
+
+/** The machine of a shard, which tells what it executes. */
+class WatchedMachine extends ChatMachine {
+  executed: ((prepare: Prepare, replies: readonly Uint8Array[]) => void) | null = null;
+
+  override apply(prepare: Prepare, blocks: readonly Uint8Array[]): readonly Uint8Array[] {
+    const replies = super.apply(prepare, blocks);
+    this.executed?.(prepare, replies);
+    return replies;
+  }
+}
+
+/** A volume of another day. */
+export interface VolumeCopy {
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly keys: SimKeyTable;
+}
+
+/**
+ * One computer of the simulation: its disk survives, the process in it (the production Host over
+ * the production storage) crashes, pauses and starts again; its clocks drift.
+ */
+export class SimNode implements Subject {
+  readonly index: ReplicaIndex;
+  readonly disk: SectorDisk;
+  host: Host | null = null;
+  /** Number of the process's life; what belongs to an older one is void. */
+  life = 0;
+  /** The process stands still until then, ms of virtual time. */
+  pausedUntilMs = 0;
+  /** Rate of the local clocks against virtual time. */
+  rate = 1;
+  wallOffsetUs = 0;
+  /** The volume can no longer be used; why. */
+  lost: string | null = null;
+  alarm: string | null = null;
+  /** State syncs finished in this life and before. */
+  syncs = 0;
+  /** Newest op that the log of this machine held. */
+  headSeen = 0;
+  private readonly world: NodeWorld;
+  private readonly prng: Prng;
+  private vault: SimVault;
+  private opening = false;
+  private wakeMs = Infinity;
+  private workDue = false;
+  private syncing = false;
+  private status = "down";
+  private view = 0;
+  private readonly truth: Truth;
+
+  /** A freshly formatted volume, no process. */
+  constructor(index: ReplicaIndex, world: NodeWorld, prng: Prng) {
+    this.index = index;
+    this.world = world;
+    this.prng = prng;
+    const { walSlots, slotBytes } = world.swarm;
+    this.disk = this.makeDisk();
+    const volume = formattedVolume(index, walSlots, slotBytes);
+    this.disk.restore(volume.files);
+    this.truth = new Truth(this.disk, { slotsCount: walSlots, slotBytes });
+    this.vault = this.makeVault(volume.keys);
+  }
+
+  /** True while a process runs or opens its volume. */
+  get up(): boolean {
+    return this.host !== null || this.opening;
+  }
+
+  /** Monotonic clock of this machine, ms. */
+  get nowMs(): number {
+    return this.world.heap.nowMs * this.rate;
+  }
+
+  /** Wall clock of this machine, microseconds. */
+  get wallUs(): number {
+    return wallStartUs + Math.floor(this.nowMs * 1000) + this.wallOffsetUs;
+  }
+
+  /** Starts the process from what the disk holds. */
+  start(): void {
+    if (this.up || this.lost !== null) return;
+    const { world } = this;
+    this.life += 1;
+    this.opening = true;
+    this.wakeMs = Infinity;
+    this.workDue = false;
+    this.vault = this.makeVault(this.vault.table);
+    world.line("process", this.index, `start, life ${this.life}`);
+    const { cluster, shard } = lab;
+    openStorage({ ...this.tools(), cluster, shard, replica: this.index }, (opened) => {
+      if (opened.ok) this.opened(opened);
+      else this.refused(opened);
+    });
+  }
+
+  /** Kills the process; `power`: writes in flight are cut by sectors. */
+  crash(): void {
+    if (!this.up) return;
+    const { world } = this;
+    world.line("process", this.index, `crash, ${this.disk.pendingCount} writes in flight`);
+    if (this.disk.pendingCount > 0) world.coverage.add("fault torn_write");
+    this.end();
+    this.disk.crash();
+  }
+
+  /** A copy of the volume as it is now. */
+  copyVolume(): VolumeCopy {
+    return { files: this.disk.snapshot(), keys: this.vault.table };
+  }
+
+  /** The volume becomes an older copy of itself; the process must be down. */
+  rollBack(copy: VolumeCopy): void {
+    this.disk.restore(copy.files);
+    this.vault = this.makeVault(copy.keys);
+    this.truth.forget();
+  }
+
+  /** A message of a peer arrives. */
+  receive(message: PeerMessage): void {
+    this.enter((host) => {
+      this.world.coverage.add(`received ${message.kind}`);
+      host.onPeerMessage(message);
+    });
+  }
+
+  /** A peer's connection closed and could not be made again. */
+  peerRefused(replica: ReplicaIndex): void {
+    this.enter((host) => host.onPeerRefused(replica));
+  }
+
+  /** A planned transfer is asked for. */
+  transfer(target: ReplicaIndex): void {
+    this.enter((host) => host.transfer(target));
+  }
+
+  /** A frame of a client's connection; `close` when the host wants it closed. */
+  clientMessage(connection: number, message: ClientMessage, close: () => void): void {
+    this.enter((host) => {
+      if (!host.onClientMessage(connection, message)) close();
+    });
+  }
+
+  /** A client's connection closed. */
+  clientGone(connection: number): void {
+    this.enter((host) => host.onClientGone(connection));
+  }
+
+  truthHeader(op: number): PrepareHeader | null {
+    return this.truth.header(op);
+  }
+
+  truthCheckpoint(): number {
+    return this.truth.checkpointOp();
+  }
+
+  /** Everything that a replica of this machine owns, for the checker of bounds. */
+  checkBounds(): void {
+    if (this.host !== null) this.world.judges.bounds.check(this.index, this.host);
+  }
+
+  private end(): void {
+    this.host = null;
+    this.opening = false;
+    this.life += 1;
+    this.setStatus("down");
+    this.world.ended(this.index);
+  }
+
+  private opened(opened: Opened): void {
+    const { world } = this;
+    for (const { row } of opened.verdicts) world.coverage.add(`row ${row.id}`);
+    const odd = opened.verdicts.filter((verdict) => verdict.state === "faulty");
+    if (world.verbose && odd.length > 0) {
+      const text = odd.map(({ op, row }) => `${op} ${row.id}`).join(", ");
+      world.line("disk", this.index, `faulty: ${text}`);
+    }
+    const machine = new WatchedMachine(lab.genesis, {
+      cacheBytes: world.swarm.cacheBytes,
+      chunkBytes: 32 * 1024,
+    });
+    const { lingerMs, depth } = world.swarm;
+    const options = {
+      replica: this.index,
+      recovered: opened.recovered,
+      storage: this.watched(opened.storage),
+      machine,
+      genesisManifest: lab.genesisManifest,
+      hash: sha256,
+      sealer: simSealer,
+      seed: this.prng.uint32(),
+      timing,
+      quorum,
+      batch: { lingerMs, depth },
+      ports: this.ports(),
+    };
+    const { superblock } = opened.recovered;
+    openHost(options, (result) => {
+      if (!result.ok) {
+        this.lose(result.message);
+        return;
+      }
+      machine.executed = (prepare, replies) => this.executed(prepare, replies);
+      this.opening = false;
+      this.host = result.host;
+      const { view, logView, checkpoint, sequence } = superblock;
+      const facts = `view ${view} log_view ${logView} checkpoint ${checkpoint.op}`;
+      world.line("process", this.index, `opened: superblock ${sequence} ${facts}`);
+      world.judges.started(this, superblock);
+      result.host.start();
+      if (logView < view) world.coverage.add("view change resumed_stored_vote");
+    });
+  }
+
+  private refused(refusal: Refusal): void {
+    this.world.line("process", this.index, `refused: ${refusal.message}`);
+    if (refusal.code !== "io") {
+      this.lose(refusal.message);
+      return;
+    }
+    this.end();
+    const { life } = this;
+    this.world.heap.after(restartMs, () => {
+      if (this.life === life) this.start();
+    });
+  }
+
+  /** The volume is of no use any more: legitimate on the one machine whose disk fails. */
+  private lose(why: string): void {
+    this.world.line("process", this.index, `lost: ${why}`);
+    this.end();
+    this.disk.crash();
+    this.lost = why;
+    if (this.index === this.world.atlas.badMachine) return;
+    throw new Violation(`process: replica ${this.index} ended: ${why}`);
+  }
+
+  private executed(prepare: Prepare, replies: readonly Uint8Array[]): void {
+    const { world } = this;
+    if (!world.judges.executed(this, prepare, replies)) return;
+    world.mix(2, this.index, prepare.header.op, prepare.header.view);
+    world.committed(this.index, prepare);
+  }
+
+  private enter(run: (host: Host) => void): void {
+    const { heap } = this.world;
+    const { life, host } = this;
+    if (host === null) return;
+    if (heap.nowMs >= this.pausedUntilMs) {
+      run(host);
+      this.settled();
+      return;
+    }
+    heap.at(this.pausedUntilMs, () => {
+      if (this.life === life) this.enter(run);
+    });
+  }
+
+  /** Runs something of this life's process, when it does not stand still. */
+  private resume(life: number, run: () => void): void {
+    const { heap } = this.world;
+    if (this.life !== life) return;
+    if (heap.nowMs < this.pausedUntilMs) {
+      heap.at(this.pausedUntilMs, () => this.resume(life, run));
+      return;
+    }
+    run();
+    this.settled();
+  }
+
+  /** After anything that the process did. */
+  private settled(): void {
+    const { host, world } = this;
+    if (host === null) return;
+    const { replica } = host;
+    world.mix(this.index, replica.view, replica.head, replica.commitMin);
+    this.headSeen = replica.head;
+    world.judges.stepped(this);
+    this.setStatus(replica.status);
+    if (this.syncing && !host.syncing) this.syncs += 1;
+    this.syncing = host.syncing;
+    this.arm(host);
+  }
+
+  private setStatus(status: string): void {
+    const view = this.host?.replica.view ?? this.view;
+    if (this.status === status && this.view === view) return;
+    const { world } = this;
+    if (this.status !== status) world.coverage.add(`status ${this.status}>${status}`);
+    if (world.verbose) {
+      const replica = this.host?.replica;
+      const where = replica === undefined ? "" : ` head ${replica.head} min ${replica.commitMin}`;
+      world.line("status", this.index, `${this.status} > ${status}, view ${view}${where}`);
+    }
+    this.status = status;
+    this.view = view;
+  }
+
+  private arm(host: Host): void {
+    const { heap } = this.world;
+    const { life } = this;
+    const soonest = host.deadlineMs > this.nowMs ? heap.nowMs + 0.001 : heap.nowMs;
+    const atMs = Math.max(soonest, host.deadlineMs / this.rate);
+    if (atMs !== Infinity && !(this.wakeMs > heap.nowMs && this.wakeMs <= atMs)) {
+      this.wakeMs = atMs;
+      heap.at(atMs, () => {
+        if (this.life !== life || this.wakeMs !== atMs) return;
+        this.wakeMs = Infinity;
+        this.resume(life, () => this.fire());
+      });
+    }
+    if (!host.workWanted || this.workDue) return;
+    this.workDue = true;
+    heap.after(host.workPressing ? paceMs.pressing : paceMs.calm, () => {
+      this.resume(life, () => {
+        this.workDue = false;
+        this.host?.work();
+      });
+    });
+  }
+
+  private fire(): void {
+    const { host } = this;
+    // Rounding may wake it a moment early; then it is armed again.
+    if (host !== null && this.nowMs >= host.deadlineMs) host.onTimer();
+  }
+
+  private ports(): HostPorts {
+    const { world, index } = this;
+    return {
+      nowMs: () => this.nowMs,
+      wallUs: () => {
+        const { wallUs } = this;
+        world.judges.timestamps.clock(wallUs);
+        return wallUs;
+      },
+      send: (to, message) => {
+        world.coverage.add(`sent ${message.kind}`);
+        world.judges.sent(this, message);
+        world.carry(index, to, message);
+      },
+      toClient: (connection, message) => world.toClient(index, connection, message),
+      later: (run) => this.later(0.1, run),
+      wake: () => undefined,
+      status: () => undefined,
+      alarm: (what) => {
+        this.alarm = what;
+        if (what.includes("third replica's vote")) {
+          world.coverage.add("view change waited_for_third");
+        }
+        if (what.includes("no intact copy")) world.coverage.add("view change stuck");
+        world.line("status", index, `alarm: ${what}`);
+      },
+      stop: (why) => this.later(0, () => this.lose(why)),
+      observe: () => undefined,
+    };
+  }
+
+  private later(delayMs: number, run: () => void): void {
+    const { life } = this;
+    this.world.heap.after(delayMs, () => this.resume(life, run));
+  }
+
+  private tools(): StorageTools {
+    return {
+      ...lab.tools,
+      disk: this.disk,
+      vault: this.vault,
+      later: (run) => this.later(0.5, run),
+      poisoned: (why) => this.later(0, () => this.lose(why)),
+      slotBytes: this.world.swarm.slotBytes,
+    };
+  }
+
+  /** The storage itself, but for one ear at the superblock. */
+  private watched(storage: Storage): Storage {
+    const watched = Object.create(storage) as Storage;
+    watched.writeSuperblock = (state, done) => {
+      storage.writeSuperblock(state, () => {
+        this.world.judges.wrote(this, state);
+        done();
+      });
+    };
+    return watched;
+  }
+
+  private makeVault(table: SimKeyTable): SimVault {
+    const { world } = this;
+    return new SimVault(
+      {
+        secret: () => world.secret(),
+        later: (run) => this.later(0.3, run),
+        sealed: (secret, counter, aad, plain) => {
+          world.judges.nonces.sealed(secret, counter, aad, plain);
+        },
+      },
+      table,
+    );
+  }
+
+  private makeDisk(): SectorDisk {
+    const { world, index, prng } = this;
+    const { walSlots, slotBytes, disk } = world.swarm;
+    const geometry = { slotsCount: walSlots, slotBytes };
+    return new SectorDisk({
+      prng: prng.fork(),
+      after: (delayMs, run) => this.later(delayMs, run),
+      latencyMs: () => {
+        const delayMs = disk.minMs - disk.meanMs * Math.log(1 - prng.fraction());
+        if (disk.spike === 0 || world.atlas.calm || !prng.chance(disk.spike)) return delayMs;
+        world.coverage.add("fault slow_disk");
+        return delayMs + 2000 * prng.fraction();
+      },
+      writeFate: (name, offset) => world.atlas.writeFate(index, name, offset),
+      readFate: (name, offset, bytes) => {
+        return world.atlas.readFate(index, name, offset, bytes, this.headSeen);
+      },
+      misdirect: (_name, offset) => world.atlas.misdirect(offset),
+      identifierUnits: (name, offset) => {
+        if (name !== "prepares") return [];
+        const sector = Math.floor(offset / slotBytes / identifiersPerSector);
+        return ([0, 1] as const).map((copy) => {
+          return sectorOffset(sector, copy, geometry) / diskUnitBytes;
+        });
+      },
+      note: (what) => world.line("fault", index, what),
+    });
+  }
+}

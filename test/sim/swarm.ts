@@ -1,0 +1,153 @@
+import { Prng } from "#replica/base/prng.ts";
+
+/** How bad the network between machines is in a run. */
+export interface NetworkMix {
+  readonly delayMinMs: number;
+  /** Mean of the exponential part of the one-way delay: reorders. */
+  readonly delayMeanMs: number;
+  readonly loss: number;
+  readonly duplication: number;
+  /** Probability that a message finds its path clogged for up to a second. */
+  readonly clog: number;
+  /** Messages under way on one path at most; more are dropped. */
+  readonly capacity: number;
+}
+
+/** How bad the disks of a run are. Probabilities are of one call. */
+export interface DiskMix {
+  readonly minMs: number;
+  readonly meanMs: number;
+  /** Probability that a call takes up to two seconds. */
+  readonly spike: number;
+  readonly readError: number;
+  readonly readFlip: number;
+  readonly writeError: number;
+  readonly lostWrite: number;
+  readonly misdirected: number;
+}
+
+/** Everything that a seed decides about a run before it starts: each run has its own mix. */
+export interface Swarm {
+  readonly walSlots: number;
+  readonly slotBytes: number;
+  readonly edges: number;
+  readonly authors: number;
+  readonly requestsEach: number;
+  readonly requestBytesMax: number;
+  readonly rooms: number;
+  readonly thinkMs: number;
+  readonly depth: number;
+  readonly lingerMs: number;
+  /** Bytes of history that the machine keeps in memory: 0 = reads and retries load blocks. */
+  readonly cacheBytes: number;
+  readonly network: NetworkMix;
+  readonly disk: DiskMix;
+  /** Mean time between two faults of a kind, ms; Infinity = never in this run. */
+  readonly every: {
+    readonly crash: number;
+    readonly powerLoss: number;
+    readonly partition: number;
+    readonly pause: number;
+    readonly stall: number;
+    readonly decay: number;
+    readonly transfer: number;
+    readonly rollback: number;
+    readonly clockStep: number;
+    readonly edgeCrash: number;
+    readonly reset: number;
+  };
+  readonly driftMax: number;
+  /** Probability that a crash hits while a machine is down already. */
+  readonly doubleCrash: number;
+  readonly downMeanMs: number;
+  /** The one machine whose disk may fail anywhere; -1: every slot has a victim of its own. */
+  readonly badMachine: number;
+  /** Messages travel as encoded, signed frames, some of them damaged. */
+  readonly frames: boolean;
+  readonly safetyMs: number;
+  readonly livenessMs: number;
+}
+
+/** Bytes of a prepare's body that fit the units of one slot. */
+function bodyRoom(slotBytes: number): number {
+  return (slotBytes / 4096) * 4032 - 400;
+}
+
+function networkMix(prng: Prng): NetworkMix {
+  return {
+    delayMinMs: prng.pick([0.05, 0.5, 2]),
+    delayMeanMs: prng.pick([0.1, 1, 4, 15]),
+    loss: prng.pick([0, 0, 0.01, 0.05, 0.2]),
+    duplication: prng.pick([0, 0.01, 0.2, 0.5]),
+    clog: prng.pick([0, 0, 0.002, 0.02]),
+    capacity: prng.pick([1000, 1000, 64, 16]),
+  };
+}
+
+function diskMix(prng: Prng): DiskMix {
+  const some = (probability: number, ...values: number[]): number => {
+    const value = prng.pick(values);
+    return prng.chance(probability) ? value : 0;
+  };
+  return {
+    minMs: 0.1,
+    meanMs: prng.pick([0.2, 1, 5, 12]),
+    spike: some(0.1, 0.002, 0.01),
+    readError: some(0.15, 0.01, 0.05),
+    readFlip: some(0.15, 0.01, 0.05),
+    writeError: some(0.06, 0.001, 0.005),
+    lostWrite: some(0.15, 0.005, 0.03),
+    misdirected: some(0.15, 0.005, 0.03),
+  };
+}
+
+/** The mix of a seed. */
+export function swarmOf(seed: number): Swarm {
+  const prng = new Prng(seed);
+  const every = (probability: number, ...means: number[]): number => {
+    const mean = prng.pick(means);
+    return prng.chance(probability) ? mean : Infinity;
+  };
+  const edges = prng.between(1, 3);
+  const authors = prng.between(3, 7);
+  const slotBytes = 16 * 1024;
+  // A batch of everything that may wait must fit a slot: each author has one request, and one
+  // left behind at a former edge.
+  const requestBytesMax = Math.floor(bodyRoom(slotBytes) / (3 * authors)) - 100;
+  return {
+    // Checkpoints of 9 ops: three of them, all that a machine may hold back, fit the ring.
+    walSlots: 34,
+    slotBytes,
+    edges,
+    authors,
+    requestsEach: Math.ceil(prng.between(80, 130) / authors),
+    requestBytesMax,
+    rooms: prng.between(1, 3),
+    thinkMs: prng.pick([0, 0, 2, 30]),
+    depth: prng.pick([1, 2, 8, 8]),
+    lingerMs: prng.pick([0, 1]),
+    cacheBytes: prng.pick([0, 0, 1 << 20]),
+    network: networkMix(prng),
+    disk: diskMix(prng),
+    every: {
+      crash: every(0.75, 150, 400, 1200),
+      powerLoss: every(0.2, 900, 2500),
+      partition: every(0.5, 200, 600),
+      pause: every(0.3, 300, 800),
+      stall: every(0.3, 50, 200),
+      decay: every(0.4, 50, 300),
+      transfer: every(0.35, 15, 40, 200, 700),
+      rollback: every(0.1, 500, 1500),
+      clockStep: every(0.3, 100, 1000),
+      edgeCrash: every(0.4, 200, 1000),
+      reset: every(0.4, 50, 400),
+    },
+    driftMax: prng.pick([0, 0, 0.0002, 0.01]),
+    doubleCrash: prng.pick([0, 0.3, 1]),
+    downMeanMs: prng.pick([20, 150, 600]),
+    badMachine: prng.between(-1, 2),
+    frames: prng.chance(0.06),
+    safetyMs: 6000,
+    livenessMs: 20_000,
+  };
+}

@@ -1,0 +1,72 @@
+import { diskUnitBytes } from "#replica/base/limits.ts";
+import { chooseSuperblock, decodeSuperblockCopy } from "#replica/journal/superblock-copies.ts";
+import { superblockCopies, superblockCopyBytes } from "#replica/journal/superblock-copies.ts";
+import { scanSlot } from "#replica/journal/wal-slot.ts";
+import type { PrepareHeader } from "#replica/wire/prepare.ts";
+import { lab } from "./formation.ts";
+import type { SectorDisk } from "./sector-disk.ts";
+
+const superblockBytes = superblockCopies * superblockCopyBytes;
+
+/** Reads what a volume was given to keep, faults of the medium aside; remembers what it read. */
+export class Truth {
+  private readonly disk: SectorDisk;
+  private readonly slotsCount: number;
+  private readonly slotBytes: number;
+  private readonly headers = new Map<number, { version: number; header: PrepareHeader | null }>();
+  private checkpoint = { version: -1, op: 0 };
+
+  constructor(disk: SectorDisk, geometry: { slotsCount: number; slotBytes: number }) {
+    this.disk = disk;
+    this.slotsCount = geometry.slotsCount;
+    this.slotBytes = geometry.slotBytes;
+  }
+
+  /** Header of the whole prepare of an op, or null. */
+  header(op: number): PrepareHeader | null {
+    const { slotsCount, slotBytes } = this;
+    const slot = op % slotsCount;
+    const version = this.version("prepares", slot * slotBytes, slotBytes);
+    const known = this.headers.get(slot);
+    if (known?.version === version) return known.header?.op === op ? known.header : null;
+    // Units that were never written tell nothing and cost a look at every byte.
+    let used = slotBytes;
+    while (used > diskUnitBytes && this.version("prepares", slot * slotBytes + used - 1, 1) === 0) {
+      used -= diskUnitBytes;
+    }
+    const bytes = this.disk.truth("prepares", slot * slotBytes, used);
+    const scan = scanSlot(lab.tools, { slotsCount, slotBytes }, slot, bytes);
+    const header = scan.kind === "whole" ? scan.header : null;
+    this.headers.set(slot, { version, header });
+    return header?.op === op ? header : null;
+  }
+
+  /** Op of the checkpoint that the superblock names; 0 when it names none. */
+  checkpointOp(): number {
+    const version = this.version("superblock", 0, superblockBytes);
+    if (this.checkpoint.version === version) return this.checkpoint.op;
+    const bytes = this.disk.truth("superblock", 0, superblockBytes);
+    const copies = Array.from({ length: superblockCopies }, (_, copy) => {
+      const at = copy * superblockCopyBytes;
+      return decodeSuperblockCopy(lab.tools, bytes.subarray(at, at + superblockCopyBytes), copy);
+    });
+    const choice = chooseSuperblock(copies);
+    const op = choice.kind === "chosen" ? choice.content.state.checkpoint.op : 0;
+    this.checkpoint = { version, op };
+    return op;
+  }
+
+  /** The volume is another one from now on. */
+  forget(): void {
+    this.headers.clear();
+    this.checkpoint = { version: -1, op: 0 };
+  }
+
+  private version(name: string, offset: number, bytes: number): number {
+    let version = 0;
+    for (let at = 0; at < bytes; at += diskUnitBytes) {
+      version += this.disk.version(name, offset + at);
+    }
+    return version;
+  }
+}
