@@ -68,7 +68,7 @@ async function writeEdgeSecret(
   writeAtomically(directory.file("edge", "tls.key"), tls.key);
 }
 
-/** The key for people must be one of those that the edges know; else every call would be refused. */
+/** The key for people must be one that the edges know; else every call would be refused. */
 function requireOwnKey(keyFile: string, listFile: string): void {
   const key = readFileSync(keyFile, "utf8").trim();
   const digest = createHash("sha256").update(key).digest("hex");

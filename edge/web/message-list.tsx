@@ -22,11 +22,13 @@ function startsRun(message: Message, before: Message | undefined): boolean {
 
 /** The room's messages, oldest first; stays at the end while the reader is there. */
 export function MessageList({
+  room,
   messages,
   hasOlder,
   onOlder,
   onRetry,
 }: {
+  readonly room: string;
   readonly messages: readonly Message[];
   readonly hasOlder: boolean;
   readonly onOlder: () => void;
@@ -60,6 +62,7 @@ export function MessageList({
           const row = (
             <MessageRow
               key={message.key}
+              room={room}
               message={message}
               first={startsRun(message, before)}
               onRetry={() => onRetry(message.key)}

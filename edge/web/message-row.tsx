@@ -1,3 +1,4 @@
+import { ReceiptMark } from "./receipt-mark.tsx";
 import type { Message } from "./room-store.ts";
 
 /** Hue of a person's square: stable for a name, spread over the circle. */
@@ -16,8 +17,16 @@ function Face({ name }: { readonly name: string }) {
   );
 }
 
-function Note({ message, onRetry }: { readonly message: Message; readonly onRetry: () => void }) {
-  if (message.state === "sent") return <span class="seq">{message.seq}</span>;
+function Note({
+  room,
+  message,
+  onRetry,
+}: {
+  readonly room: string;
+  readonly message: Message;
+  readonly onRetry: () => void;
+}) {
+  if (message.state === "sent") return <ReceiptMark room={room} message={message} />;
   if (message.state === "pending") return <span class="note">sending</span>;
   return (
     <span class="note">
@@ -31,10 +40,12 @@ function Note({ message, onRetry }: { readonly message: Message; readonly onRetr
 
 /** One message; `first` shows face, name and time, as the first of a run by one person does. */
 export function MessageRow({
+  room,
   message,
   first,
   onRetry,
 }: {
+  readonly room: string;
   readonly message: Message;
   readonly first: boolean;
   readonly onRetry: () => void;
@@ -52,7 +63,7 @@ export function MessageRow({
         </div>
       ) : null}
       <p class="body">{message.body}</p>
-      <Note message={message} onRetry={onRetry} />
+      <Note room={room} message={message} onRetry={onRetry} />
     </li>
   );
 }

@@ -37,6 +37,7 @@ export function RoomPane({
         <span class="who">{login.name}</span>
       </header>
       <MessageList
+        room={room}
         messages={state.messages}
         hasOlder={state.hasOlder}
         onOlder={() => store.loadOlder()}

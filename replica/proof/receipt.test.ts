@@ -1,6 +1,7 @@
 // Receipts, exports, checkpoints and consistency proofs: what is right is accepted, and every
 // change of one character, entry or tree is refused and named.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { sha256Bytes } from "#replica/crypto/hash.ts";
 import { proofCrypto } from "#replica/crypto/proof-crypto.ts";
@@ -12,6 +13,7 @@ import {
   signedCheckpoint,
   verifierKeys,
 } from "#test/support/proof-samples.ts";
+import { receiptVectors } from "#test/support/receipt-vectors.ts";
 import { base64From, bytesFromBase64 } from "./base64.ts";
 import { verifyCheckpoint } from "./checkpoint.ts";
 import { formatConsistency, verifyExtends } from "./consistency.ts";
@@ -218,6 +220,12 @@ test("proof: verifier keys come back from their text, and a wrong one is refused
       assert.ok(!parseVerifierKey(sha256Bytes, altered).ok, altered);
     }
   }
+});
+
+test("proof: the vectors of the SDKs are what this makes", () => {
+  const path = new URL("../../edge/api/vectors/receipts.json", import.meta.url);
+  const committed: unknown = JSON.parse(readFileSync(path, "utf8"));
+  assert.deepEqual(committed, JSON.parse(JSON.stringify(receiptVectors())));
 });
 
 test("proof: notes of many shapes are refused without an exception", () => {

@@ -37,6 +37,17 @@ function setReplica(meters: Meters, running: RunningReplica): void {
   }
   meters.set("replicaConnections", clients.connectionsCount, { kind: "client" });
   running.sockets.setMetrics(meters);
+  setScrub(meters, running);
+}
+
+function setScrub(meters: Meters, { scrubbing }: RunningReplica): void {
+  if (scrubbing === null) return;
+  const { bytes, rounds, faults } = scrubbing.counts;
+  meters.set("replicaScrubbed", bytes);
+  meters.set("replicaScrubRounds", rounds);
+  for (const [zone, count] of Object.entries(faults)) {
+    meters.set("replicaScrubFaults", count, { zone });
+  }
 }
 
 /** Brings gauges and counters that others keep up to date, once a scrape. */

@@ -5,6 +5,7 @@ import type { BlockAddress } from "#replica/snapshot/port.ts";
 import type { Effect } from "#replica/vsr/effect.ts";
 import type { Event } from "#replica/vsr/event.ts";
 import { Replica } from "#replica/vsr/replica.ts";
+import type { SlotFault } from "#replica/storage/scrubber.ts";
 import type { ClientMessage } from "#replica/wire/client-message.ts";
 import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Member } from "#replica/wire/superblock.ts";
@@ -13,6 +14,7 @@ import { Checkpoints, garbageHoldMs } from "./checkpoints.ts";
 import { ChunkSource } from "./chunk-source.ts";
 import type { HostCounts, HostOptions, HostPorts } from "./host-options.ts";
 import { ClientDesk } from "./client-desk.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { Proofs } from "./proofs.ts";
 import { type Restored, restoreMachine } from "./restore-machine.ts";
 import { StateSync } from "./state-sync.ts";
@@ -163,6 +165,12 @@ export class Host {
   /** A peer's connection closed and an immediate reconnect was refused. */
   onPeerRefused(replica: ReplicaIndex): void {
     this.step({ kind: "peer_refused", replica });
+  }
+
+  /** A scrub found the slot of that op damaged: the log repairs it from a peer. */
+  onSlotFault({ op, checksum }: SlotFault): void {
+    const purpose = { kind: "scrub" } as const;
+    this.step({ kind: "prepare_read", op, checksum, purpose, prepare: null });
   }
 
   /** Asks for a planned transfer of the primary (A8). */
@@ -489,7 +497,13 @@ export function openHost(
   const { later } = options.ports;
   const restore = { storage, hash, genesisManifest, checkpoint, sink: machine, later };
   restoreMachine(restore, (restored) => {
-    if (restored.ok) done({ ok: true, host: new Host(options, restored) });
-    else done(restored);
+    if (!restored.ok) {
+      done(restored);
+      return;
+    }
+    // Before the host exists nothing is being written, so what no manifest names is left over.
+    removeLeftovers(storage, restored.manifest, () => {
+      done({ ok: true, host: new Host(options, restored) });
+    });
   });
 }

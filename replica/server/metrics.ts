@@ -151,6 +151,24 @@ export const replicaMetrics = {
     help: "Conditions that need a person, such as data missing on every replica.",
     labels: [],
   },
+  replicaScrubbed: {
+    name: "tigerchat_replica_scrubbed_bytes_total",
+    kind: "counter",
+    help: "Bytes read by the background scrub.",
+    labels: [],
+  },
+  replicaScrubRounds: {
+    name: "tigerchat_replica_scrub_rounds_total",
+    kind: "counter",
+    help: "Times that the scrub has read everything.",
+    labels: [],
+  },
+  replicaScrubFaults: {
+    name: "tigerchat_replica_scrub_faults_total",
+    kind: "counter",
+    help: "Damaged places that the scrub found and had repaired, by zone of the volume.",
+    labels: ["zone"],
+  },
   replicaLoopLag: {
     name: "tigerchat_replica_event_loop_lag_seconds",
     kind: "gauge",

@@ -45,4 +45,6 @@ export type Event =
 export type ReadPurpose =
   | { readonly kind: "commit" }
   | { readonly kind: "pipeline" }
-  | { readonly kind: "repair"; readonly peer: ReplicaIndex };
+  | { readonly kind: "repair"; readonly peer: ReplicaIndex }
+  /** Nobody asked: a scrub found the slot damaged; `prepare` is null. */
+  | { readonly kind: "scrub" };

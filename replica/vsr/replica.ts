@@ -47,7 +47,7 @@ import {
   sendVote,
   suspect,
 } from "./view-change.ts";
-import { flushWrites, onPrepareDurable } from "./writes.ts";
+import { flushWrites, markFaulty, onPrepareDurable } from "./writes.ts";
 
 /** What a replica is doing (rule A2); `syncing` is a normal backup that fetches a checkpoint. */
 export type Status =
@@ -285,6 +285,9 @@ function prepareRead(state: State, event: Extract<Event, { kind: "prepare_read" 
       return;
     case "repair":
       onRepairRead(state, purpose.peer, op, checksum, prepare);
+      return;
+    case "scrub":
+      markFaulty(state, op, checksum);
       return;
     default:
       purpose satisfies never;

@@ -78,6 +78,24 @@ test("browser: three write, the primary is killed, each message once and in orde
   assert.deepEqual(unexpected, []);
 });
 
+test("browser: a message's receipt is checked in the browser", async () => {
+  const [context] = browser.contexts();
+  assert.ok(context !== undefined);
+  const ada = await Person.open(context, fleet.facts.page);
+  await ada.live();
+  await ada.say("Is this proved?");
+  await ada.sees("Is this proved?");
+  const row = ada.page.locator("li.message.sent", { hasText: "Is this proved?" });
+  await row.hover();
+  await row.getByRole("button", { name: /^[0-9]+$/ }).click();
+  await row.locator(".receipt.verified").waitFor({ timeout: 15_000 });
+  const sentence = (await row.locator(".receipt").getAttribute("title")) ?? "";
+  assert.match(sentence, /^Checked in this browser: entry \d+ of \d+, .* cosigned by replica-/);
+  await ada.photograph("receipt-verified");
+  assert.deepEqual(ada.errors, []);
+  await ada.page.close();
+});
+
 test("browser: a code works once, and a wrong one is refused with a sentence", async () => {
   const used = fleet.facts.logins[0]?.code ?? "";
   for (const code of [used, "WRNG-CODE"]) {

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { asyncApiDocument } from "#edge/api/asyncapi.ts";
 import { openApiDocument } from "#edge/api/openapi.ts";
 import { vectorFiles } from "#edge/api/vectors.ts";
+import { receiptVectors } from "#test/support/receipt-vectors.ts";
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "edge", "api");
 const exampleUrl = "http://127.0.0.1:8080";
@@ -18,5 +19,6 @@ function write(path: string, content: unknown): void {
 }
 
 for (const [name, content] of Object.entries(vectorFiles())) write(`vectors/${name}`, content);
+write("vectors/receipts.json", receiptVectors());
 write("published/openapi.json", openApiDocument(exampleUrl));
 write("published/asyncapi.json", asyncApiDocument(exampleUrl));

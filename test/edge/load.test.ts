@@ -78,7 +78,7 @@ test("load: frames over the rate are told so; who goes on is closed with 4429", 
   assert.ok(limited.length >= 100, `${limited.length} frames were told`);
 });
 
-test("load: a user has ten connections, HTTP calls a rate; both say when to come again", async () => {
+test("load: ten connections a user, a rate of calls: both say when to come again", async () => {
   const many = await Promise.all(
     Array.from({ length: 10 }, () => attached(strict, "limits", "many")),
   );
@@ -207,7 +207,7 @@ async function missed(client: PausedClient, from: number, to: number): Promise<r
   return seqs;
 }
 
-test("load: SIGTERM: all are asked to leave within a window, who stays is closed, exit 0", async () => {
+test("load: SIGTERM: all are asked to leave in a window, who stays is closed, exit 0", async () => {
   const leaving = await TestEdge.start(shard, { name: "leaving", keysOf: strict });
   const clients = await Promise.all(
     Array.from({ length: 60 }, (_, i) => attached(leaving, "drain", `user-${i}`)),

@@ -2,6 +2,7 @@
 import { match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { TestShardOptions } from "#test/support/test-shard.ts";
 import { FaultyDisk } from "./faulty-disk.ts";
 import { pause } from "./pause.ts";
 import { runDirectory } from "./run-directory.ts";
@@ -19,6 +20,7 @@ let count = 0;
 async function withDisks(
   name: string,
   faults: (scenario: DiskScenario) => Promise<void>,
+  options: Pick<TestShardOptions, "scrub"> = {},
 ): Promise<void> {
   const directory = await runDirectory();
   const disks: FaultyDisk[] = [];
@@ -28,7 +30,7 @@ async function withDisks(
       disks.push(await FaultyDisk.start(join(directory, `disk-${count}-${replica}`)));
     }
     const data = disks.map((disk) => join(disk.mount, "data"));
-    await underLoad(name, { shard: { data } }, async (scenario) => {
+    await underLoad(name, { shard: { data, ...options } }, async (scenario) => {
       const primary = await scenario.shard.waitForPrimary();
       await faults({ ...scenario, disks, primary, backup: (primary + 1) % 3 });
     });
@@ -125,6 +127,29 @@ test("faults: prepares that cannot be read at the start are repaired from the pe
   });
 });
 
+test("faults: reads that fail while a replica runs are found by the scrub and mended", async () => {
+  const options = { scrub: { bytesPerS: 64 * 1024 * 1024 } };
+  const scenario = async ({ disks, backup, shard, load }: DiskScenario): Promise<void> => {
+    const faults = async (): Promise<number> => {
+      const line = /^tigerchat_replica_scrub_faults_total\{.*\} ([0-9]+)$/gm;
+      const found = [...(await shard.metrics(backup)).matchAll(line)];
+      return found.reduce((sum, [, count]) => sum + Number(count), 0);
+    };
+    for (const zone of ["prepares", "identifiers", "superblock"]) {
+      const before = await faults();
+      await disks[backup]?.fail("read", zone, 2);
+      await shard.waitFor(`a fault of ${zone}`, 30_000, async () => {
+        return (await faults()) > before ? true : null;
+      });
+      await disks[backup]?.heal();
+    }
+    await load.waitForAcks(100);
+    strictEqual(shard.replicas[backup]?.running, true);
+    await shard.waitForCaughtUp(backup);
+  };
+  await withDisks("EIO read while running", scenario, options);
+});
+
 test("faults: a superblock that cannot be read stops its owner with a sentence", async () => {
   await withDisks("EIO read superblock", async (scenario) => {
     const { disks, backup, shard, load } = scenario;
@@ -150,6 +175,15 @@ test("faults: one disk whose every sync takes 100 ms longer holds nobody up", as
     ok(perSecond > 20, `only ${perSecond.toFixed(0)} posts a second`);
     await disks[backup]?.heal();
     await shard.waitForCaughtUp(backup);
+  });
+});
+
+test("faults: a primary whose every sync takes 100 ms longer loses nothing", async () => {
+  await withDisks("slow primary", async ({ disks, primary, load, shard }) => {
+    await disks[primary]?.delay("sync", 100);
+    await load.waitForAcks(100);
+    await disks[primary]?.heal();
+    await shard.waitForCaughtUp(primary);
   });
 });
 

@@ -35,6 +35,36 @@ test("faults: a backup's volume rolled back loses nothing while two are up", asy
   });
 });
 
+test("faults: a rolled-back backup and a stale one form no view without the primary", async () => {
+  await underLoad("roll back beside a lost primary", {}, async (scenario) => {
+    const { shard, load, history } = scenario;
+    const primary = await shard.waitForPrimary();
+    const [backup, stale] = [(primary + 1) % 3, (primary + 2) % 3];
+    await shard.replicas[backup]?.signal("SIGKILL");
+    const copy = copyData(scenario, backup);
+    shard.replicas[backup]?.start();
+    const before = (await shard.waitForCaughtUp(backup)).checkpointOp ?? 0;
+    await shard.waitFor("a checkpoint", 60_000, async () => {
+      return ((await shard.status(backup))?.checkpointOp ?? 0) > before ? true : null;
+    });
+    // What follows is on the disks of the primary and of the backup only.
+    await shard.replicas[stale]?.signal("SIGSTOP");
+    await load.waitForAcks(100);
+    await Promise.all([primary, backup].map((i) => shard.replicas[i]?.signal("SIGKILL")));
+    restoreData(scenario, backup, copy);
+    shard.replicas[backup]?.start();
+    await shard.replicas[stale]?.signal("SIGCONT");
+    await pause(300);
+    const acknowledged = history.acknowledged;
+    await pause(2_500);
+    ok(history.acknowledged === acknowledged, "the two know less than was acknowledged");
+    shard.replicas[primary]?.start();
+    await load.waitForAcks(100);
+    const { state, voting } = (await shard.status(backup)) ?? {};
+    ok(voting === false, `the rolled-back volume is ${state} and must not vote`);
+  });
+});
+
 test("faults: a superblock rolled back under a newer log stops its owner", async () => {
   await underLoad("roll back superblock", {}, async (scenario) => {
     const { shard, load } = scenario;

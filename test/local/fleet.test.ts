@@ -109,7 +109,7 @@ function damage(facts: FleetFacts, name: string): void {
   writeFileSync(file, Buffer.alloc(statSync(file).size, 0xa5));
 }
 
-test("local: each small file that is lost or damaged is one sentence, or mends itself", async () => {
+test("local: each small file lost or damaged is one sentence, or mends itself", async () => {
   const fleet = await LocalFleet.start();
   await new Room(fleet.facts, "lobby").post("message 1");
   await fleet.stop({ keepData: true });

@@ -20,6 +20,8 @@ export interface TestShardOptions {
   readonly walSizeBytes?: number;
   /** Default 20, 100, 150 ms. */
   readonly timing?: ReplicaConfig["timing"];
+  /** Background scrub; default: the replica's own. */
+  readonly scrub?: ReplicaConfig["scrub"];
   /** Where data directories go; default: the system's temporary directory. */
   readonly directory?: string;
   /** Flags for Node before the bundle, such as --cpu-prof. */
@@ -230,6 +232,7 @@ async function configOf(
       bootstrap: join(directory, "bootstrap"),
     },
     log: { level: "info" },
+    ...(options.scrub === undefined ? {} : { scrub: options.scrub }),
   };
 }
 

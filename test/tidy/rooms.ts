@@ -118,7 +118,7 @@ export const rooms: readonly Room[] = [
   adapter("edge/http", [...edgeRooms, ...edgeBorders], ["*"]),
   adapter("edge/ws", [...edgeRooms, ...edgeBorders], ["*"]),
   adapter("edge/server", [...edgeRooms, ...edgeBorders], ["*"]),
-  adapter("edge/sdk/js", [], []),
+  adapter("edge/sdk/js", [], ["@noble/ed25519"]),
   adapter("edge/web", ["edge/sdk/js"], ["*"]),
   adapter(
     "deploy/local",

@@ -1,7 +1,10 @@
 // Everything that an application may import.
 export { Chat } from "./chat.ts";
 export { ChatError } from "./chat-error.ts";
+export { ProofError, verifyCheckpoint, verifyReceipt } from "./receipt.ts";
 export { Room } from "./room.ts";
+/** What receipts prove. */
+export type { ProvenCheckpoint, ProvenEntry } from "./receipt.ts";
 /** What an application sees. */
 export type {
   ChatEntry,
