@@ -1,10 +1,10 @@
 import { entryFixedBytes, entryFlagRedacted } from "#replica/wire/entry.ts";
-import type { RoomName } from "#replica/wire/client-message.ts";
-import { utf8From } from "#replica/base/text.ts";
 import { entryBytesMax } from "#replica/wire/entry.ts";
 import type { HashInto } from "#replica/proof/peaks.ts";
 
 const hashBytes = 32;
+/** Bytes of a name record before the names: their lengths. */
+const nameFixedBytes = 4;
 
 /**
  * Hashes of entries' leaves for one room after another: what `entryLeafPreimage` of
@@ -20,17 +20,14 @@ export class LeafHasher {
     this.hash = hash;
   }
 
-  /** The room of the entries that follow. */
-  open(name: RoomName): void {
-    const tenant = utf8From(name.tenant);
-    const room = utf8From(name.room);
+  /** The room of the entries that follow, by its name record (RoomTable.nameRecord). */
+  open(record: Uint8Array): void {
     const { preimage } = this;
-    preimage[0] = 0;
-    preimage[1] = tenant.length;
-    preimage[2] = room.length;
-    preimage.set(tenant, 3);
-    preimage.set(room, 3 + tenant.length);
-    this.prefix = 3 + tenant.length + room.length;
+    const names = (record[0] ?? 0) + (record[1] ?? 0);
+    preimage[1] = record[0] ?? 0;
+    preimage[2] = record[1] ?? 0;
+    for (let i = 0; i < names; i += 1) preimage[3 + i] = record[nameFixedBytes + i] ?? 0;
+    this.prefix = 3 + names;
   }
 
   /** Writes the hash of the leaf of the entry at [start, start + length) of `bytes`. */

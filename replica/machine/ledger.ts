@@ -2,20 +2,19 @@ import { assert } from "#replica/base/assert.ts";
 import { treeHashBytes } from "#replica/proof/merkle.ts";
 import type { HashInto } from "#replica/proof/peaks.ts";
 import { Peaks, tileLeaves } from "#replica/proof/peaks.ts";
-import { blindedName, blindOf, encodeRecord, recordBytes } from "#replica/proof/room-record.ts";
 import type { HistoryBlockWriter } from "#replica/wire/history-block.ts";
 import { LeafHasher } from "./leaf-hasher.ts";
+import { RecordHasher } from "./record-hasher.ts";
 import type { MachineTables } from "./machine-tables.ts";
 import type { BlockAddress, LoadedBlock } from "./port.ts";
 import {
   frontierTape,
   logLevels,
   logRoom,
-  logTape,
   RoomCounts,
   TapeDelta,
   tapesStart,
-  tileTape,
+  tilesStart,
 } from "./proof-tapes.ts";
 import { findInBlock, locateOnDisk } from "./room-reader.ts";
 
@@ -68,7 +67,7 @@ const secondUs = 1_000_000;
 export class Ledger {
   private readonly tables: MachineTables;
   private readonly hash: HashInto;
-  private readonly digest: (bytes: Uint8Array) => Uint8Array;
+  private readonly records: RecordHasher;
   private readonly leaves: LeafHasher;
   private dirty = new Set<number>();
   private second = 0;
@@ -95,11 +94,7 @@ export class Ledger {
   constructor(tables: MachineTables, hash: HashInto) {
     this.tables = tables;
     this.hash = hash;
-    this.digest = (bytes) => {
-      const into = new Uint8Array(treeHashBytes);
-      hash(bytes, into, 0);
-      return into;
-    };
+    this.records = new RecordHasher(hash, () => this.tables.state.seed);
     this.leaves = new LeafHasher(hash);
     this.log = new Peaks(hash);
     this.room = new Peaks(hash);
@@ -180,7 +175,7 @@ export class Ledger {
     for (const room of this.frontiers.keys()) {
       looks += 1;
       if (this.frontiers.size <= frontiersMax || looks > releaseLooksMax) return;
-      const held = this.deltas.some((delta) => delta.seqOf(frontierTape(room)) > 0);
+      const held = this.deltas.some((delta) => delta.frontierSeq(room) > 0);
       if (!held) this.frontiers.delete(room);
     }
   }
@@ -265,7 +260,7 @@ export class Ledger {
     if (record !== null && !(record instanceof Uint8Array)) return record;
     if (record === null) this.room.clear();
     else this.room.load(record);
-    this.leaves.open(this.tables.rooms.name(room));
+    this.leaves.open(this.tables.rooms.nameRecord(room));
     this.roomOpen = true;
     return null;
   }
@@ -288,16 +283,16 @@ export class Ledger {
       const from = store.offsetOf(address);
       this.leaves.leaf(bytes, from, store.lengthOf(address), this.scratch, 0);
       this.room.append(this.scratch, 0, (level, tile, tileAt) => {
-        if (level === 1) this.keepTile(tileTape(room), this.room.size, tile, tileAt);
+        if (level === 1) this.keepTile(room, this.room.size, tile, tileAt);
       });
     }
     return last - first + 1;
   }
 
   /** `leaf`: the last leaf of the tile, from 0. */
-  private keepTile(tape: number, leaf: number, bytes: Uint8Array, at: number): void {
+  private keepTile(room: number, leaf: number, bytes: Uint8Array, at: number): void {
     const item = bytes.slice(at, at + treeHashBytes);
-    this.open().append(tape, Math.floor(leaf / tileLeaves) + 1, item);
+    this.open().appendTile(room, Math.floor(leaf / tileLeaves) + 1, item);
   }
 
   private open(): TapeDelta {
@@ -307,19 +302,14 @@ export class Ledger {
   }
 
   private closeRoom(room: number): void {
-    const { tables, digest, scratch } = this;
-    const name = tables.rooms.name(room);
-    const blinded = blindedName(digest, blindOf(digest, tables.state.seed, name), name);
-    this.room.root(scratch, 0);
-    const record = new Uint8Array(1 + recordBytes);
-    record.set(encodeRecord(blinded, this.room.size, scratch), 1);
-    this.hash(record, scratch, 0);
+    const { scratch } = this;
+    this.records.write(this.tables.rooms.nameRecord(room), this.room, scratch);
     const logIndex = this.log.size;
-    this.open().append(logTape(0), logIndex + 1, scratch.slice());
+    this.open().appendLog(0, logIndex + 1, scratch.slice());
     this.log.append(scratch, 0, (level, tile, at) => {
       assert(level < logLevels, "MCH-20: level of a tile");
       const seq = Math.floor(logIndex / tileLeaves ** level) + 1;
-      this.open().append(logTape(level), seq, tile.slice(at, at + treeHashBytes));
+      this.open().appendLog(level, seq, tile.slice(at, at + treeHashBytes));
     });
     this.keepFrontier(room, this.room.encode(logIndex));
     this.roomOpen = false;
@@ -327,11 +317,10 @@ export class Ledger {
 
   private keepFrontier(room: number, record: Uint8Array): void {
     const delta = this.open();
-    const tape = frontierTape(room);
-    const before = delta.seqOf(tape);
+    const before = delta.frontierSeq(room);
     // One frontier a checkpoint: a later one takes the place of an earlier.
     const seq = before > 0 ? before : this.counts.get(room) + 1;
-    delta.replace(tape, seq, record);
+    delta.setFrontier(room, seq, record);
     this.counts.set(room, seq);
     this.frontiers.delete(room);
     this.frontiers.set(room, record);
@@ -371,7 +360,7 @@ export class Ledger {
   /** Items of a tape are on disk. */
   restoreRun(tape: number, seqFirst: number, count: number): void {
     // Frontiers only: how long the other tapes are follows from the sizes.
-    if (tape >= 2 ** 31) return;
+    if (tape >= tilesStart) return;
     const room = tape - tapesStart;
     assert(seqFirst === this.counts.get(room) + 1, "MCH-20: a tape has no holes");
     this.counts.set(room, seqFirst + count - 1);

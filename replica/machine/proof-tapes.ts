@@ -16,6 +16,8 @@ export const roomNumbersEnd = 2 ** 30 - 1;
 export const logRoom = roomNumbersEnd;
 /** Numbers from here on are tapes, not rooms. */
 export const tapesStart = 2 ** 30;
+/** Numbers from here on are tapes of tiles. */
+export const tilesStart = 2 ** 31;
 /** Levels of tiles of the shard's log. */
 export const logLevels = 7;
 
@@ -26,7 +28,7 @@ export function frontierTape(room: number): number {
 
 /** Tape of the roots of a room's tiles. */
 export function tileTape(room: number): number {
-  return 2 ** 31 + room;
+  return tilesStart + room;
 }
 
 /** Tape of the shard's log. */
@@ -42,61 +44,113 @@ interface Run {
   readonly items: Uint8Array[];
 }
 
+/** The frontier of a room at the end of a delta. */
+interface FrontierItem {
+  readonly seq: number;
+  readonly item: Uint8Array;
+}
+
+const noItems: readonly Uint8Array[] = [];
+
 /** What one checkpoint adds to the tapes; in memory until its segments are installed. */
 export class TapeDelta {
   /** Op of the checkpoint; 0 while it is open. */
   op = 0;
-  private readonly runs = new Map<number, Run>();
-  /** Walk of {@link fill}: numbers in ascending order. */
+  /** By room: small integers are fast keys, tapes' numbers are not. */
+  private readonly frontiers = new Map<number, FrontierItem>();
+  private readonly tiles = new Map<number, Run>();
+  private readonly log: (Run | undefined)[] = [];
+  /** Walk of {@link fill}: tapes in ascending order. */
   private order: Float64Array | null = null;
   private orderAt = 0;
   private itemAt = 0;
 
-  /** Appends an item. */
-  append(tape: number, seq: number, item: Uint8Array): void {
-    const run = this.runs.get(tape);
-    if (run === undefined) {
-      this.runs.set(tape, { seqFirst: seq, items: [item] });
+  /** Sets the frontier of a room: a later one takes the place of an earlier. */
+  setFrontier(room: number, seq: number, item: Uint8Array): void {
+    this.frontiers.set(room, { seq, item });
+  }
+
+  /** Seq of the frontier of a room in this delta, or 0. */
+  frontierSeq(room: number): number {
+    return this.frontiers.get(room)?.seq ?? 0;
+  }
+
+  /** Appends the root of a tile of a room. */
+  appendTile(room: number, seq: number, item: Uint8Array): void {
+    const run = this.tiles.get(room);
+    if (run === undefined) this.tiles.set(room, { seqFirst: seq, items: [item] });
+    else push(run, seq, item);
+  }
+
+  /** Appends to the shard's log: a leaf's hash, or the root of a tile. */
+  appendLog(level: number, seq: number, item: Uint8Array): void {
+    const run = this.log[level];
+    if (run !== undefined) {
+      push(run, seq, item);
       return;
     }
-    assert(seq === run.seqFirst + run.items.length, "MCH-20: a tape has no holes");
-    run.items.push(item);
-  }
-
-  /** Puts the only item of a tape in this delta: a later one takes the place of an earlier. */
-  replace(tape: number, seq: number, item: Uint8Array): void {
-    this.runs.set(tape, { seqFirst: seq, items: [item] });
-  }
-
-  /** Seq of the only item of a tape, or 0. */
-  seqOf(tape: number): number {
-    return this.runs.get(tape)?.seqFirst ?? 0;
+    while (this.log.length <= level) this.log.push(undefined);
+    this.log[level] = { seqFirst: seq, items: [item] };
   }
 
   /** An item, or null. */
   find(tape: number, seq: number): Uint8Array | null {
-    const run = this.runs.get(tape);
+    if (tape < tilesStart) {
+      const frontier = this.frontiers.get(tape - tapesStart);
+      return frontier?.seq === seq ? frontier.item : null;
+    }
+    const run = this.runOf(tape);
     return run?.items[seq - run.seqFirst] ?? null;
+  }
+
+  private runOf(tape: number): Run | undefined {
+    const level = 2 ** 32 - 1 - tape;
+    return level < logLevels ? this.log[level] : this.tiles.get(tape - tilesStart);
   }
 
   /** Appends the next items to a block of history; false when some are left. */
   fill(writer: HistoryBlockWriter): boolean {
-    this.order ??= Float64Array.from(this.runs.keys()).sort();
+    this.order ??= this.sorted();
     for (; this.orderAt < this.order.length; this.orderAt += 1) {
       const tape = this.order[this.orderAt] ?? 0;
-      const run = this.runs.get(tape);
-      assert(run !== undefined, "MCH-20: a tape of the delta");
-      for (; this.itemAt < run.items.length; this.itemAt += 1) {
-        const item = run.items[this.itemAt];
+      const frontier = tape < tilesStart ? this.frontiers.get(tape - tapesStart) : undefined;
+      const run = frontier === undefined ? this.runOf(tape) : undefined;
+      const items = frontier === undefined ? (run?.items ?? noItems) : [frontier.item];
+      const seqFirst = frontier?.seq ?? run?.seqFirst ?? 0;
+      for (; this.itemAt < items.length; this.itemAt += 1) {
+        const item = items[this.itemAt];
         assert(item !== undefined, "MCH-20: a tape has no holes");
         const view = new DataView(item.buffer, item.byteOffset, item.byteLength);
-        const seq = run.seqFirst + this.itemAt;
+        const seq = seqFirst + this.itemAt;
         if (!writer.tryAppend(tape, seq, item, view, 0, item.length)) return false;
       }
       this.itemAt = 0;
     }
     return true;
   }
+
+  private sorted(): Float64Array {
+    const tapes = new Float64Array(this.frontiers.size + this.tiles.size + this.log.length);
+    let at = 0;
+    for (const room of this.frontiers.keys()) {
+      tapes[at] = frontierTape(room);
+      at += 1;
+    }
+    for (const room of this.tiles.keys()) {
+      tapes[at] = tileTape(room);
+      at += 1;
+    }
+    for (let level = 0; level < this.log.length; level += 1) {
+      tapes[at] = logTape(level);
+      at += 1;
+    }
+    return tapes.sort();
+  }
+}
+
+function push(run: Run, seq: number, item: Uint8Array): void {
+  assert(seq === run.seqFirst + run.items.length, "MCH-20: a tape has no holes");
+  run.items.push(item);
 }
 
 const pageBits = 12;

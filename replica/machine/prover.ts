@@ -88,7 +88,7 @@ export class Prover {
     const roomSize = recordSize(record);
     const logIndex = recordLogIndex(record);
     if (seq > roomSize || logIndex >= logSize) return { kind: "pending" };
-    this.leaves.open(name);
+    this.leaves.open(tables.rooms.nameRecord(room));
     const roomProof = inclusionProof(digest, this.roomTree(room), seq - 1, roomSize);
     const logProof = inclusionProof(digest, this.logTree(), logIndex, logSize);
     const [entry] = this.show(room, this.entries(room, seq, seq));

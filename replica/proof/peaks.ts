@@ -25,7 +25,8 @@ export class Peaks {
   /** Leaves. */
   size = 0;
   private readonly hash: HashInto;
-  private readonly peaks = new Uint8Array((peaksMax + 1) * treeHashBytes);
+  /** From byte 1 on, so that the byte before any two neighbours can be the 0x01 of a node. */
+  private readonly peaks = new Uint8Array(1 + (peaksMax + 1) * treeHashBytes);
   private readonly node = new Uint8Array(1 + 2 * treeHashBytes);
   private count = 0;
 
@@ -48,7 +49,7 @@ export class Peaks {
     for (let rest = size; rest > 0; rest = Math.floor(rest / 2)) count += rest % 2;
     const right = record.length === peaksFixedBytes + count * treeHashBytes;
     assert(right, "PRF-03: a hash for each bit of the size");
-    this.peaks.set(record.subarray(peaksFixedBytes));
+    this.peaks.set(record.subarray(peaksFixedBytes), 1);
     this.size = size;
     this.count = count;
   }
@@ -59,26 +60,28 @@ export class Peaks {
     const view = new DataView(bytes.buffer);
     writeU64(view, 0, logIndex);
     writeU64(view, 8, this.size);
-    bytes.set(this.peaks.subarray(0, this.count * treeHashBytes), peaksFixedBytes);
+    bytes.set(this.peaks.subarray(1, 1 + this.count * treeHashBytes), peaksFixedBytes);
     return bytes;
   }
 
   /** Appends the leaf whose hash stands at `at` of `leaf`. */
   append(leaf: Uint8Array, at: number, onTile: OnTile): void {
-    const { peaks, node } = this;
-    let top = this.count * treeHashBytes;
+    const { peaks } = this;
+    let top = 1 + this.count * treeHashBytes;
     for (let i = 0; i < treeHashBytes; i += 1) peaks[top + i] = leaf[at + i] ?? 0;
     let height = 0;
     for (let rest = this.size; rest % 2 === 1; rest = Math.floor(rest / 2)) {
       const left = top - treeHashBytes;
-      for (let i = 0; i < 2 * treeHashBytes; i += 1) node[1 + i] = peaks[left + i] ?? 0;
-      this.hash(node, peaks, left);
+      const before = peaks[left - 1] ?? 0;
+      peaks[left - 1] = 1;
+      this.hash(peaks.subarray(left - 1, left + 2 * treeHashBytes), peaks, left);
+      peaks[left - 1] = before;
       top = left;
       height += 1;
       if (height % tileBits === 0) onTile(height / tileBits, peaks, top);
     }
     this.size += 1;
-    this.count = top / treeHashBytes + 1;
+    this.count = (top - 1) / treeHashBytes + 1;
     assert(this.count < peaksMax, "PRF-03: size of a tree");
   }
 
@@ -89,11 +92,11 @@ export class Peaks {
       this.hash(new Uint8Array(0), into, at);
       return;
     }
-    const last = (count - 1) * treeHashBytes;
+    const last = 1 + (count - 1) * treeHashBytes;
     for (let i = 0; i < treeHashBytes; i += 1) into[at + i] = peaks[last + i] ?? 0;
     for (let peak = count - 2; peak >= 0; peak -= 1) {
       for (let i = 0; i < treeHashBytes; i += 1) {
-        node[1 + i] = peaks[peak * treeHashBytes + i] ?? 0;
+        node[1 + i] = peaks[1 + peak * treeHashBytes + i] ?? 0;
         node[33 + i] = into[at + i] ?? 0;
       }
       this.hash(node, into, at);

@@ -10,8 +10,10 @@ export const blindBytes = 16;
 /** Bytes of a record: blinded name 32, size u64 big-endian, root 32. */
 export const recordBytes = 72;
 
-const blindDomain = utf8From("tigerchat room v1\n");
-const secretDomain = utf8From("tigerchat blind v1\n");
+/** First bytes of what a blinded name is the hash of. */
+export const blindDomain = utf8From("tigerchat room v1\n");
+/** First bytes of what a room's secret is the hash of. */
+export const secretDomain = utf8From("tigerchat blind v1\n");
 
 function nameBytes(name: RoomName): Uint8Array {
   const tenant = utf8From(name.tenant);
