@@ -70,6 +70,11 @@ export class Checkpoints {
     return this.writer.urgent;
   }
 
+  /** Manifest of the newest checkpoint: all that it names is durable here. */
+  get manifest(): Manifest {
+    return this.writer.newest;
+  }
+
   /** Segments that wait for their removal. */
   get garbageCount(): number {
     return this.garbage.length;

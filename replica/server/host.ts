@@ -71,7 +71,7 @@ export class Host {
     this.source = new ChunkSource(options.storage, options.genesisManifest);
     this.source.add(superblock.checkpoint);
     this.checkpoints = this.makeCheckpoints(restored, []);
-    this.sync = this.makeStateSync(restored);
+    this.sync = this.makeStateSync();
     const { replica, recovered, machine, sealer, seed, timing, quorum, batch } = options;
     const { sessions } = restored;
     const core = { replica, recovered, machine, sealer, seed, timing, quorum, batch, sessions };
@@ -443,12 +443,13 @@ export class Host {
     return new Checkpoints(ports, restored.manifest, restored.segments, garbage);
   }
 
-  private makeStateSync(restored: Extract<Restored, { ok: true }>): StateSync {
+  private makeStateSync(): StateSync {
     const { storage, hash } = this.options;
     const ports = {
       storage,
       hash,
       nowMs: this.ports.nowMs,
+      local: () => this.checkpoints.manifest,
       ask: (to: ReplicaIndex, target: CheckpointDescriptor, address: BlockAddress) => {
         this.askChunk(to, target.id, address);
       },
@@ -458,7 +459,7 @@ export class Host {
       failed: (checkpoint: CheckpointDescriptor) => this.step({ kind: "sync_failed", checkpoint }),
       wake: this.ports.wake,
     };
-    return new StateSync(ports, restored.manifest);
+    return new StateSync(ports);
   }
 
   /** Everything of a peer's checkpoint is durable here: the machine becomes that state. */

@@ -22,6 +22,8 @@ export interface StateSyncPorts {
   readonly storage: Storage;
   readonly hash: Hash;
   readonly nowMs: () => number;
+  /** Manifest of this replica's newest checkpoint: all that it names is durable here. */
+  readonly local: () => Manifest;
   readonly ask: (source: ReplicaIndex, target: CheckpointDescriptor, address: BlockAddress) => void;
   /** Everything of the target is durable here. `garbage`: segments that it does not name. */
   readonly complete: (target: CheckpointDescriptor, garbage: readonly string[]) => void;
@@ -42,15 +44,14 @@ interface Fetch {
 /** Fetches checkpoints from peers; what one sync made durable, the next does not fetch again. */
 export class StateSync {
   private readonly ports: StateSyncPorts;
-  /** Durable here: segments of the own checkpoint and those written by syncs. */
-  private local: Manifest;
+  /** Segments that unfinished syncs have made durable: the next one does not fetch them. */
+  private kept: Manifest["segments"] = [];
   private fetch: Fetch | null = null;
   private readonly written = new Set<string>();
 
-  /** `local`: manifest of this disk's checkpoint. */
-  constructor(ports: StateSyncPorts, local: Manifest) {
+  /** Nothing is fetched until {@link begin}. */
+  constructor(ports: StateSyncPorts) {
     this.ports = ports;
-    this.local = local;
   }
 
   /** True while a checkpoint is being fetched. */
@@ -75,7 +76,10 @@ export class StateSync {
       this.fetch.source = source;
     } else {
       this.keepWritten();
-      const session = new SyncSession({ hash: this.ports.hash, target, local: this.local });
+      // What is durable here is never written again: a crash meanwhile would lose what it was.
+      const { kept } = this;
+      const local = this.ports.local();
+      const session = new SyncSession({ hash: this.ports.hash, target, local, durable: kept });
       this.fetch = { target, session, source, retryAtMs: 0, progressAtMs: nowMs, fetched: 0 };
     }
     this.pump(nowMs);
@@ -133,10 +137,12 @@ export class StateSync {
     assert(manifest !== null, "SRV-05: a complete sync has its manifest");
     const kept = new Set(manifest.segments.map((segment) => segment.id));
     kept.add(manifestSegmentId(manifest.op));
-    const here = [...this.local.segments.map((segment) => segment.id), ...this.written];
-    if (this.local.op > 0) here.push(manifestSegmentId(this.local.op));
+    const local = this.ports.local();
+    const ours = [...local.segments, ...this.kept].map((segment) => segment.id);
+    const here = [...ours, ...this.written];
+    if (local.op > 0) here.push(manifestSegmentId(local.op));
     this.fetch = null;
-    this.local = manifest;
+    this.kept = [];
     this.written.clear();
     this.ports.complete(
       fetch.target,
@@ -148,10 +154,10 @@ export class StateSync {
   private keepWritten(): void {
     const manifest = this.fetch?.session.manifest;
     if (manifest === undefined || manifest === null) return;
-    const known = new Set(this.local.segments.map((segment) => segment.id));
+    const known = new Set(this.kept.map((segment) => segment.id));
     const more = manifest.segments.filter(
       (segment) => this.written.has(segment.id) && !known.has(segment.id),
     );
-    this.local = { ...this.local, segments: [...this.local.segments, ...more] };
+    this.kept = [...this.kept, ...more];
   }
 }

@@ -108,6 +108,11 @@ export class CheckpointWriter {
     this.startMerges();
   }
 
+  /** Manifest of the newest checkpoint: every segment that it names is durable. */
+  get newest(): Manifest {
+    return this.manifest;
+  }
+
   /** True while a checkpoint is being written: step at once. False: merges only, at leisure. */
   get urgent(): boolean {
     return this.active !== null || this.queue.length > 0;
