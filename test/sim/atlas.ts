@@ -14,6 +14,13 @@ export class Atlas {
    * them, and in the liveness phase.
    */
   calm = true;
+  /**
+   * Damage that looks like sound but older content, so identifiers must be sound; or identifiers may
+   * be damaged too and bodies are damaged visibly. Both at one place would be two faults.
+   */
+  readonly silent: boolean;
+  /** The bad machine got another disk, which is sound. */
+  replaced = false;
   private readonly swarm: Swarm;
   private readonly prng: Prng;
   private readonly victims: readonly number[];
@@ -23,6 +30,7 @@ export class Atlas {
     this.swarm = swarm;
     this.prng = prng;
     this.count = count;
+    this.silent = prng.chance(0.5);
     this.victims = Array.from({ length: swarm.walSlots }, () => prng.below(3));
   }
 
@@ -31,11 +39,17 @@ export class Atlas {
     return this.swarm.badMachine;
   }
 
+  private failing(machine: number): boolean {
+    return !this.calm && !this.replaced && machine === this.badMachine;
+  }
+
   /** A unit of this file may decay here. `headOp`: the newest op of the machine's log. */
   mayDecay(machine: number, name: string, offset: number, headOp: number): boolean {
     // A volume with nothing but its root has no second header to go by.
     if (this.calm || headOp < 2) return false;
-    if (this.badMachine >= 0) return machine === this.badMachine;
+    if (this.badMachine >= 0) {
+      return this.failing(machine) && !(this.silent && name === "identifiers");
+    }
     if (name !== "prepares") return false;
     const { walSlots, slotBytes } = this.swarm;
     const slot = Math.floor(offset / slotBytes);
@@ -48,18 +62,18 @@ export class Atlas {
   /** What happens to a write. */
   writeFate(machine: number, name: string, offset: number): WriteFate {
     const { disk } = this.swarm;
-    if (this.calm || machine !== this.badMachine) return "ok";
+    if (!this.failing(machine)) return "ok";
     if (this.prng.chance(disk.writeError)) {
       this.count("write_error");
       return "error";
     }
     // The superblock's first write is judged by its second pair of copies.
-    const losable = offset >= 0 && (name !== "superblock" || offset === 0);
-    if (losable && this.prng.chance(disk.lostWrite)) {
+    const losable = this.silent && offset >= 0 && name !== "identifiers";
+    if (losable && (name !== "superblock" || offset === 0) && this.prng.chance(disk.lostWrite)) {
       this.count("lost_write");
       return "lost";
     }
-    if (name === "prepares" && this.prng.chance(disk.misdirected)) {
+    if (losable && name === "prepares" && this.prng.chance(disk.misdirected)) {
       this.count("misdirected_write");
       return "misdirected";
     }
@@ -70,6 +84,7 @@ export class Atlas {
   readFate(machine: number, name: string, offset: number, bytes: number, head: number): ReadFate {
     const { disk, slotBytes } = this.swarm;
     if (this.calm || disk.readError + disk.readFlip === 0) return "ok";
+    if (this.badMachine >= 0 && !this.failing(machine)) return "ok";
     // A scan of many slots is nobody's: its damage would hit slots of other victims.
     const own = this.badMachine >= 0 || bytes <= slotBytes;
     if (!own || !this.mayDecay(machine, name, offset, head)) return "ok";

@@ -4,12 +4,16 @@ import type { Prng } from "#replica/base/prng.ts";
 import type { SimNode, VolumeCopy } from "./sim-node.ts";
 import type { World } from "./world.ts";
 
+/** When a copy of a volume is taken that comes back later, ms. */
+const copyAtMs = 250;
+/** From the copy to its coming back, ms: what peers remember is durable within 50 heartbeats. */
+const rollBackAfterMs = 2600;
+
 /** Injects a run's faults until it is told to stop. */
 export class FaultStreams {
   private readonly world: World;
   private readonly prng: Prng;
   private active = true;
-  private copy: VolumeCopy | null = null;
 
   constructor(world: World) {
     this.world = world;
@@ -17,8 +21,13 @@ export class FaultStreams {
   }
 
   /** Starts one stream of events for each kind of fault. */
-  start(): void {
-    const { every, driftMax } = this.world.swarm;
+  start(afterRollback = false): void {
+    const { every, rollback } = this.world.swarm;
+    if (!afterRollback) this.drift();
+    if (rollback && !afterRollback) {
+      this.rollBackLater();
+      return;
+    }
     this.stream(every.crash, () => this.crash());
     this.stream(every.powerLoss, () => this.powerLoss());
     this.stream(every.partition, () => this.partition());
@@ -26,20 +35,24 @@ export class FaultStreams {
     this.stream(every.stall, () => this.pause("stall", 40));
     this.stream(every.decay, () => this.decay());
     this.stream(every.transfer, () => this.transfer());
-    this.stream(every.rollback, () => this.rollback());
+    if (this.world.atlas.badMachine >= 0) this.stream(every.lostDisk, () => this.loseDisk());
     this.stream(every.clockStep, () => this.clockStep());
     this.stream(every.edgeCrash, () => this.edgeCrash());
     this.stream(every.reset, () => this.reset());
-    if (driftMax === 0) return;
-    for (const node of this.world.nodes) {
-      node.rate = 1 + driftMax * (2 * this.prng.fraction() - 1);
-    }
-    this.count("clock_drift");
   }
 
   /** No more faults; what is down stays down until the liveness phase starts it. */
   stop(): void {
     this.active = false;
+  }
+
+  private drift(): void {
+    const { driftMax } = this.world.swarm;
+    if (driftMax === 0) return;
+    for (const node of this.world.nodes) {
+      node.rate = 1 + driftMax * (2 * this.prng.fraction() - 1);
+    }
+    this.count("clock_drift");
   }
 
   private count(kind: string): void {
@@ -126,7 +139,8 @@ export class FaultStreams {
     for (const each of node === null ? nodes : [node]) {
       if (!atlas.mayDecay(each.index, file, offset, each.headSeen)) continue;
       if (alone < 0 && each.disk.isPending(file, offset)) continue;
-      if (!each.disk.decay(file, Math.floor(offset / diskUnitBytes))) continue;
+      const unit = Math.floor(offset / diskUnitBytes);
+      if (!each.disk.decay(file, unit, atlas.silent || file !== "prepares")) continue;
       this.count(`decay_${file.startsWith("segments/") ? "segments" : file}`);
       this.world.line("fault", each.index, `decay of ${file} at ${offset}`);
     }
@@ -147,25 +161,41 @@ export class FaultStreams {
     for (const node of this.world.nodes) node.transfer(target);
   }
 
-  /** Takes a copy of the bad machine's volume at first, and puts it back later. */
-  private rollback(): void {
-    const { atlas, judges } = this.world;
-    if (atlas.badMachine < 0 || !rollbacksAllowed) return;
+  /**
+   * A volume goes back to an older copy of itself. Its peers must have heard of it since, and have
+   * had time to make that durable: what nobody knows, nobody can notice.
+   */
+  private rollBackLater(): void {
+    const { heap, atlas, judges } = this.world;
     const node = this.world.node(atlas.badMachine);
-    if (this.copy === null) {
-      this.copy = node.copyVolume();
-      return;
-    }
+    heap.after(copyAtMs, () => {
+      const copy = node.copyVolume();
+      const writes = judges.superblocks[node.index] ?? 0;
+      heap.after(rollBackAfterMs, () => {
+        const sound = node.host !== null && (judges.superblocks[node.index] ?? 0) > writes;
+        if (this.active && sound) this.rollBack(node, copy);
+        this.start(true);
+      });
+    });
+  }
+
+  private rollBack(node: SimNode, copy: VolumeCopy): void {
     this.count("rollback");
     this.world.line("fault", node.index, "volume rolled back");
     node.crash();
-    node.rollBack(this.copy);
-    judges.rolledBack(node.index);
-    this.copy = null;
-    const { life } = node;
-    this.world.heap.after(50 * this.prng.fraction(), () => {
-      if (this.active && node.life === life) node.start();
-    });
+    node.rollBack(copy);
+    this.world.judges.rolledBack(node.index, node.headSeen);
+    node.start();
+  }
+
+  /** The bad machine loses its disk whole. */
+  private loseDisk(): void {
+    const { atlas, judges } = this.world;
+    const node = this.world.node(atlas.badMachine);
+    if (!judges.formed || node.lost !== null || atlas.replaced) return;
+    this.count("lost_disk");
+    this.world.line("fault", node.index, "disk lost");
+    node.loseDisk();
   }
 
   private clockStep(): void {
@@ -186,6 +216,3 @@ export class FaultStreams {
     this.prng.pick(this.world.edges).reset(this.prng.below(3));
   }
 }
-
-/** A volume of another day needs the rules of a lost disk. */
-export const rollbacksAllowed = false;

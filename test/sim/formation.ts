@@ -6,7 +6,7 @@ import { Prng } from "#replica/base/prng.ts";
 import { crc32, sha256 } from "#replica/crypto/hash.ts";
 import { type JournalTools, journalToolsFrom } from "#replica/journal/journal-tools.ts";
 import { ChatMachine } from "#replica/machine/chat-machine.ts";
-import { formatOptionsOf, machineGenesisOf } from "#replica/server/formation.ts";
+import { formatOptionsOf, machineGenesisOf, type Replacement } from "#replica/server/formation.ts";
 import { genesisManifest } from "#replica/snapshot/manifest.ts";
 import { formatStorage } from "#replica/storage/format-storage.ts";
 import { frameScopeFrom } from "#replica/wire/frame.ts";
@@ -98,7 +98,12 @@ function config(walSlots: number): ReplicaConfig {
   };
 }
 
-function format(replica: ReplicaIndex, walSlots: number, slotBytes: number): FormattedVolume {
+function format(
+  replica: ReplicaIndex,
+  walSlots: number,
+  slotBytes: number,
+  replacement: Replacement | null,
+): FormattedVolume {
   const queue: (() => void)[] = [];
   const later = (run: () => void): unknown => queue.push(run);
   const disk = new SectorDisk({
@@ -117,7 +122,8 @@ function format(replica: ReplicaIndex, walSlots: number, slotBytes: number): For
     throw new Error(`format: ${why}`);
   };
   const tools = { ...lab.tools, disk, vault, later, poisoned, slotBytes };
-  const options = formatOptionsOf(request, config(walSlots), replica, lab.scope, tools);
+  const shape = config(walSlots);
+  const options = formatOptionsOf(request, shape, replica, lab.scope, tools, replacement);
   let formatted = false;
   formatStorage(options, (result) => {
     formatted = result.ok;
@@ -138,7 +144,16 @@ export function formattedVolume(
   const key = `${replica} ${walSlots} ${slotBytes}`;
   const known = cache.get(key);
   if (known !== undefined) return known;
-  const made = format(replicaFrom(replica), walSlots, slotBytes);
+  const made = format(replicaFrom(replica), walSlots, slotBytes, null);
   cache.set(key, made);
   return made;
+}
+
+/** An empty volume formatted in the place of a lost one, as the operator has it done (rule A11). */
+export function replacementVolume(
+  replica: ReplicaIndex,
+  geometry: { readonly walSlots: number; readonly slotBytes: number },
+  replacement: Replacement,
+): FormattedVolume {
+  return format(replica, geometry.walSlots, geometry.slotBytes, replacement);
 }

@@ -37,6 +37,8 @@ export class Judges {
   readonly reformat = [0, 1, 2].map((index) => new Reformat(index));
   /** Highest op that any replica knows to be committed. */
   committedOp = 0;
+  /** Superblocks that each replica made durable. */
+  readonly superblocks = [0, 0, 0];
   private subjects: readonly Subject[] = [];
   private readonly formedOnes = new Set<number>();
 
@@ -70,7 +72,7 @@ export class Judges {
     const { index } = subject;
     this.stepped(subject);
     this.promises[index]?.sent(message);
-    this.reformat[index]?.sent(message);
+    this.reformat[index]?.sent(message, this.history.head);
     if (message.kind === "do_view_change") this.nacks[index]?.votes(message);
     if (message.kind !== "prepare_ok") return;
     const covered = this.acks.covered(message, subject, this.committedOp);
@@ -97,6 +99,7 @@ export class Judges {
 
   /** A superblock became durable. */
   wrote(subject: Subject, state: SuperblockState): void {
+    this.superblocks[subject.index] = (this.superblocks[subject.index] ?? 0) + 1;
     if (state.standing.lives.length > 0) this.formedOnes.add(subject.index);
     this.checkpoints.named(subject.index, state.checkpoint);
     this.reformat[subject.index]?.wrote(state);
@@ -111,9 +114,10 @@ export class Judges {
     this.copies.stepped(subject);
   }
 
-  /** A volume became an older one: its promises went with it. */
-  rolledBack(index: number): void {
+  /** A volume became an older one, or an empty one: its promises went with it. */
+  rolledBack(index: number, head: number): void {
     this.promises[index]?.forget();
     this.nacks[index]?.forget();
+    this.reformat[index]?.lost(head);
   }
 }

@@ -153,16 +153,16 @@ export class SectorDisk implements Disk {
     this.lost = [];
   }
 
-  /** One unit decays: a flipped bit, garbage or zeros. False when there is nothing. */
-  decay(name: string, unit: number): boolean {
+  /** One unit decays: a flipped bit, garbage, or `zeros` at times. False when there is nothing. */
+  decay(name: string, unit: number, zeros = false): boolean {
     const file = this.files.get(name);
     if (file === undefined || unit * diskUnitBytes >= file.truth.length) return false;
     const { prng } = this.world;
     const bytes = this.bytes(name, unit * diskUnitBytes, this.unitLength(file, unit));
-    const kind = prng.below(4);
-    if (kind < 2) flip(bytes, prng);
-    else if (kind === 2) bytes.fill(0);
-    else for (let i = 0; i < bytes.length; i += 16) bytes[i] = prng.below(256);
+    const kind = prng.below(zeros ? 3 : 2);
+    if (kind === 0) flip(bytes, prng);
+    else if (kind === 1) for (let i = 0; i < bytes.length; i += 16) bytes[i] = prng.below(256);
+    else bytes.fill(0);
     file.overlay.set(unit, bytes);
     return true;
   }

@@ -3,27 +3,22 @@ import { diskUnitBytes } from "#replica/base/limits.ts";
 import type { Prng } from "#replica/base/prng.ts";
 import { sha256 } from "#replica/crypto/hash.ts";
 import { identifiersPerSector, sectorOffset } from "#replica/journal/geometry.ts";
-import { ChatMachine } from "#replica/machine/chat-machine.ts";
 import type { HostPorts } from "#replica/server/host-options.ts";
 import { type Host, openHost } from "#replica/server/host.ts";
 import { type Opened, openStorage } from "#replica/storage/open-storage.ts";
 import type { Refusal, StorageTools } from "#replica/storage/storage-tools.ts";
-import type { ClientMessage, ServerMessage } from "#replica/wire/client-message.ts";
+import type { ClientMessage } from "#replica/wire/client-message.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
 import type { Storage } from "#replica/wire/storage-port.ts";
-import type { Atlas } from "./atlas.ts";
 import { type Subject, Violation } from "./checkers/subject.ts";
-import type { Coverage } from "./coverage.ts";
 import { formattedVolume, lab, quorum, timing } from "./formation.ts";
-import type { Heap } from "./heap.ts";
-import type { Judges } from "./judges.ts";
+import type { NodeWorld } from "./node-world.ts";
 import { SectorDisk } from "./sector-disk.ts";
 import { simSealer } from "./sim-sealer.ts";
 import { type SimKeyTable, SimVault } from "./sim-vault.ts";
-import type { Swarm } from "./swarm.ts";
-import type { LineKind } from "./timeline.ts";
 import { Truth } from "./truth.ts";
+import { WatchedMachine } from "./watched-machine.ts";
 
 /** Microseconds that a right wall clock shows at virtual time 0. */
 export const wallStartUs = 1_800_000_000_000_000;
@@ -31,37 +26,6 @@ export const wallStartUs = 1_800_000_000_000_000;
 const paceMs = { calm: 1, pressing: 0.2 } as const;
 /** From a start that the device refused to the next one, ms. */
 const restartMs = 60;
-
-/** What a machine needs of the world around it. */
-export interface NodeWorld {
-  readonly heap: Heap;
-  readonly swarm: Swarm;
-  readonly atlas: Atlas;
-  readonly judges: Judges;
-  readonly coverage: Coverage;
-  readonly verbose: boolean;
-  /** A message leaves a machine; the network decides on it. */
-  carry(from: ReplicaIndex, to: ReplicaIndex, message: PeerMessage): void;
-  toClient(from: ReplicaIndex, connection: number, message: ServerMessage): void;
-  /** The process ended: its connections close. */
-  ended(index: ReplicaIndex): void;
-  /** A replica executed an op that nobody had executed before. */
-  committed(index: ReplicaIndex, prepare: Prepare): void;
-  secret(): number;
-  line(kind: LineKind, replica: number, text: string): void;
-  mix(what: number, a: number, b: number, c: number): void;
-}
-
-/** The machine of a shard, which tells what it executes. */
-class WatchedMachine extends ChatMachine {
-  executed: ((prepare: Prepare, replies: readonly Uint8Array[]) => void) | null = null;
-
-  override apply(prepare: Prepare, blocks: readonly Uint8Array[]): readonly Uint8Array[] {
-    const replies = super.apply(prepare, blocks);
-    this.executed?.(prepare, replies);
-    return replies;
-  }
-}
 
 /** A volume of another day. */
 export interface VolumeCopy {
@@ -101,6 +65,7 @@ export class SimNode implements Subject {
   private status = "down";
   private view = 0;
   private readonly truth: Truth;
+  private readonly lostHeaders = new Map<number, PrepareHeader>();
 
   /** A freshly formatted volume, no process. */
   constructor(index: ReplicaIndex, world: NodeWorld, prng: Prng) {
@@ -164,9 +129,44 @@ export class SimNode implements Subject {
 
   /** The volume becomes an older copy of itself; the process must be down. */
   rollBack(copy: VolumeCopy): void {
+    for (
+      let op = Math.max(0, this.headSeen - this.world.swarm.walSlots);
+      op <= this.headSeen;
+      op += 1
+    ) {
+      const header = this.truth.header(op);
+      if (header !== null) this.lostHeaders.set(op, header);
+    }
     this.disk.restore(copy.files);
     this.vault = this.makeVault(copy.keys);
     this.truth.forget();
+  }
+
+  /** The disk is gone, with everything on it. */
+  loseDisk(): void {
+    this.crash();
+    this.lost = "the disk was lost";
+    this.world.judges.rolledBack(this.index, this.headSeen);
+  }
+
+  /** Another disk, formatted by the operator, takes the place of the lost one. */
+  replaceDisk(volume: VolumeCopy): void {
+    if (this.up) this.crash();
+    this.world.judges.rolledBack(this.index, this.headSeen);
+    this.rollBack(volume);
+    this.lost = null;
+    this.alarm = null;
+    this.start();
+  }
+
+  /** What an operator asks of the process, if there is one. */
+  ask<T>(question: (host: Host) => T): T | null {
+    let answer: T | null = null;
+    if (this.world.heap.nowMs < this.pausedUntilMs) return null;
+    this.enter((host) => {
+      answer = question(host);
+    });
+    return answer;
   }
 
   /** A message of a peer arrives. */
@@ -201,6 +201,10 @@ export class SimNode implements Subject {
 
   truthHeader(op: number): PrepareHeader | null {
     return this.truth.header(op);
+  }
+
+  lostHeader(op: number): PrepareHeader | null {
+    return this.lostHeaders.get(op) ?? null;
   }
 
   truthCheckpoint(): number {
@@ -397,7 +401,7 @@ export class SimNode implements Subject {
       wake: () => undefined,
       status: () => undefined,
       alarm: (what) => {
-        this.alarm = what;
+        if (what.includes("can be neither kept nor dropped")) this.alarm = what;
         if (what.includes("third replica's vote")) {
           world.coverage.add("view change waited_for_third");
         }

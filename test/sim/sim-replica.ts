@@ -222,7 +222,7 @@ export class SimReplica {
         this.noteStatus();
         return;
       case "alarm":
-        this.alarm = effect.what;
+        if (effect.what.includes("can be neither kept nor dropped")) this.alarm = effect.what;
         this.around.note(this.index, `alarm: ${effect.what}`);
         return;
       case "stop":

@@ -51,7 +51,7 @@ export interface Swarm {
     readonly stall: number;
     readonly decay: number;
     readonly transfer: number;
-    readonly rollback: number;
+    readonly lostDisk: number;
     readonly clockStep: number;
     readonly edgeCrash: number;
     readonly reset: number;
@@ -62,6 +62,10 @@ export interface Swarm {
   readonly downMeanMs: number;
   /** The one machine whose disk may fail anywhere; -1: every slot has a victim of its own. */
   readonly badMachine: number;
+  /** The bad machine's volume goes back to an older copy before any other fault. */
+  readonly rollback: boolean;
+  /** From a machine's loss to the operator's first try to replace it, ms; Infinity = never. */
+  readonly replaceAfterMs: number;
   /** Messages travel as encoded, signed frames, some of them damaged. */
   readonly frames: boolean;
   readonly safetyMs: number;
@@ -114,6 +118,8 @@ export function swarmOf(seed: number): Swarm {
   // A batch of everything that may wait must fit a slot: each author has one request, and one
   // left behind at a former edge.
   const requestBytesMax = Math.floor(bodyRoom(slotBytes) / (3 * authors)) - 100;
+  const badMachine = prng.between(-1, 2);
+  const rollback = badMachine >= 0 && prng.chance(0.06);
   return {
     // Checkpoints of 9 ops: three of them, all that a machine may hold back, fit the ring.
     walSlots: 34,
@@ -123,7 +129,7 @@ export function swarmOf(seed: number): Swarm {
     requestsEach: Math.ceil(prng.between(80, 130) / authors),
     requestBytesMax,
     rooms: prng.between(1, 3),
-    thinkMs: prng.pick([0, 0, 2, 30]),
+    thinkMs: rollback ? 150 : prng.pick([0, 0, 2, 30]),
     depth: prng.pick([1, 2, 8, 8]),
     lingerMs: prng.pick([0, 1]),
     cacheBytes: prng.pick([0, 0, 1 << 20]),
@@ -137,7 +143,7 @@ export function swarmOf(seed: number): Swarm {
       stall: every(0.3, 50, 200),
       decay: every(0.4, 50, 300),
       transfer: every(0.35, 15, 40, 200, 700),
-      rollback: every(0.1, 500, 1500),
+      lostDisk: every(0.12, 300, 1500),
       clockStep: every(0.3, 100, 1000),
       edgeCrash: every(0.4, 200, 1000),
       reset: every(0.4, 50, 400),
@@ -145,7 +151,9 @@ export function swarmOf(seed: number): Swarm {
     driftMax: prng.pick([0, 0, 0.0002, 0.01]),
     doubleCrash: prng.pick([0, 0.3, 1]),
     downMeanMs: prng.pick([20, 150, 600]),
-    badMachine: prng.between(-1, 2),
+    badMachine,
+    rollback,
+    replaceAfterMs: prng.pick([50, 300, 300, Infinity]),
     frames: prng.chance(0.06),
     safetyMs: 6000,
     livenessMs: 20_000,

@@ -13,9 +13,11 @@ import { formattedVolume, keyRules, lab } from "./formation.ts";
 import { Frames } from "./frames.ts";
 import { Heap } from "./heap.ts";
 import { Judges } from "./judges.ts";
+import type { NodeWorld } from "./node-world.ts";
+import { Replacer } from "./replacer.ts";
 import { SimEdge } from "./sim-edge.ts";
 import { SimNetwork } from "./sim-network.ts";
-import { type NodeWorld, SimNode } from "./sim-node.ts";
+import { SimNode } from "./sim-node.ts";
 import type { Swarm } from "./swarm.ts";
 import { type LineKind, Timeline, type TimelineFilter } from "./timeline.ts";
 import { ViewChanges } from "./view-changes.ts";
@@ -36,6 +38,7 @@ export class World implements NodeWorld {
   private readonly connections: Connections;
   private readonly frames: Frames | null;
   private readonly viewChanges: ViewChanges;
+  private readonly replacer: Replacer;
   private secrets = 0;
   private ending = false;
 
@@ -57,6 +60,12 @@ export class World implements NodeWorld {
     const clientPrng = this.prng.fork();
     const delayMs = (): number => 0.1 - Math.log(1 - clientPrng.fraction());
     this.connections = new Connections(this.heap, this.nodes, delayMs);
+    const { heap, nodes } = this;
+    const replaced = (): void => {
+      this.atlas.replaced = true;
+    };
+    const head = (): number => this.judges.history.head;
+    this.replacer = new Replacer({ heap, swarm, coverage, nodes, head, replaced });
     this.edges = this.makeEdges();
     this.authors = this.makeAuthors();
   }
@@ -64,6 +73,7 @@ export class World implements NodeWorld {
   /** Starts every process, edge and author. */
   start(): void {
     for (const node of this.nodes) node.start();
+    this.replacer.start();
     for (const edge of this.edges) edge.start();
     for (const author of this.authors) author.start();
   }

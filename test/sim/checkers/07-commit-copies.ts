@@ -16,7 +16,8 @@ export class CommitCopies {
     const { op, checksum } = prepare.header;
     let copies = 0;
     for (const subject of subjects) {
-      const held = subject.truthHeader(op)?.checksum === checksum;
+      const known = subject.truthHeader(op) ?? subject.lostHeader(op);
+      const held = known?.checksum === checksum;
       if (held || subject.truthCheckpoint() >= op) copies += 1;
     }
     if (copies < 2) throw new Violation(`7 commit: op ${op} has ${copies} durable copies`);

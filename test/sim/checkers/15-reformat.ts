@@ -3,38 +3,48 @@ import type { SuperblockState } from "#replica/wire/superblock.ts";
 import { Violation } from "./subject.ts";
 
 /**
- * Checker 15: a replica whose volume was formatted in the place of a lost one keeps silent, neither
- * suspecting nor voting nor acking, until its superblock says that it has caught up; and then it
- * speaks only in views from its floor up.
+ * Checker 15: a replica whose volume was lost, or went back to an older copy, keeps silent, neither
+ * suspecting nor voting nor acking, until its superblock says that it has caught up; it speaks only
+ * in views from its floor up, and only after the cluster committed past what the old one may hold.
  */
 export class Reformat {
   private readonly replica: number;
   private durable: SuperblockState | null = null;
+  private lostHead = -1;
+  private lostIncarnation = "";
 
   constructor(replica: number) {
     this.replica = replica;
   }
 
+  /** The volume lost what it held up to this op. */
+  lost(head: number): void {
+    this.lostHead = Math.max(this.lostHead, head);
+    this.lostIncarnation = this.durable?.identity.incarnation ?? this.lostIncarnation;
+    this.durable = null;
+  }
+
   /** A superblock is durable. */
   wrote(state: SuperblockState): void {
-    const before = this.durable;
-    if (before?.recovering === true && !state.recovering) {
-      // What it acked before the loss was decided below its floor.
-      if (state.checkpoint.op <= 0) this.fail("votes again without a checkpoint");
-    }
     this.durable = state;
   }
 
-  /** A message leaves. */
-  sent(message: PeerMessage): void {
-    const { durable } = this;
+  /** A message leaves. `committed`: highest op that any replica executed. */
+  sent(message: PeerMessage, committed: number): void {
     const votes =
       message.kind === "do_view_change" ||
       message.kind === "start_view_change" ||
       message.kind === "prepare_ok";
-    if (!votes || durable === null) return;
-    if (durable.recovering) this.fail(`${message.kind} while recovering`);
-    if (message.view < durable.voteFloor) this.fail(`${message.kind} below its floor`);
+    if (!votes) return;
+    const { durable, lostHead } = this;
+    if (durable?.recovering === true) this.fail(`${message.kind} while recovering`);
+    if (message.view < (durable?.voteFloor ?? 0)) this.fail(`${message.kind} below its floor`);
+    if (lostHead < 0) return;
+    // A volume of another day has no vote at all: its incarnation was never replaced.
+    if (durable?.identity.incarnation === this.lostIncarnation) {
+      this.fail(`${message.kind} of a lost volume`);
+    }
+    if (committed < lostHead) this.fail(`${message.kind} before op ${lostHead} is decided`);
   }
 
   private fail(what: string): never {

@@ -14,6 +14,8 @@ export interface Subject {
   readonly host: Host | null;
   /** Header of the whole prepare that was made durable for an op; faults of the medium aside. */
   truthHeader(op: number): PrepareHeader | null;
+  /** The same of a volume that this machine lost since: it did hold it. */
+  lostHeader(op: number): PrepareHeader | null;
   /** Op of the checkpoint that the durable superblock names. */
   truthCheckpoint(): number;
 }

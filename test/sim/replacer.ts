@@ -1,0 +1,88 @@
+import { incarnationFrom, type ReplicaIndex } from "#replica/base/brands.ts";
+import type { Coverage } from "./coverage.ts";
+import { replacementVolume } from "./formation.ts";
+import type { Heap } from "./heap.ts";
+import type { SimNode } from "./sim-node.ts";
+import type { Swarm } from "./swarm.ts";
+
+/** Between two looks of the operator, ms. */
+const lookMs = 25;
+
+/** What the operator works in. */
+export interface ReplacerWorld {
+  readonly heap: Heap;
+  readonly swarm: Swarm;
+  readonly coverage: Coverage;
+  readonly nodes: readonly SimNode[];
+  /** Highest op that any replica executed. */
+  readonly head: () => number;
+  /** The lost disk was replaced: the new one is sound. */
+  readonly replaced: () => void;
+}
+
+/** The operator of the simulation: has a lost disk replaced by the commands of rule A11. */
+export class Replacer {
+  private readonly world: ReplacerWorld;
+  private lostMs = -1;
+  private incarnations = 0;
+  private asked: { index: ReplicaIndex; member: Member } | null = null;
+
+  constructor(world: ReplacerWorld) {
+    this.world = world;
+  }
+
+  /** Looks now and then, for ever. */
+  start(): void {
+    const { heap, swarm } = this.world;
+    if (swarm.replaceAfterMs === Infinity) return;
+    const look = (): void => {
+      this.look();
+      heap.after(lookMs, look);
+    };
+    heap.after(lookMs, look);
+  }
+
+  private look(): void {
+    const { heap, nodes, swarm } = this.world;
+    const lost = nodes.find((node) => node.lost !== null || node.host?.replica.status === "lost");
+    if (lost === undefined) {
+      this.lostMs = -1;
+      this.asked = null;
+      return;
+    }
+    if (this.lostMs < 0) this.lostMs = heap.nowMs;
+    if (heap.nowMs - this.lostMs < swarm.replaceAfterMs) return;
+    // Known: a learner that replays the log from its beginning makes other checkpoints.
+    if (this.world.head() <= swarm.walSlots) return;
+    const primary = nodes.find((node) => {
+      const replica = node.host?.replica;
+      return node !== lost && replica?.status === "normal" && replica.primary === node.index;
+    });
+    if (primary !== undefined) this.replace(lost, primary);
+  }
+
+  private replace(lost: SimNode, primary: SimNode): void {
+    const { swarm, coverage } = this.world;
+    if (this.asked?.index !== lost.index) {
+      this.incarnations += 1;
+      const incarnation = incarnationFrom(`${this.incarnations}${lost.index}`.padStart(32, "b"));
+      const publicKey = `a${this.incarnations % 10}`.repeat(32);
+      const member = { replica: lost.index, incarnation, publicKey };
+      this.asked = { index: lost.index, member };
+    }
+    const { member } = this.asked;
+    const answer = primary.ask((host) => {
+      const done = host.replace(member);
+      return { done, members: host.replica.members };
+    });
+    if (answer === null || answer.done === "pending" || "refused" in answer.done) return;
+    const replacement = { members: answer.members, ...answer.done };
+    const { files, keys } = replacementVolume(lost.index, swarm, replacement);
+    coverage.add("fault replaced_disk");
+    lost.replaceDisk({ files, keys });
+    this.asked = null;
+    this.world.replaced();
+  }
+}
+
+type Member = Parameters<NonNullable<SimNode["host"]>["replace"]>[0];
