@@ -1,5 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
-import { incarnationFrom, opFrom, replicaFrom } from "#replica/base/brands.ts";
+import { incarnationFrom, type Op, opFrom, replicaFrom } from "#replica/base/brands.ts";
 import { bytesFromHex, hexFrom, readU64, writeU64 } from "#replica/base/bytes.ts";
 import { replicasCount } from "#replica/base/limits.ts";
 import type { Member } from "#replica/wire/superblock.ts";
@@ -15,10 +15,18 @@ export interface ConsensusState {
   readonly members: readonly Member[];
 }
 
-/** Bytes of sessions u64, sessions, members u32, each replica, incarnation, key, op. */
-export function encodeConsensusState(sessions: Sessions, all: readonly Member[]): Uint8Array {
+/**
+ * State as of `op`: a learner knows of its own REPLACE before it has executed it, and must make the
+ * same checkpoints as its peers made then. Bytes of sessions u64, sessions, members u32, each
+ * replica, incarnation, key, op.
+ */
+export function encodeConsensusState(
+  sessions: Sessions,
+  all: readonly Member[],
+  op: Op,
+): Uint8Array {
   const table = sessions.encode();
-  const members = all.filter((member) => member.replaceOp !== undefined);
+  const members = all.filter((member) => (member.replaceOp ?? Infinity) <= op);
   const bytes = new Uint8Array(8 + table.length + 4 + members.length * memberBytes);
   const view = new DataView(bytes.buffer);
   writeU64(view, 0, table.length);
