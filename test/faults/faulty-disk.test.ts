@@ -7,6 +7,7 @@ import { FaultyDisk } from "./faulty-disk.ts";
 import { pause } from "./pause.ts";
 import { runDirectory } from "./run-directory.ts";
 import { type Scenario, underLoad } from "./under-load.ts";
+import { within } from "./within.ts";
 
 interface DiskScenario extends Scenario {
   readonly disks: readonly FaultyDisk[];
@@ -43,8 +44,7 @@ async function withDisks(
 async function endOf({ shard }: Scenario, index: number): Promise<{ code: number; said: string }> {
   const replica = shard.replicas[index];
   ok(replica !== undefined);
-  const late = pause(30_000).then(() => "late" as const);
-  const code = await Promise.race([replica.waitForExit(), late]);
+  const code = await within(replica.waitForExit(), 30_000);
   if (code === "late") throw new Error(`replica ${index} did not stop`);
   await pause(100);
   return { code: code ?? -1, said: replica.lines.slice(-2).join("\n") };

@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { everyByte, flipBytes } from "./flip-bytes.ts";
 import { pause } from "./pause.ts";
 import { type Scenario, underLoad } from "./under-load.ts";
+import { within } from "./within.ts";
 
 const slotBytes = 128 * 1024;
 const unitBytes = 4096;
@@ -64,7 +65,7 @@ async function expectRefusal(
   const { backup } = await damageBackup(scenario, damage);
   const replica = shard.replicas[backup];
   ok(replica !== undefined);
-  const code = await Promise.race([replica.waitForExit(), pause(30_000).then(() => "late")]);
+  const code = await within(replica.waitForExit(), 30_000);
   ok(code !== "late" && code !== 0 && code !== 70, `exit code ${code}`);
   await pause(100);
   match(replica.lines.slice(-3).join("\n"), sentence);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { pause } from "./pause.ts";
 import { type Scenario, underLoad } from "./under-load.ts";
+import { within } from "./within.ts";
 
 /** Copies the data directory of a killed replica. */
 function copyData({ shard }: Scenario, index: number): string {
@@ -83,7 +84,7 @@ test("faults: a superblock rolled back under a newer log stops its owner", async
     const replica = shard.replicas[backup];
     ok(replica !== undefined);
     replica.start();
-    const code = await Promise.race([replica.waitForExit(), pause(30_000).then(() => "late")]);
+    const code = await within(replica.waitForExit(), 30_000);
     ok(code !== "late" && code !== 0, `exit code ${code}`);
     await pause(100);
     match(replica.lines.slice(-3).join("\n"), /superblock is older than the log/);
