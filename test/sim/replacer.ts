@@ -14,8 +14,6 @@ export interface ReplacerWorld {
   readonly swarm: Swarm;
   readonly coverage: Coverage;
   readonly nodes: readonly SimNode[];
-  /** Highest op that any replica executed. */
-  readonly head: () => number;
   /** The lost disk was replaced: the new one is sound. */
   readonly replaced: () => void;
 }
@@ -52,8 +50,6 @@ export class Replacer {
     }
     if (this.lostMs < 0) this.lostMs = heap.nowMs;
     if (heap.nowMs - this.lostMs < swarm.replaceAfterMs) return;
-    // Known: a learner that replays the log from its beginning makes other checkpoints.
-    if (this.world.head() <= swarm.walSlots) return;
     const primary = nodes.find((node) => {
       const replica = node.host?.replica;
       return node !== lost && replica?.status === "normal" && replica.primary === node.index;

@@ -64,8 +64,7 @@ export class World implements NodeWorld {
     const replaced = (): void => {
       this.atlas.replaced = true;
     };
-    const head = (): number => this.judges.history.head;
-    this.replacer = new Replacer({ heap, swarm, coverage, nodes, head, replaced });
+    this.replacer = new Replacer({ heap, swarm, coverage, nodes, replaced });
     this.edges = this.makeEdges();
     this.authors = this.makeAuthors();
   }
