@@ -85,8 +85,8 @@ function requireVisible(receipt: string, session: Session): void {
 /** The lines of an export: the header, then each entry with the hash of its leaf. */
 async function* exportLines(hub: Hub, name: RoomName, header: string): AsyncGenerator<string> {
   yield header;
-  const { size } = JSON.parse(header) as { readonly size: number };
-  for (let seq = 0; seq < size; ) {
+  const { first, size } = JSON.parse(header) as { readonly first: number; readonly size: number };
+  for (let seq = first - 1; seq < size; ) {
     const limit = Math.min(exportPage, size - seq);
     const page = await hub.readEncoded(name, { kind: "after", seq: seqFrom(seq), limit });
     if (page === null || page.length === 0) throw new Error(`the export ends after entry ${seq}`);

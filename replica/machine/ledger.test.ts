@@ -6,9 +6,10 @@ import { Prng } from "#replica/base/prng.ts";
 import { opFrom, seqFrom } from "#replica/base/brands.ts";
 import { sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
 import { proofCrypto } from "#replica/crypto/proof-crypto.ts";
+import { Frontier } from "#replica/proof/frontier.ts";
 import { verifyConsistency } from "#replica/proof/merkle.ts";
 import type { Receipt } from "#replica/proof/receipt.ts";
-import { formatReceipt, verifyReceipt } from "#replica/proof/receipt.ts";
+import { entryLeaf, formatReceipt, verifyReceipt } from "#replica/proof/receipt.ts";
 import { decodeEntries, encodeEntry } from "#replica/wire/entry.ts";
 import type { RoomName } from "#replica/wire/client-message.ts";
 import { MemoryShard } from "#test/support/memory-shard.ts";
@@ -98,6 +99,17 @@ class LedgerShard extends MemoryShard {
     return this.prove((prover) => prover.receipt(name, seq, size));
   }
 
+  /** Of a room by number; runs until all its blocks are there. */
+  frontier(room: number, size: number): Uint8Array {
+    let frontier = new Uint8Array(0);
+    const ended = this.prove((prover) => {
+      frontier = Uint8Array.from(prover.frontier(room, size));
+      return prover.root(0);
+    });
+    assert.ok(ended.kind === "done");
+    return frontier;
+  }
+
   extension(older: number, newer: number): Proven<readonly Uint8Array[]> {
     return this.prove((prover) => prover.consistency(older, newer));
   }
@@ -166,6 +178,15 @@ test("ledger: tiles of a long room are read from segments after a restart", () =
   shard.run(1_000_000);
   shard.hash();
   assertReceipts(shard, "long", 97);
+  const leaves = entriesOf(shard, { tenant: "t", room: "long" }).map((entry) => {
+    return entryLeaf(proofCrypto, { tenant: "t", room: "long" }, entry);
+  });
+  for (const size of [0, 1, 256, 512, 768, 1000]) {
+    const wanted = Frontier.empty(sha256Bytes);
+    for (const leaf of leaves.slice(0, size)) wanted.append(leaf);
+    const frontier = shard.frontier(0, size);
+    assert.deepEqual(Buffer.from(frontier), Buffer.from(wanted.encode()), `${size}`);
+  }
   shard.run(1_000_000, say("long", 5000));
   shard.run(1_000_000);
   shard.hash();

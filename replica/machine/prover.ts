@@ -1,4 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
+import { bytesConcat } from "#replica/base/bytes.ts";
 import type { SubtreeHash } from "#replica/proof/merkle.ts";
 import {
   consistencyProof,
@@ -31,6 +32,10 @@ export type ProveStep<T> =
 /** Proof of a room's record in the shard's log. */
 export interface RoomProof {
   readonly blind: Uint8Array;
+  /** Seq of the first entry kept. */
+  readonly first: number;
+  /** Frontier of the entries before it. */
+  readonly frontier: Uint8Array;
   readonly size: number;
   readonly logIndex: number;
   readonly logProof: readonly Uint8Array[];
@@ -108,7 +113,28 @@ export class Prover {
     if (logIndex >= logSize) return { kind: "pending" };
     const logProof = inclusionProof(this.digest, this.logTree(), logIndex, logSize);
     const blind = blindOf(this.digest, this.tables.state.seed, name);
-    return this.ended({ blind, size: recordSize(record), logIndex, logProof });
+    const { rooms } = this.tables;
+    const first = Math.max(1, rooms.page(room).floor[rooms.at(room)] ?? 1);
+    const frontier = this.frontier(room, first - 1);
+    return this.ended({ blind, first, frontier, size: recordSize(record), logIndex, logProof });
+  }
+
+  /**
+   * Frontier of the first `size` entries of a room, 32 bytes a hash, the largest subtree first.
+   * Whole tiles need no entries: retention drops whole tiles only.
+   */
+  frontier(room: number, size: number): Uint8Array {
+    this.leaves.open(this.tables.rooms.nameRecord(room));
+    const tree = this.roomTree(room);
+    const peaks: Uint8Array[] = [];
+    let count = 1;
+    while (count * 2 <= size) count *= 2;
+    for (let first = 0; first < size; count = Math.floor(count / 2)) {
+      if (first + count > size) continue;
+      peaks.push(tree(first, count));
+      first += count;
+    }
+    return bytesConcat(peaks);
   }
 
   /** That the log of `newSize` leaves extends that of `oldSize`. */

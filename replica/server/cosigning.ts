@@ -41,6 +41,8 @@ export interface CosignPorts {
 /** A signed checkpoint that has its cosignatures. */
 export interface SignedHead {
   readonly size: number;
+  /** When it was complete here, seconds since 1970. */
+  readonly timeS: number;
   /** The note. */
   readonly text: string;
 }
@@ -86,7 +88,8 @@ export class Cosigning {
   private own: Cosign | null = null;
   private next: LedgerHead | null = null;
   private saving = false;
-  private forked = false;
+  /** True when this history is not what was signed: nothing is signed any more. */
+  forked = false;
   /** Peers of which it was said that they sign another history. */
   private readonly strangers = new Set<ReplicaIndex>();
   private sentMs = Number.NEGATIVE_INFINITY;
@@ -222,7 +225,8 @@ export class Cosigning {
       const bytes = cosignatureBytes(cosign.timeS, cosign.signature);
       signatures.push({ name: key.name, keyId: key.keyId, bytes });
     }
-    this.latest = { size, text: formatNote({ text, signatures }) };
+    const timeS = Math.floor(this.options.wallUs() / 1_000_000);
+    this.latest = { size, timeS, text: formatNote({ text, signatures }) };
     for (const older of this.cosigns.keys()) if (older < size) this.cosigns.delete(older);
   }
 

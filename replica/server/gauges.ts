@@ -24,6 +24,7 @@ function setReplica(meters: Meters, running: RunningReplica): void {
   meters.set("replicaPrepares", counts.prepares);
   meters.set("replicaCheckpoints", counts.checkpoints);
   meters.set("replicaAlarms", counts.alarms);
+  meters.set("replicaAlarmsStanding", running.host.replica.alarms.length);
   meters.set("shardLastCommit", running.host.lastCommitWallMs / 1000);
   for (const [reason, count] of Object.entries(clients.counts.rejects)) {
     meters.set("replicaRejects", count, { reason });
@@ -38,6 +39,15 @@ function setReplica(meters: Meters, running: RunningReplica): void {
   meters.set("replicaConnections", clients.connectionsCount, { kind: "client" });
   running.sockets.setMetrics(meters);
   setScrub(meters, running);
+  setProofs(meters, running);
+}
+
+function setProofs(meters: Meters, { host: { proofs } }: RunningReplica): void {
+  if (proofs === null) return;
+  const { latest, forked } = proofs.cosigning;
+  meters.set("shardLogSize", latest?.size ?? 0);
+  meters.set("shardLogSigned", latest?.timeS ?? 0);
+  meters.set("replicaLogForked", forked ? 1 : 0);
 }
 
 function setScrub(meters: Meters, { scrubbing }: RunningReplica): void {

@@ -53,6 +53,24 @@ export const replicaMetrics = {
     help: "Times that this replica saw the view change.",
     labels: [],
   },
+  shardLogSize: {
+    name: "tigerchat_shard_log_size",
+    kind: "gauge",
+    help: "Leaves of the shard's log under the newest checkpoint with two cosignatures here.",
+    labels: [],
+  },
+  shardLogSigned: {
+    name: "tigerchat_shard_log_signed_timestamp_seconds",
+    kind: "gauge",
+    help: "Unix time at which a checkpoint of the shard's log last got its cosignatures here.",
+    labels: [],
+  },
+  replicaLogForked: {
+    name: "tigerchat_replica_log_forked",
+    kind: "gauge",
+    help: "1 when this replica's history is not the one that it signed, else 0.",
+    labels: [],
+  },
   replicaInfo: {
     name: "tigerchat_replica_info",
     kind: "gauge",
@@ -168,6 +186,12 @@ export const replicaMetrics = {
     kind: "counter",
     help: "Damaged places that the scrub found and had repaired, by zone of the volume.",
     labels: ["zone"],
+  },
+  replicaAlarmsStanding: {
+    name: "tigerchat_replica_alarms_standing",
+    kind: "gauge",
+    help: "Conditions that last now and need a person; GET /v1/status names them.",
+    labels: [],
   },
   replicaLoopLag: {
     name: "tigerchat_replica_event_loop_lag_seconds",

@@ -257,8 +257,8 @@ function headerOf(
   name: RoomName,
   checkpoint: string,
 ): ProveStep<string> {
-  return mapped(step, ({ blind, size, logIndex, logProof }) => {
+  return mapped(step, ({ blind, first, frontier, size, logIndex, logProof }) => {
     const proof = formatLogProof({ extra: null, index: logIndex, hashes: logProof, checkpoint });
-    return formatExportHeader({ name, blind, first: 1, size, frontier: nothing, proof });
+    return formatExportHeader({ name, blind, first, size, frontier, proof });
   });
 }
