@@ -60,7 +60,8 @@ export const proofCalls: readonly HttpCall[] = [
       summary: "That the log still extends a checkpoint",
       description:
         "`from`: leaves of the checkpoint that you kept. The answer is the body of " +
-        "add-checkpoint of c2sp.org/tlog-witness: `old <size>`, hashes, an empty line, the newest checkpoint.",
+        "add-checkpoint of c2sp.org/tlog-witness: `old <size>`, hashes, an empty line, the " +
+        "newest checkpoint.",
       answer: "The proof.",
     },
   ),

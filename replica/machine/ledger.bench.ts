@@ -1,5 +1,5 @@
-// What the trees cost: hashing a second of posts, dense (few rooms) and sparse (one post a room), and
-// what apply pays for noting the rooms. CPU time of the thread, so that a busy machine hardly blurs.
+// What the trees cost: hashing a second of posts, dense (few rooms) and sparse (one post a room),
+// and what apply pays for noting the rooms. CPU time of the thread: a busy machine hardly blurs it.
 import { sha256Into } from "#replica/crypto/hash.ts";
 import { opFrom } from "#replica/base/brands.ts";
 import { createRoom, post, prepareOf, requestOf, uuidv7 } from "#test/support/prepares.ts";
@@ -9,16 +9,18 @@ const startMs = 1_800_000_000_000;
 const posts = 100_000;
 const perPrepare = 400;
 
+function makeMachine(proofs: boolean): ChatMachine {
+  const genesis = {
+    slots: { first: 0, count: 4096, epoch: 1 },
+    keys: { windowHours: 24, max: 10_000_000 },
+    roomsMax: 1_000_000,
+    seed: new Uint8Array(16).fill(3),
+  };
+  return new ChatMachine(genesis, proofs ? { proofs: sha256Into } : {});
+}
+
 function run(roomsCount: number, proofs: boolean) {
-  const machine = new ChatMachine(
-    {
-      slots: { first: 0, count: 4096, epoch: 1 },
-      keys: { windowHours: 24, max: 10_000_000 },
-      roomsMax: 1_000_000,
-      seed: new Uint8Array(16).fill(3),
-    },
-    proofs ? { proofs: sha256Into } : {},
-  );
+  const machine = makeMachine(proofs);
   let op = 0;
   let timeUs = startMs * 1000;
   let applyMs = 0;

@@ -7,8 +7,8 @@ const seedBytes = 16;
 const namesBytesMax = 2 + 2 * 255;
 
 /**
- * Hashes of rooms' records in the shard's log: what replica/proof/room-record.ts describes, in reused
- * buffers, because with many quiet rooms there is one a message.
+ * Hashes of rooms' records in the shard's log: what replica/proof/room-record.ts describes, in
+ * reused buffers, because with many quiet rooms there is one a message.
  */
 export class RecordHasher {
   private readonly hash: HashInto;

@@ -52,7 +52,7 @@ async function said(...args: readonly string[]): Promise<string> {
   return `${code} ${lines.join("\n")}`;
 }
 
-test("edge: receipt, export, consistency hold offline, through the death of a primary", async () => {
+test("edge: receipt, export, consistency hold offline and through a failover", async () => {
   for (let i = 1; i <= 12; i += 1) await post(i);
   await save("keys", "keys");
   const startMs = performance.now();
