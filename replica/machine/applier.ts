@@ -22,7 +22,7 @@ import { threadOf } from "#replica/wire/room-names.ts";
 import { writeU64 } from "#replica/base/bytes.ts";
 import { cellKinds, cellsMax, tenantScope } from "./cell-table.ts";
 import { keyTimeMs } from "./key-row.ts";
-import type { Cursor } from "./key-table.ts";
+import type { Cursor } from "./key-span.ts";
 import { keyedHash } from "./keyed-hash.ts";
 import type { MachineTables } from "./machine-tables.ts";
 import { Originals } from "./originals.ts";
@@ -51,7 +51,7 @@ export class Applier {
   private readonly tables: MachineTables;
   private readonly reader = new OperationReader();
   private readonly hash = new Int32Array(2);
-  private readonly cursor: Cursor = { slot: -1, seq: 0 };
+  private readonly cursor: Cursor = { slot: -1, seq: 0, part: 0 };
   private readonly originals: Originals;
   private readonly rules: Rules;
   private bytes: Uint8Array = new Uint8Array(0);
@@ -103,7 +103,10 @@ export class Applier {
     const keyMs = keyTimeMs(this.bytes, reader.keyAt);
     this.hashKey(room);
     cursor.slot = -1;
-    while (tables.keys.next(keyMs, room, this.hash, cursor)) originals.expect(op, room, cursor.seq);
+    const head = tables.rooms.page(room).head[tables.rooms.at(room)] ?? 0;
+    while (tables.keys.next(keyMs, room, head, this.hash, cursor)) {
+      originals.expect(op, room, cursor.seq);
+    }
     if (reader.type !== entryTypes.message && pointsBack.has(reader.type))
       originals.expect(op, room, reader.parent);
   }
@@ -261,7 +264,7 @@ export class Applier {
     if (untimely !== answered) return untimely;
     this.hashKey(room);
     cursor.slot = -1;
-    while (keys.next(keyMs, room, this.hash, cursor)) {
+    while (keys.next(keyMs, room, head, this.hash, cursor)) {
       if (this.answerIfKnown(room, cursor.seq)) return answered;
     }
     if (keys.count >= state.keysMax) return resultCodes.busy;

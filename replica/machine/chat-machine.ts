@@ -54,7 +54,7 @@ export class ChatMachine {
 
   constructor(genesis: MachineGenesis, options: MachineOptions = {}) {
     this.cacheBytes = options.cacheBytes ?? cacheBytesDefault;
-    this.tables = new MachineTables(machineStateAtGenesis(genesis), options.chunkBytes);
+    this.tables = new MachineTables(machineStateAtGenesis(genesis), options);
     this.applier = new Applier(this.tables);
     const { proofs } = options;
     if (proofs !== undefined) this.tables.ledger = new Ledger(this.tables, proofs);
@@ -125,6 +125,7 @@ export class ChatMachine {
     keys.expire(Math.floor((state.timeUs - windowUs) / 1000));
     state.keyGenerationFloor = keys.generationFloor;
     const replies = header.kind === "requests" ? this.applier.apply(prepare, blocks) : [];
+    keys.work();
     this.opApplied = header.op;
     this.tables.ledger?.applied(state.timeUs);
     if (this.opNeeded <= this.opApplied) this.releaseMemory();

@@ -11,7 +11,7 @@ import { keyRowBytes, keyRowMs, keyRowSeq } from "./key-row.ts";
 import { generationMs, KeyTable } from "./key-table.ts";
 import type { MachineState } from "./machine-state.ts";
 import type { Ledger } from "./ledger.ts";
-import type { HistorySegment } from "./port.ts";
+import type { HistorySegment, MachineOptions } from "./port.ts";
 import { tapesStart } from "./proof-tapes.ts";
 import { roomRedactions, roomRules, RoomTable } from "./room-table.ts";
 import { WatchList } from "./watch-list.ts";
@@ -23,7 +23,8 @@ export class MachineTables {
   cells: CellTable;
   /** Tenants with a quota of entries a second. */
   tenantRates = 0;
-  keys = new KeyTable();
+  keys: KeyTable;
+  private readonly looseKeysMax: number | undefined;
   readonly store: EntryStore;
   readonly watches = new WatchList();
   history: readonly HistorySegment[] = [];
@@ -38,9 +39,11 @@ export class MachineTables {
   private dirty = new DirtyRooms();
   private readonly hash = new Int32Array(2);
 
-  constructor(state: MachineState, chunkBytes?: number) {
+  constructor(state: MachineState, options: MachineOptions) {
+    this.looseKeysMax = options.looseKeysMax;
+    this.keys = new KeyTable(this.looseKeysMax);
     this.state = state;
-    this.store = new EntryStore(chunkBytes);
+    this.store = new EntryStore(options.chunkBytes);
     this.rooms = this.emptyRooms(state);
     this.cells = new CellTable(this.keyHash0, this.keyHash1);
   }
@@ -51,7 +54,7 @@ export class MachineTables {
     this.rooms = this.emptyRooms(state);
     this.cells = new CellTable(this.keyHash0, this.keyHash1);
     this.tenantRates = 0;
-    this.keys = new KeyTable();
+    this.keys = new KeyTable(this.looseKeysMax);
     this.keys.expire(state.keyGenerationFloor * generationMs);
     this.store.clear();
     this.watches.detach();
@@ -177,6 +180,7 @@ export class MachineTables {
       this.hash[1] = view.getInt32(at + 20, true);
       this.keys.add(keyMs, view.getUint32(at + 12, true), keyRowSeq(view, at), this.hash);
     }
+    this.keys.work();
   }
 }
 

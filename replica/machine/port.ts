@@ -29,6 +29,8 @@ export interface MachineOptions {
   readonly cacheBytes?: number;
   /** Bytes of one chunk of that memory, a power of two from 32 KiB; default 1 MiB. */
   readonly chunkBytes?: number;
+  /** Remembered keys that are held loosely, 31 bytes each, before runs are made; default 2^20. */
+  readonly looseKeysMax?: number;
   /** SHA-256 for the trees of proofs; without it the machine keeps none (tests, simulators). */
   readonly proofs?: HashInto;
   /** SHA-256: what reads show in the place of a redacted body; zeros when absent. */

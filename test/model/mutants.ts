@@ -16,6 +16,7 @@ export interface Mutant {
 const applier = "replica/machine/applier.ts";
 const rules = "replica/machine/rules.ts";
 const keys = "replica/machine/key-table.ts";
+const span = "replica/machine/key-span.ts";
 const delta = "replica/machine/delta.ts";
 const tables = "replica/machine/machine-tables.ts";
 const standing = "replica/machine/standing.ts";
@@ -263,6 +264,22 @@ export const mutants: readonly Mutant[] = [
     "if (number >= floor) continue;",
     "if (number > floor) continue;",
   ),
+  mutant("runs of keys are not looked at", span, "part - 2 < this.runs.length", "part - 2 < 0"),
+  mutant(
+    "keys are lost on their way into a run",
+    span,
+    "this.sealing = this.loose;",
+    "this.sealing = new LooseKeys();",
+  ),
+  {
+    name: "a run's first candidate is the only one",
+    edits: [
+      oneHash,
+      oneHashOnDisk,
+      { file: span, from: "cursor.slot = at + 1;", to: "cursor.slot = 2 ** 30;" },
+    ],
+    harmless: false,
+  },
   mutant("keys are never forgotten", keys, "this.total -= generation.count;", ""),
   mutant(
     "the last key before a checkpoint is lost",

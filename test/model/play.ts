@@ -76,7 +76,11 @@ function compareAll(shard: MemoryShard, model: MachineModel): void {
 
 /** One run: a machine that keeps little in memory, one that keeps much, and the model. */
 class Run {
-  readonly shard = new MemoryShard(genesis, { cacheBytes: 0, chunkBytes: 32 * 1024 });
+  readonly shard = new MemoryShard(genesis, {
+    cacheBytes: 0,
+    chunkBytes: 32 * 1024,
+    looseKeysMax: 3,
+  });
   readonly twin = new MemoryShard(genesis, { cacheBytes: 1024 * 1024 }, 1024);
   readonly model = new MachineModel(rules);
   private readonly seen: Seen;
