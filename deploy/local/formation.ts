@@ -57,7 +57,7 @@ export async function formShard(
     .filter((volume) => volume.status.state === "unformatted")
     .map((volume) => `The data of ${shard}-${volume.status.replica} is missing.`);
   if (missing.length === plan.places.length) {
-    await performGenesis(plan, volumes);
+    await performGenesis(plan, volumes, deadlineMs);
     await waitForPrimary(shard, volumes, plan.lastWords, deadlineMs);
     return [];
   }
@@ -136,15 +136,25 @@ async function certifyVolume(facts: {
   throw new Refusal(`${name} cannot be certified: ${certified.why}`);
 }
 
-async function performGenesis(plan: ShardPlan, volumes: readonly Volume[]): Promise<void> {
+async function performGenesis(
+  plan: ShardPlan,
+  volumes: readonly Volume[],
+  deadlineMs: number,
+): Promise<void> {
   const body = {
     formationId: randomHex(32),
     members: volumes.map((volume) => volume.member),
     slots: { ...slotsOf(plan.manifest), epoch: 1 },
   };
-  const done = volumes.map(async ({ client, status }) =>
-    require(`${status.shard}-${status.replica}`, await client.genesis(body)),
-  );
+  const done = volumes.map(async ({ client, status }) => {
+    // A slow disk formats for longer than a call lasts; asking again is harmless.
+    let outcome = await client.genesis(body);
+    while (outcome.kind === "unreachable" && performance.now() < deadlineMs) {
+      await new Promise((resolve) => setTimeout(resolve, pollMs));
+      outcome = await client.genesis(body);
+    }
+    require(`${status.shard}-${status.replica}`, outcome);
+  });
   await Promise.all(done);
 }
 

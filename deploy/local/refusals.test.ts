@@ -8,6 +8,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { readManifest } from "./manifest.ts";
+import { Refusal } from "./refusal.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tigerchat-refusals-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -54,13 +56,36 @@ test("local: a bad manifest is refused with file and fault", () => {
   const data = ["--port", "0", "--data", join(folder, "manifest")];
   const missing = join(folder, "missing.yaml");
   assertRefused(start(...data, "--manifest", missing), /missing\.yaml cannot be read \(ENOENT\)/);
-  const broken = manifest("broken.yaml", "a: [");
-  assertRefused(start(...data, "--manifest", broken), /broken\.yaml is not YAML/);
-  const head = "apiVersion: tigerchat.dev/v1alpha1\nkind: RoomShard\nmetadata: {name: lobby}\n";
+  const kind = "apiVersion: tigerchat.dev/v1alpha1\nkind: RoomShard\n";
+  const head = `${kind}metadata: {name: lobby}\n`;
+  const cases: readonly [string, RegExp][] = [
+    ["a: [", /is not YAML/],
+    ["", /must be an object/],
+    ["[1, 2]", /must be an object/],
+    ["kind: Deployment\n", /must have apiVersion tigerchat\.dev\/v1alpha1 and kind RoomShard/],
+    [`${kind}metadata: {name: Not_A_Name}\nspec: {}\n`, /metadata\.name: .*at most 40 characters/],
+    [`${head}---\n${head}`, /multiple documents/],
+    [`${head}spec: {colour: red}\n`, /spec\.colour is not a known field/],
+    [`${head}spec: {replicas: 5}\n`, /spec\.replicas must be/],
+    [`${head}spec: {storage: {walSize: lots}}\n`, /walSize must be a size such as/],
+    [`${head}spec: {storage: {walSize: 1Ki}}\n`, /walSize must be at least 32Mi/],
+    [`${head}spec: {initialSlots: {first: 4000, count: 200}}\n`, /first \+ count <= 4096/],
+    [`${head}spec: {timing: {heartbeatMs: 50, suspectMs: 100}}\n`, /suspectMs/],
+  ];
+  for (const [text, fault] of cases) {
+    const file = manifest("bad.yaml", text);
+    assert.throws(
+      () => readManifest(file),
+      (error: unknown) => {
+        assert.ok(error instanceof Refusal, String(error));
+        assert.match(error.message, /^The manifest .*bad\.yaml is /);
+        assert.match(error.message, fault);
+        return true;
+      },
+    );
+  }
   const five = manifest("five.yaml", `${head}spec: {replicas: 5}\n`);
   assertRefused(start(...data, "--manifest", five), /five\.yaml is refused: .*replicas/);
-  const rule = manifest("rule.yaml", `${head}spec: {timing: {heartbeatMs: 50, suspectMs: 100}}\n`);
-  assertRefused(start(...data, "--manifest", rule), /suspectMs/);
 });
 
 test("local: a lost CA key or key-encryption key is named and never made anew", () => {

@@ -1,7 +1,8 @@
 // Goal: what `npm start` promises: data survives a restart, a killed run is cleaned up by the next,
 // Ctrl-C leaves nothing behind, damage is named. Method: the real program and its HTTP API.
 import assert from "node:assert/strict";
-import { cpSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { randomKey } from "../support/keys.ts";
@@ -172,6 +173,26 @@ test("local: each small file lost or damaged is one sentence, or mends itself", 
   const mended = await LocalFleet.start([], fleet);
   assert.deepEqual(await new Room(mended.facts, "lobby").bodies(), ["message 1"]);
   assert.equal(await mended.stop(), 0);
+});
+
+test("local: Ctrl-C at any moment of a start ends it, leaves nothing and harms nothing", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tigerchat-interrupted-"));
+  try {
+    for (const afterMs of [800, 1_600, 2_600, 4_000]) {
+      const { code, text, left } = await LocalFleet.interrupt(folder, afterMs);
+      assert.equal(left, false, `after ${afterMs} ms: ${text}`);
+      // Node itself was still starting: the signal ended it, nothing had begun.
+      if (text === "") continue;
+      assert.match(text.trimEnd(), /Stopping\.$/, `after ${afterMs} ms: ${text}`);
+      assert.equal(code, 0, `after ${afterMs} ms: ${text}`);
+      assert.doesNotMatch(text, /Error|\.ts:/);
+    }
+    const { code, text } = await LocalFleet.interrupt(folder, 15_000);
+    assert.match(text, /TigerChat runs: 1 shard/);
+    assert.equal(code, 0);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test("local: two shards and two edges serve one fleet", async () => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { rootFolder } from "../tidy/source.ts";
@@ -49,6 +49,31 @@ export class LocalFleet {
     const line = await firstLine(child);
     const facts = JSON.parse(line) as FleetFacts;
     return new LocalFleet(child, folder, facts, performance.now() - startedMs);
+  }
+
+  /** Starts as {@link start} does and sends Ctrl-C after `afterMs`, ready or not. */
+  static async interrupt(
+    folder: string,
+    afterMs: number,
+  ): Promise<{ readonly code: number | null; readonly text: string; readonly left: boolean }> {
+    const data = join(folder, "data");
+    const command = ["deploy/node.mjs", "deploy/local/main.ts", "--port", "0", "--data", data];
+    const child = spawn(process.execPath, command, {
+      cwd: rootFolder,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let text = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on("data", (chunk: Buffer) => {
+        text += chunk.toString();
+      });
+    }
+    const timer = setTimeout(() => child.kill("SIGINT"), afterMs);
+    const limit = setTimeout(() => child.kill("SIGKILL"), startLimitMs + stopLimitMs);
+    const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+    clearTimeout(timer);
+    clearTimeout(limit);
+    return { code, text, left: existsSync(join(data, "run.json")) };
   }
 
   /** Which replica leads, by its own metric; waits up to `limitMs` for exactly one. */
