@@ -3,6 +3,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import { seqFrom } from "#replica/base/brands.ts";
+import { Prng } from "#replica/base/prng.ts";
 import { sha256Bytes } from "#replica/crypto/hash.ts";
 import { proofCrypto } from "#replica/crypto/proof-crypto.ts";
 import type { CheckpointPolicy } from "#replica/proof/checkpoint.ts";
@@ -130,4 +131,45 @@ test("proofs: a replica whose history is not what it signed says so and signs no
   client.post(11);
   assertReceipt(cluster, client, 0, 12);
   deepStrictEqual(seat.mark, mark);
+});
+
+test("proofs: random kills and losses never fork the log, and every receipt comes in the end", () => {
+  for (let seed = 1; seed <= 3; seed += 1) {
+    const prng = new Prng(seed);
+    const { cluster, client } = started();
+    cluster.passes = () => prng.below(100) >= 3;
+    const seen: string[] = [];
+    let posted = 0;
+    for (let turn = 0; turn < 12; turn += 1) {
+      const victim = prng.below(3);
+      const kills = prng.below(2) === 0;
+      if (kills) cluster.kill(victim);
+      const posts = prng.below(25);
+      for (let i = 0; i < posts; i += 1) {
+        client.post(posted);
+        posted += 1;
+        cluster.run(prng.below(150));
+      }
+      if (kills) cluster.open(victim);
+      cluster.run(prng.below(2_500));
+      const at = (victim + 1) % 3;
+      const text = client.prove(at, { kind: "checkpoint", seq: seqFrom(0), limit: 1 });
+      if (text !== null && text !== "") seen.push(text);
+    }
+    cluster.passes = () => true;
+    cluster.run(6_000);
+    const policy = policyOf(cluster, client);
+    for (const at of [0, 1, 2]) {
+      for (let seq = 1; seq <= posted; seq += 17) assertReceipt(cluster, client, at, seq);
+      for (const note of seen) {
+        const known = verifyCheckpoint(proofCrypto, note, policy);
+        ok(known.ok, `seed ${seed}`);
+        const text = ask(cluster, client, at, "consistency", known.value.size);
+        const newer = verifyExtends(proofCrypto, known.value, text, policy);
+        ok(newer.ok, `seed ${seed}, replica ${at}: ${newer.ok ? "" : newer.reason}`);
+      }
+    }
+    ok(seen.length > 3, `seed ${seed}: ${seen.length} checkpoints`);
+    deepStrictEqual(cluster.alarms, []);
+  }
 });
