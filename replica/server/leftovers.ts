@@ -3,8 +3,8 @@ import type { Storage } from "#replica/wire/storage-port.ts";
 
 /**
  * Removes segments that the manifest does not name: a crash left them in the middle of a
- * checkpoint, a merge or a sync, and nobody else knows of them. Only at open, before anything is written: later
- * a segment that no manifest names yet may be under way. `done` gets the ids.
+ * checkpoint, a merge or a sync, and nobody else knows of them. Only at open, before anything is
+ * written: later a segment that no manifest names yet may be under way. `done` gets the ids.
  */
 export function removeLeftovers(
   storage: Storage,

@@ -175,7 +175,7 @@ test("local: each small file lost or damaged is one sentence, or mends itself", 
   assert.equal(await mended.stop(), 0);
 });
 
-test("local: Ctrl-C at any moment of a start ends it, leaves nothing and harms nothing", async () => {
+test("local: Ctrl-C at any moment of a start ends it, leaves and harms nothing", async () => {
   const folder = mkdtempSync(join(tmpdir(), "tigerchat-interrupted-"));
   try {
     for (const afterMs of [800, 1_600, 2_600, 4_000]) {
