@@ -21,8 +21,8 @@ const pauseMs = 50;
 
 /**
  * Puts an empty volume in the place of a lost one (A11): the primary commits the REPLACE with
- * its no-ops, then the volume is formatted as a learner, which votes once it has caught up. Harmless
- * when repeated with the same member. Both other replicas must run.
+ * its no-ops, then the volume is formatted as a learner, which votes once it has caught up.
+ * Harmless when repeated with the same member. Both other replicas must run.
  */
 export async function replaceMember(options: ReplaceOptions): Promise<ReplaceOutcome> {
   const { admins, member, limitMs } = options;

@@ -36,6 +36,7 @@ const status: AdminStatus = {
   version: "0.1.0",
   trustFingerprint: null,
   peers: [{ replica: 0, connected: false, lagOps: null }],
+  alarms: ["view 7 does not start: replica 2 is not heard"],
   message: "",
 };
 

@@ -52,14 +52,17 @@ export interface AdminStatus {
   /** SHA-256 of the trust bundle that the process uses now. */
   readonly trustFingerprint: string | null;
   readonly peers: readonly AdminPeer[];
+  /** What keeps the replica from going on, naming what is missing; empty in good times. */
+  readonly alarms: readonly string[];
   /** Why the state is what it is, for people; "" when there is nothing to say. */
   readonly message: string;
 }
 
+const alarmsMax = 16;
 const members = [
   ..."replica shard cluster state incarnation publicKey formationId view primary head".split(" "),
   ..."commitMin commitMax checkpointOp voting caughtUp slots version".split(" "),
-  ..."trustFingerprint peers message".split(" "),
+  ..."trustFingerprint peers alarms message".split(" "),
 ];
 
 function peerFrom(fields: Fields): AdminPeer {
@@ -95,6 +98,7 @@ export function checkAdminStatus(value: unknown): Checked<AdminStatus> {
     version: fields.text("version", sentence, "text"),
     trustFingerprint: fields.textOrNull("trustFingerprint", hex64, "64 hex digits"),
     peers: fields.objects("peers", 0, 2, ["replica", "connected", "lagOps"]).map(peerFrom),
+    alarms: fields.texts("alarms", alarmsMax, sentence, "text"),
     message: fields.text("message", sentence, "text"),
   });
 }

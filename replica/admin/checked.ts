@@ -60,6 +60,16 @@ export class Fields {
     return this.text(name, pattern, `${what}, or null`);
   }
 
+  /** At most `countMax` strings that match. */
+  texts(name: string, countMax: number, pattern: RegExp, what: string): readonly string[] {
+    const value = this.value[name];
+    if (Array.isArray(value) && value.length <= countMax) {
+      if (value.every((item) => typeof item === "string" && pattern.test(item))) return value;
+    }
+    this.refuse(name, `must be a list of at most ${countMax}, each ${what}`);
+    return [];
+  }
+
   /** One of a few words. */
   word<const W extends string>(name: string, words: readonly [W, ...W[]]): W {
     const value = this.value[name];

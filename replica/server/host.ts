@@ -16,6 +16,7 @@ import type { HostCounts, HostOptions, HostPorts } from "./host-options.ts";
 import { ClientDesk } from "./client-desk.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { Proofs } from "./proofs.ts";
+import { askReplacement, type ReplaceOutcome } from "./ask-replacement.ts";
 import { type Restored, restoreMachine } from "./restore-machine.ts";
 import { StateSync } from "./state-sync.ts";
 
@@ -178,19 +179,9 @@ export class Host {
     this.step({ kind: "transfer", target });
   }
 
-  /**
-   * Asks the primary for the replacement of a lost volume (A11). Repeated until it is done: then
-   * the last op that the new volume must learn, and the view that counts for its vote floor.
-   */
-  replace(
-    member: Omit<Member, "replaceOp">,
-  ): { readonly refused: string } | "pending" | { readonly learnOp: Op; readonly view: View } {
-    const refused = this.replica.replaceRefusal(member);
-    if (refused !== null) return { refused };
-    const learnOp = this.replica.replacementDone(member.incarnation);
-    if (learnOp !== null) return { learnOp, view: this.replica.view };
-    this.step({ kind: "replace", member });
-    return "pending";
+  /** Asks the primary for the replacement of a lost volume (A11); repeated until it is done. */
+  replace(member: Omit<Member, "replaceOp">): ReplaceOutcome {
+    return askReplacement(this.replica, (event) => this.step(event), member);
   }
 
   /** A frame of a client's connection; false: close it. */
@@ -498,10 +489,7 @@ export function openHost(
   const { later } = options.ports;
   const restore = { storage, hash, genesisManifest, checkpoint, sink: machine, later };
   restoreMachine(restore, (restored) => {
-    if (!restored.ok) {
-      done(restored);
-      return;
-    }
+    if (!restored.ok) return done(restored);
     // Before the host exists nothing is being written, so what no manifest names is left over.
     removeLeftovers(storage, restored.manifest, () => {
       done({ ok: true, host: new Host(options, restored) });

@@ -38,6 +38,7 @@ export function statusOf(process: ReplicaProcess): AdminStatus {
     version,
     trustFingerprint: fingerprintOf(Buffer.from(process.trust)),
     peers: running?.sockets.peers() ?? [],
+    alarms: running?.host.replica.alarms ?? [],
     message: process.message,
   };
 }

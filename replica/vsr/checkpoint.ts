@@ -86,14 +86,3 @@ export function releaseCheckpoints(state: State): void {
 export function offeredCheckpoint(state: State): CheckpointDescriptor {
   return state.checkpoints[0] ?? state.checkpoint;
 }
-
-/** Compares a peer's checkpoint with ours of the same op: a difference stops this replica. */
-export function compareCheckpoint(state: State, theirs: CheckpointDescriptor): void {
-  for (const own of state.checkpoints) {
-    if (own.op !== theirs.op || own.id === theirs.id) continue;
-    const why = `checkpoint ${own.op} differs: ${own.id} here, ${theirs.id} at a peer`;
-    state.emit({ kind: "alarm", what: why });
-    state.emit({ kind: "stop", why });
-    state.stopped = true;
-  }
-}

@@ -6,6 +6,7 @@ import { mutated } from "#replica/base/mutation.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
 import { replacementOf } from "#replica/wire/replacement.ts";
 import type { Member } from "#replica/wire/superblock.ts";
+import { watchConditions } from "./alarms.ts";
 import { primaryOf } from "./quorum.ts";
 import type { State } from "./state.ts";
 import { persist } from "./superblock.ts";
@@ -89,7 +90,8 @@ function fenceSelf(state: State): void {
   if (state.members[state.replica]?.incarnation === incarnation) return;
   state.lost = true;
   const what = `this volume of replica ${state.replica} was replaced by another one`;
-  state.emit({ kind: "alarm", what: `${what}; it has no vote any more, remove it` });
+  state.lostWhy = `${what}; it has no vote any more, remove it`;
+  watchConditions(state);
   state.emit({ kind: "status" });
 }
 

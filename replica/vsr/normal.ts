@@ -7,12 +7,8 @@ import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Prepare, PrepareKind } from "#replica/wire/prepare.ts";
 import { encodeReplacement } from "#replica/wire/replacement.ts";
 import { encodeRequests } from "#replica/wire/request.ts";
-import {
-  compareCheckpoint,
-  learnQuorumCheckpoint,
-  offeredCheckpoint,
-  updateQuorumCheckpoint,
-} from "./checkpoint.ts";
+import { noteCheckpoint } from "./agreement.ts";
+import { learnQuorumCheckpoint, offeredCheckpoint, updateQuorumCheckpoint } from "./checkpoint.ts";
 import { fillTo, memberOf, refreshMembers } from "./membership.ts";
 import { busyBatchBytes } from "./options.ts";
 import { primaryOf } from "./quorum.ts";
@@ -278,8 +274,7 @@ export function onCommit(state: State, message: Commit): void {
     cancelSuspicion(state);
   }
   learnQuorumCheckpoint(state, message.quorumCheckpointOp);
-  compareCheckpoint(state, message.checkpoint);
-  if (state.stopped) return;
+  noteCheckpoint(state, message.from, message.checkpoint.op, message.checkpoint.id);
   state.checkpointSeen = message.checkpoint;
   if (message.commitMax > state.opSeen) state.opSeen = message.commitMax;
   learnCommit(state, message.commitMax, message);

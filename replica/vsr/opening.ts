@@ -1,5 +1,6 @@
 import { viewFrom } from "#replica/base/brands.ts";
 import { mutated } from "#replica/base/mutation.ts";
+import { noteCheckpoint } from "./agreement.ts";
 import { learnQuorumCheckpoint } from "./checkpoint.ts";
 import { startLeading } from "./leading.ts";
 import { beginLife } from "./lives.ts";
@@ -23,6 +24,7 @@ export function open(state: State): void {
   state.opened = true;
   state.superblock.writtenMs = state.nowMs;
   refreshMembers(state);
+  noteCheckpoint(state, state.replica, state.checkpoint.op, state.checkpoint.id);
   if (state.formed) beginLife(state);
   openLog(state);
   // A life is told of only when it is durable, so nothing is said to peers before.

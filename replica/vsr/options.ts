@@ -47,6 +47,9 @@ export interface ReplicaOptions {
   readonly sessions: Uint8Array;
 }
 
+/** Checkpoints whose ids are compared between replicas, newest ones. */
+export const checkpointRowsMax = 8;
+
 /** Checks the options against each other. Asserts: a wrong configuration must not start. */
 export function checkOptions(options: ReplicaOptions): void {
   const { timing, quorum, batch } = options;

@@ -73,12 +73,14 @@ export function askBodies(state: State): boolean {
   const first = Math.max(lowest, log.chainLow);
   let asked = 0;
   let missing = false;
+  state.missingOp = 0;
   for (let op = first; op <= log.head && asked < bodiesMax; op += 1) {
     const slot = log.slot(op);
     if (log.present(op) || slot.header === null) {
       if (!missing && first === lowest) state.repairLow = op;
       continue;
     }
+    if (!missing && slot.prepare === null && canWrite(state, op)) state.missingOp = op;
     missing = true;
     if (slot.prepare !== null || !canWrite(state, op)) continue;
     asked += 1;

@@ -69,6 +69,7 @@ class Bench {
       lives: [peers],
       mark: { sequence: 3, logView: viewFrom(0), op: opFrom(0) },
       yours: { life: life?.sequence ?? 0, nonce: life?.nonce ?? 0, verdict },
+      status: "normal",
       learner: false,
       voteFloor: viewFrom(0),
       checkpointOp: checkpoint.op,

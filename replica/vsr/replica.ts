@@ -1,6 +1,8 @@
 import { assert } from "#replica/base/assert.ts";
 import type { Op, ReplicaIndex, View } from "#replica/base/brands.ts";
-import type { PeerMessage } from "#replica/wire/peer-message.ts";
+import type { PeerMessage, ReplicaStatus } from "#replica/wire/peer-message.ts";
+import { noteCheckpoint } from "./agreement.ts";
+import { raisedAlarms } from "./alarms.ts";
 import { onCheckpointDurable, releaseCheckpoints, updateQuorumCheckpoint } from "./checkpoint.ts";
 import type { Member } from "#replica/wire/superblock.ts";
 import type { Effect } from "./effect.ts";
@@ -33,6 +35,7 @@ import { onGetHeaders, onGetPrepare, onHeaders, onRepairRead, wantRepair } from 
 import { onRequest } from "./requests.ts";
 import { judgePing, onVerdict, type Ping } from "./standing.ts";
 import { State } from "./state.ts";
+import { statusOf } from "./status.ts";
 import { superblockDurable } from "./superblock.ts";
 import { armSuspicion } from "./suspicion.ts";
 import { onSyncDone, onSyncFailed } from "./sync.ts";
@@ -49,15 +52,8 @@ import {
 } from "./view-change.ts";
 import { flushWrites, markFaulty, onPrepareDurable } from "./writes.ts";
 
-/** What a replica is doing (rule A2); `syncing` is a normal backup that fetches a checkpoint. */
-export type Status =
-  | "normal"
-  | "view_change"
-  | "recovering_head"
-  | "syncing"
-  | "learner"
-  /** The volume was rolled back: no vote, until it is replaced. */
-  | "lost";
+/** What a replica is doing. */
+export type Status = ReplicaStatus;
 
 /**
  * One replica of a shard: Viewstamped Replication as a pure, synchronous state machine
@@ -81,13 +77,7 @@ export class Replica {
 
   /** What this replica is doing. */
   get status(): Status {
-    const { state } = this;
-    if (state.lost) return "lost";
-    if (state.superblock.durable.recovering) return "learner";
-    if (state.status !== "normal") return state.status;
-    // Until the view's log_view is durable a crash would take it back.
-    if (!state.logDurable) return "view_change";
-    return state.sync === null ? "normal" : "syncing";
+    return statusOf(this.state);
   }
 
   /** Current view, as durable: clients may be told of it. */
@@ -178,6 +168,11 @@ export class Replica {
     const { state } = this;
     if (!state.stopped) settle(state);
     this.wantedMs = state.stopped ? Infinity : state.deadlines.nextMs;
+  }
+
+  /** What lasts and a person should know, one sentence each; empty in good times. */
+  get alarms(): readonly string[] {
+    return raisedAlarms(this.state);
   }
 
   /** Members by this replica's log. */
@@ -395,6 +390,8 @@ function onPing(state: State, message: Ping): void {
   if (message.commitMin > peer.commitMin) peer.commitMin = message.commitMin;
   peer.learner = message.learner;
   peer.voteFloor = message.voteFloor;
+  peer.status = message.status;
+  noteCheckpoint(state, message.from, message.checkpointOp, message.checkpointId);
   judgePing(state, message);
   const verdict = onVerdict(state, message);
   if (!state.lost) considerFormation(state);

@@ -3,6 +3,7 @@ import type { ReplicaIndex } from "#replica/base/brands.ts";
 import { mutated } from "#replica/base/mutation.ts";
 import type { PeerMessage, VolumeVerdict } from "#replica/wire/peer-message.ts";
 import type { Life, PeerMemory, VolumeMark } from "#replica/wire/superblock.ts";
+import { watchConditions } from "./alarms.ts";
 import { ownLife } from "./lives.ts";
 import { memberOf } from "./membership.ts";
 import type { State } from "./state.ts";
@@ -125,7 +126,8 @@ function lose(state: State, witness: ReplicaIndex): void {
   const { replica } = state;
   const what = `the volume of replica ${replica} was rolled back: replica ${witness} remembers`;
   const remedy = "it has no vote any more; replace the volume of this replica";
-  state.emit({ kind: "alarm", what: `${what} more of it than it holds; ${remedy}` });
+  state.lostWhy = `${what} more of it than it holds; ${remedy}`;
+  watchConditions(state);
   state.emit({ kind: "status" });
 }
 

@@ -4,10 +4,13 @@ import { Prng } from "#replica/base/prng.ts";
 import type {
   CheckpointDescriptor,
   PeerMessage,
+  ReplicaStatus,
   VolumeVerdict,
 } from "#replica/wire/peer-message.ts";
 import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
 import type { Life, Member, PeerMemory, SuperblockState } from "#replica/wire/superblock.ts";
+import type { CheckpointIds } from "./agreement.ts";
+import type { AlarmCode, Standing } from "./alarms.ts";
 import { decodeConsensusState } from "./consensus-state.ts";
 import type { Effect } from "./effect.ts";
 import type { Log } from "./log.ts";
@@ -41,8 +44,8 @@ export interface ViewChange {
   suspectedMs: number[];
   /** View changes since the last commit; doubles the timeout. */
   attempts: number;
-  /** The alarm about a stuck op was raised in this view. */
-  alarmed: boolean;
+  /** What keeps the votes of this view from being a log, as a sentence; null = nothing. */
+  stuck: string | null;
   /** The timeout of this view has passed: START_VIEW_CHANGE goes again and again (A5a 6). */
   expired: boolean;
 }
@@ -69,6 +72,8 @@ export interface Peer {
   /** A replaced volume that has no vote yet, and the view from which it may have one. */
   learner: boolean;
   voteFloor: View;
+  /** As its last ping said. */
+  status: ReplicaStatus;
   /** Last ping or pong to it, ms. */
   pingedMs: number;
 }
@@ -121,7 +126,7 @@ export class State {
     selected: false,
     suspectedMs: [-Infinity, -Infinity, -Infinity],
     attempts: 0,
-    alarmed: false,
+    stuck: null,
     expired: false,
   };
   execution: Execution = { kind: "idle" };
@@ -154,6 +159,18 @@ export class State {
   replacing: Omit<Member, "replaceOp"> | null = null;
   /** This volume was rolled back: it never votes again (rule A11). */
   lost: boolean;
+  /** Why, as a sentence. */
+  lostWhy = "this volume was rolled back or replaced; it has no vote any more, replace it";
+  /** Conditions that last; those that lasted long enough were told. */
+  readonly alarms = new Map<AlarmCode, Standing>();
+  /** By replica: ids of its last checkpoints (rule A7). */
+  readonly checkpointIds: CheckpointIds = [new Map(), new Map(), new Map()];
+  /** Since when two replicas differ and the third has not said, ms; Infinity = they do not. */
+  differsSinceMs = Infinity;
+  /** Oldest op whose body repair asks for; 0 = none. */
+  missingOp = 0;
+  /** Target of the last sync that failed; 0 after one that did not. */
+  syncFailedOp = 0;
   /** Three replicas reported one formation id (rule A11), durable as the volume's first life. */
   formed: boolean;
   /** Something may be missing: the repair timer runs. */
@@ -210,6 +227,7 @@ export class State {
       judged: { life: 0, nonce: 0, verdict: "unknown" },
       vouches: false,
       learner: false,
+      status: "normal",
       voteFloor: 0 as View,
       pingedMs: -Infinity,
     }));

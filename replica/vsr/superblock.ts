@@ -3,6 +3,7 @@ import { opFrom } from "#replica/base/brands.ts";
 import { mutated } from "#replica/base/mutation.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
 import type { SuperblockState } from "#replica/wire/superblock.ts";
+import { noteCheckpoint } from "./agreement.ts";
 import { livesOf } from "./lives.ts";
 import type { State } from "./state.ts";
 
@@ -65,6 +66,7 @@ function installCheckpoint(state: State, next: CheckpointDescriptor): void {
   if (synced) state.checkpoints.length = 0;
   state.checkpoints.push(next);
   state.checkpoint = next;
+  noteCheckpoint(state, state.replica, next.op, next.id);
   state.checkpointNext = null;
   // What a quorum had durable before is installed at once; our own when the quorum has it too.
   if (synced) state.emit({ kind: "checkpoint_installed", checkpoint: next });

@@ -58,6 +58,7 @@ export function onSyncDone(
   assert(checkpoint.op <= state.log.head, "VSR-71: the log reaches over the checkpoint");
   assert(!checkpointBusy(state), "VSR-51: one checkpoint at a time");
   state.sync = null;
+  state.syncFailedOp = 0;
   state.deadlines.clear("sync");
   state.commitMin = checkpoint.op;
   state.commitChecksum = checkpoint.opChecksum;
@@ -89,6 +90,7 @@ function suffix(state: State): State["viewHeaders"] | null {
 /** The source could not give the checkpoint: another try later, aimed anew. */
 export function onSyncFailed(state: State): void {
   if (state.sync === null) return;
+  state.syncFailedOp = state.sync.target.op;
   state.sync = null;
   const { heartbeatMs } = state.options.timing;
   state.deadlines.set("sync", state.nowMs + heartbeatMs * (1 + state.prng.fraction()));

@@ -1,3 +1,4 @@
+import { watchConditions } from "./alarms.ts";
 import { heartbeat, resendPrepares, sendCommit } from "./normal.ts";
 import { considerVoting } from "./membership.ts";
 import { othersOf } from "./quorum.ts";
@@ -108,6 +109,8 @@ function pingAll(state: State): void {
     const known = state.formed && peer?.formation === "same" && peer.vouches;
     if (!known || !recent || due) ping(state, to);
   }
+  watchConditions(state);
+  if (state.stopped) return;
   keepMemories(state);
   considerVoting(state);
   considerFloor(state);

@@ -5,6 +5,7 @@ import { sendCommit } from "./normal.ts";
 import { nextViewOf } from "./quorum.ts";
 import { send } from "./send.ts";
 import type { State } from "./state.ts";
+import { statusOf } from "./status.ts";
 import { enterView } from "./view-change.ts";
 
 /** Time that the target has to catch up, ms (rule A8). */
@@ -93,6 +94,7 @@ function sendPing(
     lives: own === null ? [] : durable.standing.lives,
     mark: ownMark(state),
     yours: peer.judged,
+    status: statusOf(state),
     learner: durable.recovering,
     voteFloor: durable.voteFloor,
     checkpointOp: durable.checkpoint.op,

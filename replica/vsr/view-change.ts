@@ -5,6 +5,7 @@ import { pipelineMax, replicasCount } from "#replica/base/limits.ts";
 import { mutated } from "#replica/base/mutation.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
+import { watchConditions } from "./alarms.ts";
 import { learnQuorumCheckpoint, offeredCheckpoint } from "./checkpoint.ts";
 import { memberOf } from "./membership.ts";
 import { nextViewOf } from "./quorum.ts";
@@ -127,7 +128,7 @@ function resetVotes(state: State): void {
   const { change } = state;
   change.votes.clear();
   change.selected = false;
-  change.alarmed = false;
+  change.stuck = null;
   change.expired = false;
   change.suspectedMs.fill(-Infinity);
   state.heartbeatSeenMs = -Infinity;
@@ -219,12 +220,12 @@ function trySelect(state: State): void {
     return;
   }
   // The third vote may still come; when it does not, a person must know what is missing.
-  if (state.change.alarmed || (selection.kind === "wait" && !state.change.expired)) return;
-  state.change.alarmed = true;
+  if (selection.kind === "wait" && !state.change.expired) return;
   const what = `view ${state.view}: op ${selection.op} can be neither kept nor dropped:`;
   const why =
     selection.kind === "wait" ? "it needs the third replica's vote" : "no intact copy left";
-  state.emit({ kind: "alarm", what: `${what} ${why}` });
+  state.change.stuck = `${what} ${why}`;
+  watchConditions(state);
 }
 
 /** Highest op that the voters know to be committed. */

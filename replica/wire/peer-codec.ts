@@ -23,6 +23,7 @@ import type {
   PeerMessage,
   VolumeVerdict,
 } from "./peer-message.ts";
+import { replicaStatuses } from "./peer-message.ts";
 import { decodePrepareHeader, encodePrepareHeader, readPrepareHeader } from "./prepare-codec.ts";
 import type { PrepareRefusal } from "./prepare-codec.ts";
 import type { PrepareHeader } from "./prepare.ts";
@@ -201,12 +202,13 @@ function readPing(
     mark: { sequence: r.u64(), logView: viewFrom(r.u64()), op: r.op() },
   };
   const [life, nonce] = [r.u64(), r.u32()];
-  const [verdict, learner] = [verdicts[r.u8()], r.u8()];
+  const [verdict, status, learner] = [verdicts[r.u8()], replicaStatuses[r.u8()], r.u8()];
   const voteFloor = viewFrom(r.u64());
   const [checkpointOp, checkpointId] = [r.op(), r.checksum()];
   const lives = readLives(b);
-  if (verdict === undefined || learner > 1 || lives === null) return null;
-  const standing = { yours: { life, nonce, verdict }, learner: learner === 1, voteFloor };
+  if (verdict === undefined || status === undefined || learner > 1 || lives === null) return null;
+  const yours = { life, nonce, verdict };
+  const standing = { yours, status, learner: learner === 1, voteFloor };
   return { kind, ...fields, ...standing, checkpointOp, checkpointId, lives };
 }
 
@@ -222,6 +224,7 @@ function writePing(w: Writer, message: Extract<PeerMessage, { kind: "ping" | "po
   w.u64(message.yours.life);
   w.u32(message.yours.nonce);
   w.u8(verdicts.indexOf(message.yours.verdict));
+  w.u8(replicaStatuses.indexOf(message.status));
   w.u8(message.learner ? 1 : 0);
   w.u64(message.voteFloor);
   w.u64(message.checkpointOp);

@@ -2,6 +2,22 @@ import type { Checksum, Incarnation, Op, ReplicaIndex, View } from "#replica/bas
 import type { Prepare, PrepareHeader } from "./prepare.ts";
 import type { Life, VolumeMark } from "./superblock.ts";
 
+/** What a replica is doing, as it tells its peers; numbers on the wire, never reordered. */
+export const replicaStatuses = [
+  "normal",
+  "view_change",
+  "recovering_head",
+  /** A normal backup that fetches a checkpoint. */
+  "syncing",
+  /** A replaced volume that has no vote yet. */
+  "learner",
+  /** The volume was rolled back or replaced: no vote, for ever. */
+  "lost",
+] as const;
+
+/** One of {@link replicaStatuses}. */
+export type ReplicaStatus = (typeof replicaStatuses)[number];
+
 /** Judgement on a peer's volume (rule A11). */
 export type VolumeVerdict = "unknown" | "sound" | "rolled_back";
 
@@ -118,6 +134,7 @@ export type PeerMessage = PeerEnvelope &
           readonly nonce: number;
           readonly verdict: VolumeVerdict;
         };
+        readonly status: ReplicaStatus;
         /** A replaced volume that has not caught up: no votes. */
         readonly learner: boolean;
         readonly voteFloor: View;

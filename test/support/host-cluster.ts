@@ -87,6 +87,10 @@ export class HostCluster {
   readonly alarms: string[] = [];
   /** Frames for which this says false are lost. */
   passes: (from: number, to: number, message: PeerMessage) => boolean = () => true;
+  /** What a frame becomes on its way. */
+  alter: (from: number, to: number, message: PeerMessage) => PeerMessage = (_, __, m) => m;
+  /** What hosts that ended themselves said; throws unless a test expects them. */
+  onStop: (index: number, why: string) => void = (_, why) => ok(false, `stopped: ${why}`);
   /** Everything that was sent between hosts, for comparing runs. */
   readonly trace: string[] = [];
   private lives = 0;
@@ -267,14 +271,17 @@ export class HostCluster {
       send: (to, message) => {
         this.trace.push(`${this.nowMs} ${replica}>${to} ${message.kind} ${message.view}`);
         if (seat.host === null || !this.passes(replica, to, message)) return;
-        this.wire.push({ to, message });
+        this.wire.push({ to, message: this.alter(replica, to, message) });
       },
       toClient: (connection, message) => this.said.push({ replica, connection, message }),
       later: (run) => seat.disk.later(run),
       wake: () => undefined,
       status: () => undefined,
       alarm: (what) => this.alarms.push(what),
-      stop: (why) => ok(false, `stopped: ${why}`),
+      stop: (why) => {
+        this.onStop(replica, why);
+        seat.host = null;
+      },
       observe: () => undefined,
     };
   }

@@ -105,6 +105,7 @@ const clock = {
   ],
   mark: { sequence: 79, logView: viewFrom(5), op: opFrom(999) },
   yours: { life: 12, nonce: 34, verdict: "rolled_back" },
+  status: "learner",
   learner: true,
   voteFloor: viewFrom(9),
   checkpointOp: opFrom(960),
