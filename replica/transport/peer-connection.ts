@@ -34,7 +34,7 @@ export const aliveMs = 250;
 /** A connection that brought nothing for this long is closed and dialled anew. */
 export const silenceMs = 1500;
 
-/** An ack that nobody wants is verified all the same when none was for this long: peers show life. */
+/** An ack that nobody wants is verified all the same when none was for so long: a sign of life. */
 const verifyAtLeastMs = 10;
 
 type PrepareOk = Extract<PeerMessage, { kind: "prepare_ok" }>;

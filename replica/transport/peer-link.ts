@@ -27,7 +27,7 @@ export interface PeerLinkOptions {
 }
 
 /** Milliseconds after a close within which a refused connection means that the process ended. */
-const refusedWindowMs = 250;
+const refusedWindowMs = 1000;
 /**
  * A dying process's port may take one more connection before it closes. So that this does not hide
  * a death for a whole delay, the first dials after a close follow each other quickly.
