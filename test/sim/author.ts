@@ -22,6 +22,7 @@ export interface AuthorWorld {
   readonly rooms: number;
   readonly wanted: number;
   readonly requestBytesMax: number;
+  readonly bulky: boolean;
   readonly thinkMs: number;
 }
 
@@ -144,9 +145,11 @@ export class Author {
 
   private body(bodyMax: number): Uint8Array {
     const { prng } = this;
-    const most = prng.chance(0.1) ? bodyMax : Math.min(bodyMax, 48);
-    const body = new Uint8Array(prng.below(most + 1));
-    for (let at = 0; at < body.length; at += 1) body[at] = prng.below(256);
+    const large = prng.chance(this.world.bulky ? 0.8 : 0.1);
+    const most = large ? bodyMax : Math.min(bodyMax, 48);
+    const least = this.world.bulky && large ? Math.floor(most / 2) : 0;
+    const body = new Uint8Array(prng.between(least, most)).fill(prng.below(256));
+    for (let at = 0; at < Math.min(body.length, 16); at += 1) body[at] = prng.below(256);
     return body;
   }
 

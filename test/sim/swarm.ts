@@ -32,6 +32,8 @@ export interface Swarm {
   readonly slotBytes: number;
   readonly edges: number;
   readonly authors: number;
+  /** Bodies as large as a request may be. */
+  readonly bulky: boolean;
   readonly requestsEach: number;
   readonly requestBytesMax: number;
   readonly rooms: number;
@@ -113,8 +115,10 @@ export function swarmOf(seed: number): Swarm {
     return prng.chance(probability) ? mean : Infinity;
   };
   const edges = prng.between(1, 3);
-  const authors = prng.between(3, 7);
-  const slotBytes = 16 * 1024;
+  // Prepares of several units can tear.
+  const bulky = prng.chance(0.25);
+  const authors = bulky ? 3 : prng.between(3, 7);
+  const slotBytes = (bulky ? 32 : 16) * 1024;
   // A batch of everything that may wait must fit a slot: each author has one request, and one
   // left behind at a former edge.
   const requestBytesMax = Math.floor(bodyRoom(slotBytes) / (3 * authors)) - 100;
@@ -126,6 +130,7 @@ export function swarmOf(seed: number): Swarm {
     slotBytes,
     edges,
     authors,
+    bulky,
     requestsEach: Math.ceil(prng.between(80, 130) / authors),
     requestBytesMax,
     rooms: prng.between(1, 3),

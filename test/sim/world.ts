@@ -164,9 +164,10 @@ export class World implements NodeWorld {
   }
 
   private makeAuthors(): readonly Author[] {
-    const { rooms, requestsEach, requestBytesMax, thinkMs, authors } = this.swarm;
+    const { rooms, requestsEach, requestBytesMax, bulky, thinkMs, authors } = this.swarm;
     const { heap, judges, edges } = this;
-    const world = { heap, judges, edges, rooms, wanted: requestsEach, requestBytesMax, thinkMs };
+    const size = { wanted: requestsEach, requestBytesMax, bulky, thinkMs };
+    const world = { heap, judges, edges, rooms, ...size };
     return Array.from({ length: authors }, (_, i) => new Author(i, world, this.prng.fork()));
   }
 }
