@@ -133,7 +133,7 @@ test("proofs: a replica whose history is not what it signed says so and signs no
   deepStrictEqual(seat.mark, mark);
 });
 
-test("proofs: random kills and losses never fork the log, and every receipt comes in the end", () => {
+test("proofs: random kills and losses never fork the log; every receipt comes in the end", () => {
   for (let seed = 1; seed <= 3; seed += 1) {
     const prng = new Prng(seed);
     const { cluster, client } = started();
