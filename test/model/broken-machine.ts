@@ -1,7 +1,8 @@
 // Loads the machine with one deliberate fault. It is put into the source as it is loaded, under an
 // address of its own; the files stay as they are.
 import assert from "node:assert/strict";
-import { registerHooks } from "node:module";
+import { readFileSync } from "node:fs";
+import { registerHooks, stripTypeScriptTypes } from "node:module";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { history } from "./histories.ts";
@@ -23,17 +24,16 @@ registerHooks({
     const at = url.indexOf(tag);
     if (at < 0) return nextLoad(url, context);
     const number = Number(url.slice(at + tag.length));
-    const result = nextLoad(url.slice(0, at), context);
     const path = fileURLToPath(url.slice(0, at));
     const edits = mutants[number]?.edits.filter(({ file }) => root + file === path) ?? [];
-    if (edits.length === 0) return result;
-    let source = typeof result.source === "string" ? result.source : String(result.source);
+    if (edits.length === 0) return nextLoad(url.slice(0, at), context);
+    let source = readFileSync(path, "utf8");
     for (const { from, to } of edits) {
       assert.equal(source.split(from).length, 2, `${path}: "${from}" occurs once`);
       source = source.replace(from, () => to);
     }
     loaded.set(number, (loaded.get(number) ?? 0) + edits.length);
-    return { ...result, source };
+    return { format: "module", source: stripTypeScriptTypes(source), shortCircuit: true };
   },
 });
 
