@@ -1,8 +1,8 @@
 import { assert } from "#replica/base/assert.ts";
 
 /** Bits of a key's hash that a run tells apart: those of its bucket and those it stores. */
-const hashBits = 44;
-const bucketBitsMin = 12;
+const hashBits = 40;
+const bucketBitsMin = 8;
 const bucketBitsMax = 24;
 /** Keys of a bucket on average, at least. */
 const bucketKeys = 8;
@@ -81,9 +81,9 @@ export class KeyRun {
   }
 }
 
-/** What a run stores of a hash: the 44 bits' last ones, at most 32. */
+/** What a run stores of a hash: the last ones of its {@link hashBits}, at most 32. */
 export function restOf(hash0: number, hash1: number, bits: number): number {
-  return ((hash0 << bits) >>> bits) * 2 ** (hashBits - 32) + (hash1 >>> 20);
+  return ((hash0 << bits) >>> bits) * 2 ** (hashBits - 32) + (hash1 >>> (64 - hashBits));
 }
 
 /** Fills a run with keys in the order of their buckets. */

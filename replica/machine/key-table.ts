@@ -10,7 +10,7 @@ const spansPerGeneration = generationMs / spanMs;
 /** Loose keys of all spans together, above which the largest span is sealed. */
 const looseMaxDefault = 2 ** 20;
 /** Of that, loose keys of one span below which it is not worth a run. */
-const sealShare = 1 / 128;
+const sealShare = 1 / 1024;
 /** Keys that one step of work looks at, at least. */
 const workLeast = 4096;
 

@@ -32,9 +32,9 @@ class RecordPage {
     this.check = new Int32Array(size);
   }
 
-  /** The same records with room for four times as many. */
+  /** The same records with room for twice as many. */
   grown(): RecordPage {
-    const larger = new RecordPage(Math.min(recordPageSize, 4 * this.room.length));
+    const larger = new RecordPage(Math.min(recordPageSize, 2 * this.room.length));
     larger.room.set(this.room);
     larger.seqLow.set(this.seqLow);
     larger.seqHigh.set(this.seqHigh);
