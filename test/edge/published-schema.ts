@@ -16,6 +16,8 @@ export interface PublishedCall {
   readonly method: string;
   readonly path: string;
   readonly security: readonly Json[];
+  /** Parameters of the query that must be there, with the least value that each may have. */
+  readonly query: Readonly<Record<string, string>>;
   /** Examples of its body; [null] when it takes none. */
   readonly bodies: readonly unknown[];
   /** By status and media type. */
@@ -102,10 +104,26 @@ export function publishedCalls(document: Json): readonly PublishedCall[] {
       }
       const security = operation["security"] as readonly Json[];
       const bodies = bodiesOf(document, operation);
-      calls.push({ method: method.toUpperCase(), path, security, bodies, answers });
+      const query = queryOf(operation);
+      calls.push({ method: method.toUpperCase(), path, security, query, bodies, answers });
     }
   }
   return calls;
+}
+
+interface Parameter {
+  readonly name: string;
+  readonly in: string;
+  readonly required: boolean;
+  readonly schema: { readonly minimum?: number };
+}
+
+function queryOf(operation: Json): Readonly<Record<string, string>> {
+  const parameters = (operation["parameters"] ?? []) as readonly Parameter[];
+  const needed = parameters.filter((each) => each.in === "query" && each.required);
+  return Object.fromEntries(
+    needed.map(({ name, schema }) => [name, String(Math.max(1, schema.minimum ?? 1))]),
+  );
 }
 
 function bodiesOf(document: Json, operation: Json): readonly unknown[] {
