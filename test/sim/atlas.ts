@@ -15,8 +15,8 @@ export class Atlas {
    */
   calm = true;
   /**
-   * Damage that looks like sound but older content, so identifiers must be sound; or identifiers may
-   * be damaged too and bodies are damaged visibly. Both at one place would be two faults.
+   * Damage that looks like sound but older content, so identifiers must be sound; or identifiers
+   * may be damaged too and bodies are damaged visibly. Both at one place would be two faults.
    */
   readonly silent: boolean;
   /** The bad machine got another disk, which is sound. */

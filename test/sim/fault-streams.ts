@@ -1,7 +1,8 @@
 import { replicaFrom } from "#replica/base/brands.ts";
 import { diskUnitBytes } from "#replica/base/limits.ts";
 import type { Prng } from "#replica/base/prng.ts";
-import type { SimNode, VolumeCopy } from "./sim-node.ts";
+import type { VolumeCopy } from "./formation.ts";
+import type { SimNode } from "./sim-node.ts";
 import type { World } from "./world.ts";
 
 /** When a copy of a volume is taken that comes back later, ms. */
@@ -44,6 +45,8 @@ export class FaultStreams {
   /** No more faults; what is down stays down until the liveness phase starts it. */
   stop(): void {
     this.active = false;
+    // Without two clocks that agree no request gets a time (rule A10).
+    for (const node of this.world.nodes) node.wallOffsetUs = 0;
   }
 
   private drift(): void {

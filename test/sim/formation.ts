@@ -75,10 +75,14 @@ export const lab = {
   genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),
 } as const;
 
-/** A volume as formatting leaves it. */
-export interface FormattedVolume {
+/** All that lies on a volume. */
+export interface VolumeCopy {
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly keys: SimKeyTable;
+}
+
+/** A volume as formatting leaves it. */
+export interface FormattedVolume extends VolumeCopy {
   readonly root: PrepareHeader;
 }
 

@@ -58,7 +58,7 @@ function summary(batch: BatchResult): number {
   const ends = `${failures.length} failed, ${excused} excused, ${third} needed the third`;
   const coverage = new Coverage();
   coverage.merge(batch.counts);
-  const { missing } = coverage;
+  const missing = coverage.missing(runs);
   const whole = runs >= coverageRunsMin;
   for (const what of whole ? missing : []) print(`NEVER HAPPENED: ${what}`);
   print(`${runs} runs, ${ends}; ${commits} commits, ${hours} virtual hours, ${rate} runs/s`);

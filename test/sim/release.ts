@@ -36,7 +36,7 @@ function table(coverage: Coverage, group: string, title: string): string {
 function page(batch: BatchResult, first: number, seconds: number): string {
   const coverage = new Coverage();
   coverage.merge(batch.counts);
-  const { missing } = coverage;
+  const missing = coverage.missing(batch.runs);
   const faults = coverage.group("fault").reduce((sum, [, times]) => sum + times, 0);
   const virtual = batch.virtualMs / 1000;
   const last = first + batch.runs - 1;

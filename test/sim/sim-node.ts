@@ -11,8 +11,9 @@ import type { ClientMessage } from "#replica/wire/client-message.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
 import type { Storage } from "#replica/wire/storage-port.ts";
+import { Admission } from "./admission.ts";
 import { type Subject, Violation } from "./checkers/subject.ts";
-import { formattedVolume, lab, quorum, timing } from "./formation.ts";
+import { formattedVolume, lab, quorum, timing, type VolumeCopy } from "./formation.ts";
 import type { NodeWorld } from "./node-world.ts";
 import { SectorDisk } from "./sector-disk.ts";
 import { simSealer } from "./sim-sealer.ts";
@@ -26,12 +27,6 @@ export const wallStartUs = 1_800_000_000_000_000;
 const paceMs = { calm: 1, pressing: 0.2 } as const;
 /** From a start that the device refused to the next one, ms. */
 const restartMs = 60;
-
-/** A volume of another day. */
-export interface VolumeCopy {
-  readonly files: ReadonlyMap<string, Uint8Array>;
-  readonly keys: SimKeyTable;
-}
 
 /**
  * One computer of the simulation: its disk survives, the process in it (the production Host over
@@ -63,6 +58,7 @@ export class SimNode implements Subject {
   private workDue = false;
   private syncing = false;
   private status = "down";
+  private readonly admission: Admission;
   private view = 0;
   private readonly truth: Truth;
   private readonly lostHeaders = new Map<number, PrepareHeader>();
@@ -73,6 +69,7 @@ export class SimNode implements Subject {
     this.world = world;
     this.prng = prng;
     const { walSlots, slotBytes } = world.swarm;
+    this.admission = new Admission(slotBytes);
     this.disk = this.makeDisk();
     const volume = formattedVolume(index, walSlots, slotBytes);
     this.disk.restore(volume.files);
@@ -159,7 +156,7 @@ export class SimNode implements Subject {
     this.start();
   }
 
-  /** What an operator asks of the process, if there is one. */
+  /** What an operator asks of the process. */
   ask<T>(question: (host: Host) => T): T | null {
     let answer: T | null = null;
     if (this.world.heap.nowMs < this.pausedUntilMs) return null;
@@ -190,6 +187,10 @@ export class SimNode implements Subject {
   /** A frame of a client's connection; `close` when the host wants it closed. */
   clientMessage(connection: number, message: ClientMessage, close: () => void): void {
     this.enter((host) => {
+      if (message.kind === "request" && !this.admits(host, message.body.length)) {
+        close();
+        return;
+      }
       if (!host.onClientMessage(connection, message)) close();
     });
   }
@@ -214,6 +215,11 @@ export class SimNode implements Subject {
   /** Everything that a replica of this machine owns, for the checker of bounds. */
   checkBounds(): void {
     if (this.host !== null) this.world.judges.bounds.check(this.index, this.host);
+  }
+
+  private admits(host: Host, bodyBytes: number): boolean {
+    const { head, commitMax } = host.replica;
+    return this.admission.takes(bodyBytes, this.world.heap.nowMs, head === commitMax);
   }
 
   private end(): void {
@@ -351,6 +357,7 @@ export class SimNode implements Subject {
     }
     this.status = status;
     this.view = view;
+    this.admission.reset(this.host?.replica.head ?? 0);
   }
 
   private arm(host: Host): void {
@@ -393,10 +400,14 @@ export class SimNode implements Subject {
       },
       send: (to, message) => {
         world.coverage.add(`sent ${message.kind}`);
+        if (message.kind === "prepare") this.admission.made(message.prepare.header.op);
         world.judges.sent(this, message);
         world.carry(index, to, message);
       },
-      toClient: (connection, message) => world.toClient(index, connection, message),
+      toClient: (connection, message) => {
+        if (message.kind === "reject") this.admission.refused();
+        world.toClient(index, connection, message);
+      },
       later: (run) => this.later(0.1, run),
       wake: () => undefined,
       status: () => undefined,

@@ -75,7 +75,7 @@ export interface Swarm {
 }
 
 /** Bytes of a prepare's body that fit the units of one slot. */
-function bodyRoom(slotBytes: number): number {
+export function bodyRoom(slotBytes: number): number {
   return (slotBytes / 4096) * 4032 - 400;
 }
 

@@ -9,13 +9,14 @@ const ackedMax = 64;
 
 /**
  * Checker 8, for one replica: what it acked it never denies in a vote, neither by a nack nor by a
- * shorter log, unless the log of a newer view replaced it.
+ * shorter log, unless the log of a newer view replaced it; and nothing is dropped before that.
  */
 export class Nacks {
   private readonly replica: number;
   private readonly acked = new Map<number, string>();
   private head = 0;
   private view = 0;
+  private normal = false;
 
   constructor(replica: number) {
     this.replica = replica;
@@ -26,6 +27,7 @@ export class Nacks {
     const { host } = subject;
     if (host === null) return;
     this.head = host.replica.head;
+    this.normal = false;
   }
 
   /** After any step: a newer log that ends lower, or is installed, ends promises above it. */
@@ -33,6 +35,11 @@ export class Nacks {
     const replica = subject.host?.replica;
     if (replica === undefined) return;
     const installed = replica.status === "normal" && replica.view > this.view;
+    const stays = this.normal && replica.status === "normal" && !installed;
+    this.normal = replica.status === "normal";
+    if (replica.head < this.head && stays) {
+      this.fail(`ops above ${replica.head} were dropped before another log was there`);
+    }
     if (replica.head < this.head || installed) {
       for (const op of this.acked.keys()) if (op > replica.head) this.acked.delete(op);
     }
