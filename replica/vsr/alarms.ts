@@ -1,4 +1,5 @@
 import { findDifference } from "./agreement.ts";
+import { clusterTime } from "./clock-keeping.ts";
 import { othersOf } from "./quorum.ts";
 import type { State } from "./state.ts";
 
@@ -13,7 +14,8 @@ export type AlarmCode =
   | "repair"
   | "sync"
   | "quorum"
-  | "primary";
+  | "primary"
+  | "clock";
 
 interface Condition {
   readonly code: AlarmCode;
@@ -96,6 +98,11 @@ function* normalConditions(state: State): Generator<Condition> {
   if (state.leads && first !== undefined) {
     const what = `op ${first.prepare.header.op} waits for a second disk`;
     yield { code: "quorum", heartbeats: soon, what: `${what}: ${missingPeers(state)}` };
+  }
+  if (state.leads && state.voting && clusterTime(state) === null) {
+    const what = `the clock of replica ${state.replica} agrees with no other one's, so requests`;
+    const why = `are refused; set the clocks right: ${missingPeers(state)}`;
+    yield { code: "clock", heartbeats: soon, what: `${what} ${why}` };
   }
   const heardMs = state.peers[state.primary]?.heardMs ?? -Infinity;
   if (!state.leads && heardMs < state.nowMs - silentHeartbeats * heartbeatMs) {

@@ -9,10 +9,12 @@ import { encodeReplacement } from "#replica/wire/replacement.ts";
 import { encodeRequests } from "#replica/wire/request.ts";
 import { noteCheckpoint } from "./agreement.ts";
 import { learnQuorumCheckpoint, offeredCheckpoint, updateQuorumCheckpoint } from "./checkpoint.ts";
+import { clusterTime } from "./clock-keeping.ts";
 import { fillTo, memberOf, refreshMembers } from "./membership.ts";
 import { busyBatchBytes } from "./options.ts";
 import { primaryOf } from "./quorum.ts";
 import { acceptBody, wantRepair } from "./repair.ts";
+import { rejectUntimed } from "./requests.ts";
 import { broadcast, send, viewDurable } from "./send.ts";
 import { rememberAck } from "./standing.ts";
 import type { State } from "./state.ts";
@@ -40,6 +42,11 @@ export function flushBatches(state: State): void {
       makePrepare(state, control);
       continue;
     }
+    // Without the cluster's time nothing gets one: a clock set wrong would bend it for ever (A10).
+    if (clusterTime(state) === null) {
+      rejectUntimed(state);
+      return;
+    }
     const gapMs = state.batchBytes >= busyBatchBytes ? (batch.gapMs ?? 0) : 0;
     const pauseMs = depth === 0 ? gapMs : batch.lingerMs;
     const due = state.nowMs >= state.batchMs + pauseMs;
@@ -65,7 +72,6 @@ interface Content {
 function controlOf(state: State): Content | null {
   const member = state.replacing;
   if (member !== null) {
-    state.replacing = null;
     const requestsCount = member.replica;
     return { kind: "replace", requestsCount, body: encodeReplacement(member) };
   }
@@ -85,20 +91,24 @@ function makePrepare(state: State, content: Content): void {
     author: state.replica,
     incarnation: state.superblock.durable.identity.incarnation,
     parent: before.checksum,
-    timestampUs: timestampFrom(Math.max(earliest, Math.floor(state.wallUs))),
+    timestampUs: timestampFrom(Math.max(earliest, clusterTime(state) ?? 0)),
     commitMax: state.commitMax,
     quorumCheckpointOp: state.quorumCheckpointOp,
     checkpointId: state.checkpoint.id,
     machineVersion: state.options.machine.version,
     requestsCount,
   } as const;
+  assert(kind !== "requests" || clusterTime(state) !== null, "VSR-93: requests get a time");
   const prepare = state.options.sealer.seal(fields, body);
   state.batchBytes = prepare.body.length;
   state.log.advance(prepare.header);
   state.pipeline.push(prepare, state.nowMs);
   broadcast(state, { kind: "prepare", prepare });
   keepBody(state, prepare);
-  if (kind === "replace") refreshMembers(state);
+  if (kind === "replace") {
+    state.replacing = null;
+    refreshMembers(state);
+  }
   armPrepareTimer(state);
 }
 
@@ -106,6 +116,7 @@ function makePrepare(state: State, content: Content): void {
 export function onPulse(state: State): void {
   if (!state.leads || !state.voting || !state.logDurable || state.transfer !== null) return;
   if (state.pipeline.count > 0 || state.pipeline.waiting > 0) return;
+  if (clusterTime(state) === null) return;
   if (!canWrite(state, state.log.head + 1)) return;
   makePrepare(state, { kind: "noop", requestsCount: 0, body: new Uint8Array(0) });
 }

@@ -60,7 +60,7 @@ class Bench {
     const life = standing.lives.at(-1);
     const peers = { sequence: 3, nonce: 1, logView: viewFrom(0), op: opFrom(0) };
     return {
-      kind: "ping" as const,
+      kind: "pong" as const,
       monotonicMs: 0,
       wallClockUs: 0,
       formationId: identity.formationId,

@@ -7,6 +7,7 @@ import { onCheckpointDurable, releaseCheckpoints, updateQuorumCheckpoint } from 
 import type { Member } from "#replica/wire/superblock.ts";
 import type { Effect } from "./effect.ts";
 import type { Event } from "./event.ts";
+import { learnClock, watchClock } from "./clock-keeping.ts";
 import { execute, onBlocksLoaded, onCommitRead } from "./execute.ts";
 import { assertInvariants } from "./invariants.ts";
 import { onSuffixRead, tryLead } from "./leading.ts";
@@ -140,6 +141,7 @@ export class Replica {
     assert(nowMs >= state.nowMs || !state.opened, "VSR-90: time never goes back");
     state.nowMs = nowMs;
     state.wallUs = wallUs;
+    watchClock(state);
     this.finish();
     if (state.stopped) return;
     if (!state.opened) open(state);
@@ -392,6 +394,7 @@ function onPing(state: State, message: Ping): void {
   peer.voteFloor = message.voteFloor;
   peer.status = message.status;
   noteCheckpoint(state, message.from, message.checkpointOp, message.checkpointId);
+  learnClock(state, message);
   judgePing(state, message);
   const verdict = onVerdict(state, message);
   if (!state.lost) considerFormation(state);

@@ -4,6 +4,7 @@ import { mutated } from "#replica/base/mutation.ts";
 import type { Prepare, Request, RequestHeader } from "#replica/wire/prepare.ts";
 import { RequestReader } from "#replica/wire/request.ts";
 import type { RejectReason } from "./effect.ts";
+import { clusterTime } from "./clock-keeping.ts";
 import { replyStored } from "./execute.ts";
 import type { Session } from "./sessions.ts";
 import type { State } from "./state.ts";
@@ -21,6 +22,20 @@ function reject(state: State, request: RequestHeader, reason: RejectReason): voi
 /** Gives waiting requests back to their clients: this replica no longer leads. */
 export function rejectWaiting(state: State, waiting: readonly Request[]): void {
   for (const request of waiting) reject(state, request.header, "not_primary");
+}
+
+/** Gives back what waits while no prepare can get a time (rule A10): the same may come again. */
+export function rejectUntimed(state: State): void {
+  while (state.pipeline.waiting > 0) {
+    for (const { header } of state.pipeline.takeBatch()) {
+      const session = state.sessions.get(header.session);
+      if (header.session === 0) state.registering.delete(header.clientId);
+      else if (session !== undefined && session.prepared >= header.requestNumber) {
+        session.prepared = header.requestNumber - 1;
+      }
+      reject(state, header, "busy");
+    }
+  }
 }
 
 function onRegister(state: State, request: Request): void {
@@ -59,6 +74,10 @@ export function onRequest(state: State, request: Request, viewKnown: number): vo
     return;
   }
   if (request.body.length > requestBodyBytesMax) {
+    reject(state, header, "busy");
+    return;
+  }
+  if (clusterTime(state) === null) {
     reject(state, header, "busy");
     return;
   }

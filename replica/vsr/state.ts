@@ -11,6 +11,7 @@ import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
 import type { Life, Member, PeerMemory, SuperblockState } from "#replica/wire/superblock.ts";
 import type { CheckpointIds } from "./agreement.ts";
 import type { AlarmCode, Standing } from "./alarms.ts";
+import { ClusterClock } from "./cluster-clock.ts";
 import { decodeConsensusState } from "./consensus-state.ts";
 import type { Effect } from "./effect.ts";
 import type { Log } from "./log.ts";
@@ -74,7 +75,7 @@ export interface Peer {
   voteFloor: View;
   /** As its last ping said. */
   status: ReplicaStatus;
-  /** Last ping or pong to it, ms. */
+  /** Last ping to it, ms. */
   pingedMs: number;
 }
 
@@ -161,6 +162,10 @@ export class State {
   lost: boolean;
   /** Why, as a sentence. */
   lostWhy = "this volume was rolled back or replaced; it has no vote any more, replace it";
+  /** The cluster's time (rule A10). */
+  readonly clock: ClusterClock;
+  /** Wall clock less monotonic time at the last event, us. */
+  wallBaseUs = -Infinity;
   /** Conditions that last; those that lasted long enough were told. */
   readonly alarms = new Map<AlarmCode, Standing>();
   /** By replica: ids of its last checkpoints (rule A7). */
@@ -208,6 +213,7 @@ export class State {
     const { superblock } = options.recovered;
     this.options = options;
     this.replica = options.replica;
+    this.clock = new ClusterClock(options.replica);
     this.log = log;
     this.prng = new Prng(options.seed);
     this.superblock = {

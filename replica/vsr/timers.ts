@@ -1,4 +1,5 @@
 import { watchConditions } from "./alarms.ts";
+import { clusterTime } from "./clock-keeping.ts";
 import { heartbeat, resendPrepares, sendCommit } from "./normal.ts";
 import { considerVoting } from "./membership.ts";
 import { othersOf } from "./quorum.ts";
@@ -101,12 +102,13 @@ export function askView(state: State): void {
 function pingAll(state: State): void {
   const { heartbeatMs } = state.options.timing;
   state.deadlines.set("ping", state.nowMs + (state.formed ? 2 : 1) * heartbeatMs);
+  const timed = clusterTime(state) !== null;
   for (const to of othersOf(state.replica)) {
     const peer = state.peers[to];
     // Any frame is a sign of life: a ping is only for those who got none.
     const recent = (peer?.sentMs ?? -Infinity) > state.nowMs - heartbeatMs * 1.5;
     const due = (peer?.pingedMs ?? -Infinity) <= state.nowMs - heartbeatMs * pingHeartbeats;
-    const known = state.formed && peer?.formation === "same" && peer.vouches;
+    const known = timed && state.formed && peer?.formation === "same" && peer.vouches;
     if (!known || !recent || due) ping(state, to);
   }
   watchConditions(state);

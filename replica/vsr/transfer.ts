@@ -82,7 +82,8 @@ function sendPing(
   if (own === null && state.formed) return;
   const peer = state.peers[to];
   assert(peer !== undefined, "VSR-03: peer");
-  peer.pingedMs = state.nowMs;
+  // A pong measures the peer's time, not ours.
+  if (kind === "ping") peer.pingedMs = state.nowMs;
   const { durable } = state.superblock;
   send(state, to, {
     kind,

@@ -93,6 +93,8 @@ export class HostCluster {
   onStop: (index: number, why: string) => void = (_, why) => ok(false, `stopped: ${why}`);
   /** Everything that was sent between hosts, for comparing runs. */
   readonly trace: string[] = [];
+  /** By replica: how far its wall clock is off. */
+  readonly wallOffsetsUs = [0, 0, 0];
   private lives = 0;
   private wire: { to: number; message: PeerMessage }[] = [];
 
@@ -267,7 +269,7 @@ export class HostCluster {
   private portsOf(replica: ReplicaIndex, seat: Seat): HostPorts {
     return {
       nowMs: () => this.nowMs,
-      wallUs: () => startWallUs + this.nowMs * 1000,
+      wallUs: () => startWallUs + this.nowMs * 1000 + (this.wallOffsetsUs[replica] ?? 0),
       send: (to, message) => {
         this.trace.push(`${this.nowMs} ${replica}>${to} ${message.kind} ${message.view}`);
         if (seat.host === null || !this.passes(replica, to, message)) return;

@@ -1,0 +1,114 @@
+import type { ReplicaIndex } from "#replica/base/brands.ts";
+import { replicasCount } from "#replica/base/limits.ts";
+
+/** How far a clock may be from the truth beside what its sample's travel hides, us: 500 ms. */
+export const clockToleranceUs = 500_000;
+/** A sample is good for this long, ms; a better one takes its place before. */
+export const sampleLifeMs = 10_000;
+/** Drift of a clock while its sample ages, us a ms: 200 ppm. */
+const driftUsPerMs = 0.2;
+
+/** An offset of a peer's wall clock from the own one, measured by a ping and its pong. */
+export interface ClockSample {
+  /** Monotonic time of the pong, ms. */
+  readonly atMs: number;
+  /** Peer's wall clock less the own one, us, as of the middle of the way. */
+  readonly offsetUs: number;
+  /** Half of the way there and back, us: the offset lies within this of the truth. */
+  readonly errorUs: number;
+}
+
+/** Bounds of the cluster's time less the own wall clock, us. */
+export interface ClockBounds {
+  readonly lowUs: number;
+  readonly highUs: number;
+}
+
+/** A sample from a pong: both times by the own monotonic clock, `wallUs` the own at receipt. */
+export function sampleOf(
+  sentMs: number,
+  receivedMs: number,
+  peerUs: number,
+  wallUs: number,
+): ClockSample | null {
+  // Whole milliseconds travel, so the way may look up to one shorter than it was.
+  const wayUs = (receivedMs - sentMs + 1) * 1000;
+  if (wayUs <= 0 || wayUs > sampleLifeMs * 1000) return null;
+  const offsetUs = peerUs + wayUs / 2 - wallUs;
+  return { atMs: receivedMs, offsetUs, errorUs: wayUs / 2 };
+}
+
+/**
+ * Marzullo's agreement (1984): the smallest interval that the most sources share, each source an
+ * interval. Null when fewer than `least` share any point. Pure; few sources.
+ */
+export function marzullo(sources: readonly ClockBounds[], least: number): ClockBounds | null {
+  const edges = sources.flatMap(({ lowUs, highUs }) => [
+    { atUs: lowUs, step: 1 },
+    { atUs: highUs, step: -1 },
+  ]);
+  // Where one ends and another begins they still meet: beginnings first.
+  edges.sort((a, b) => a.atUs - b.atUs || b.step - a.step);
+  let count = 0;
+  let most = 0;
+  let best: ClockBounds | null = null;
+  for (const [i, edge] of edges.entries()) {
+    count += edge.step;
+    const next = edges[i + 1];
+    if (edge.step < 0 || next === undefined) continue;
+    const widthUs = next.atUs - edge.atUs;
+    const narrower = best !== null && widthUs < best.highUs - best.lowUs;
+    if (count < most || (count === most && !narrower)) continue;
+    most = count;
+    best = { lowUs: edge.atUs, highUs: next.atUs };
+  }
+  return most >= least ? best : null;
+}
+
+/**
+ * The cluster's clock as one replica sees it (rule A10): its own wall clock, held within what at
+ * least two of three clocks agree on, so that one that is set wrong moves nothing.
+ */
+export class ClusterClock {
+  private readonly replica: ReplicaIndex;
+  private readonly samples: (ClockSample | null)[] = [null, null, null];
+
+  constructor(replica: ReplicaIndex) {
+    this.replica = replica;
+  }
+
+  /** Takes a sample; one with a longer way than a fresh one is not taken. */
+  learn(peer: ReplicaIndex, sample: ClockSample): void {
+    const before = this.samples[peer] ?? null;
+    const fresh = before !== null && sample.atMs - before.atMs < sampleLifeMs / 4;
+    if (fresh && before.errorUs < sample.errorUs) return;
+    this.samples[peer] = sample;
+  }
+
+  /** Forgets everything: the own wall clock was set, so that no offset holds any more. */
+  forget(): void {
+    this.samples.fill(null);
+  }
+
+  /** What two of three agree on, relative to the own wall clock; null = not synchronised. */
+  bounds(nowMs: number): ClockBounds | null {
+    const sources: ClockBounds[] = [];
+    for (let i = 0; i < replicasCount; i += 1) {
+      const own = { atMs: nowMs, offsetUs: 0, errorUs: 0 };
+      const sample = i === this.replica ? own : (this.samples[i] ?? null);
+      if (sample === null || nowMs - sample.atMs > sampleLifeMs) continue;
+      const agedUs = (nowMs - sample.atMs) * driftUsPerMs;
+      const errorUs = sample.errorUs + clockToleranceUs + agedUs;
+      sources.push({ lowUs: sample.offsetUs - errorUs, highUs: sample.offsetUs + errorUs });
+    }
+    return marzullo(sources, 2);
+  }
+
+  /** The cluster's time, whole us, by the own wall clock; null = not synchronised. */
+  now(nowMs: number, wallUs: number): number | null {
+    const bounds = this.bounds(nowMs);
+    if (bounds === null) return null;
+    const offsetUs = Math.min(Math.max(0, bounds.lowUs), bounds.highUs);
+    return Math.floor(wallUs + offsetUs);
+  }
+}
