@@ -16,6 +16,7 @@ import type { AdminStatus } from "#replica/admin/admin-status.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { replicaFrom } from "#replica/base/brands.ts";
 import { bytesFromHex } from "#replica/base/bytes.ts";
+import { DiskWriteError } from "#replica/crypto/disk-write-error.ts";
 import { crc32, sha256 } from "#replica/crypto/hash.ts";
 import { NodeVault } from "#replica/crypto/node-vault.ts";
 import {
@@ -293,7 +294,11 @@ export class ReplicaProcess implements AdminHandler {
   }
 
   private start(): void {
-    this.advance().catch((error: unknown) => this.options.giveUp(String(error)));
+    this.advance().catch((error: unknown) => {
+      // A write that failed at the first opening poisons the volume like any later one.
+      if (error instanceof DiskWriteError) this.options.poison(error.message);
+      else this.options.giveUp(String(error));
+    });
   }
 
   private useIdentity(): void {
