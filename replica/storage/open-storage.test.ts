@@ -215,3 +215,19 @@ test("storage: a volume with a log is never formatted, even without its superblo
   ok(refused !== null && !refused.ok);
   deepStrictEqual([refused.code, refused.file], ["already_formatted", "prepares"]);
 });
+
+test("storage: a write that fails while opening poisons the volume, it is no refusal", () => {
+  for (const file of ["superblock", "prepares"]) {
+    const replica = livedIn();
+    const poisoned: string[] = [];
+    replica.onPoisoned = (why) => poisoned.push(why);
+    replica.disk.writeFails.add(file);
+    let opened = false;
+    replica.beginOpen(() => {
+      opened = true;
+    });
+    replica.disk.settle();
+    strictEqual(opened, false);
+    ok(poisoned[0]?.includes(`write of ${file}`), poisoned.join());
+  }
+});

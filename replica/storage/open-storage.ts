@@ -40,7 +40,8 @@ export interface Opened {
 
 /**
  * Opens a formatted volume: superblock, scan of both rings, decision table, live slots rewritten
- * byte-identically. Changes nothing when it refuses. `done` is called once, later.
+ * byte-identically. Changes nothing when it refuses. `done` is called once, later; after a failed
+ * write the volume is poisoned instead.
  */
 export function openStorage(options: OpenOptions, done: (r: Opened | Refusal) => void): void {
   loadSuperblock(options, options, (loaded) => {
@@ -81,7 +82,8 @@ function judge(
   }
   // From here on the volume is changed, so it is known to be ours, whole and not from another day.
   loaded.heal((healed) => {
-    if (healed === "error") done(refuseIo("superblock", 0, "a write"));
+    // A failed write is the end of this disk, at open as later: no refusal that a retry passes.
+    if (healed === "error") volume.poison("write of superblock failed while opening");
     else rewriteLive(volume, loaded, scan, wal, done);
   });
 }
@@ -108,10 +110,11 @@ function rewriteLive(
       rewriteSlot(volume, verdict, scan.scans[verdict.slot], (result) => {
         running -= 1;
         if (failed) return;
-        failed = result === "error";
+        failed = result !== "ok";
         const offset = slotOffset(verdict.slot, volume.geometry);
-        if (failed) done(refuseIo("prepares", offset, "a rewrite"));
-        else pump();
+        if (result === "ok") pump();
+        else if (result === "unread") done(refuseIo("prepares", offset, "a read"));
+        else volume.poison(`write of prepares at byte ${offset} failed while opening`);
       });
     }
     if (running === 0 && !failed) finish(volume, loaded, scan, wal, live, done);
@@ -123,7 +126,7 @@ function rewriteSlot(
   volume: Volume,
   verdict: SlotVerdict,
   facts: SlotFacts | undefined,
-  done: (result: "ok" | "error") => void,
+  done: (result: "ok" | "unread" | "lost") => void,
 ): void {
   assert(facts?.kind === "whole", "STO-07: a clean slot was whole");
   const { disk } = volume.tools;
@@ -134,8 +137,8 @@ function rewriteSlot(
       again.kind === "whole" &&
       again.id.keyId === facts.id.keyId &&
       again.id.counter === facts.id.counter;
-    if (bytes === null || !same) done("error");
-    else disk.write(zone, offset, bytes, done);
+    if (bytes === null || !same) done("unread");
+    else disk.write(zone, offset, bytes, (result) => done(result === "ok" ? "ok" : "lost"));
   });
 }
 
