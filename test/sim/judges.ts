@@ -63,6 +63,7 @@ export class Judges {
   started(subject: Subject, superblock: SuperblockState): void {
     const { index } = subject;
     this.promises[index]?.started(superblock.view, superblock.logView);
+    this.promises[index]?.durable(superblock.logView);
     this.nacks[index]?.started(subject);
     this.reformat[index]?.wrote(superblock);
   }
@@ -97,8 +98,14 @@ export class Judges {
     return first;
   }
 
+  /** A prepare is handed to the storage. */
+  writes(subject: Subject, header: PrepareHeader): void {
+    this.promises[subject.index]?.writes(header.op, header.view);
+  }
+
   /** A superblock became durable. */
   wrote(subject: Subject, state: SuperblockState): void {
+    this.promises[subject.index]?.durable(state.logView);
     this.superblocks[subject.index] = (this.superblocks[subject.index] ?? 0) + 1;
     if (state.standing.lives.length > 0) this.formedOnes.add(subject.index);
     this.checkpoints.named(subject.index, state.checkpoint);

@@ -87,9 +87,9 @@ export class SimNode implements Subject {
     return this.world.heap.nowMs * this.rate;
   }
 
-  /** Wall clock of this machine, microseconds. */
+  /** Wall clock of this machine, microseconds: disciplined, so it steps but does not drift. */
   get wallUs(): number {
-    return wallStartUs + Math.floor(this.nowMs * 1000) + this.wallOffsetUs;
+    return wallStartUs + Math.floor(this.world.heap.nowMs * 1000) + this.wallOffsetUs;
   }
 
   /** Starts the process from what the disk holds. */
@@ -159,10 +159,11 @@ export class SimNode implements Subject {
   /** What an operator asks of the process. */
   ask<T>(question: (host: Host) => T): T | null {
     let answer: T | null = null;
-    if (this.world.heap.nowMs < this.pausedUntilMs) return null;
-    this.enter((host) => {
-      answer = question(host);
-    });
+    if (this.world.heap.nowMs >= this.pausedUntilMs) {
+      this.enter((host) => {
+        answer = question(host);
+      });
+    }
     return answer;
   }
 
@@ -319,7 +320,6 @@ export class SimNode implements Subject {
     });
   }
 
-  /** Runs something of this life's process, when it does not stand still. */
   private resume(life: number, run: () => void): void {
     const { heap } = this.world;
     if (this.life !== life) return;
@@ -385,7 +385,6 @@ export class SimNode implements Subject {
 
   private fire(): void {
     const { host } = this;
-    // Rounding may wake it a moment early; then it is armed again.
     if (host !== null && this.nowMs >= host.deadlineMs) host.onTimer();
   }
 
@@ -440,9 +439,13 @@ export class SimNode implements Subject {
     };
   }
 
-  /** The storage itself, but for one ear at the superblock. */
+  /** The storage itself, but for an ear at prepares and superblocks. */
   private watched(storage: Storage): Storage {
     const watched = Object.create(storage) as Storage;
+    watched.writePrepare = (...args) => {
+      this.world.judges.writes(this, args[0].header);
+      storage.writePrepare(...args);
+    };
     watched.writeSuperblock = (state, done) => {
       storage.writeSuperblock(state, () => {
         this.world.judges.wrote(this, state);

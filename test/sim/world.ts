@@ -77,13 +77,16 @@ export class World implements NodeWorld {
     for (const author of this.authors) author.start();
   }
 
-  /** The liveness phase: what is broken stays so, nothing else breaks. */
+  /** The liveness phase: what is broken stays so, nothing else breaks, clocks are set right. */
   heal(): void {
     this.ending = true;
     this.atlas.calm = true;
     this.network.heal();
     this.network.configure({ ...this.swarm.network, loss: 0, duplication: 0, clog: 0 });
-    for (const node of this.nodes) node.pausedUntilMs = 0;
+    for (const node of this.nodes) {
+      node.pausedUntilMs = 0;
+      node.wallOffsetUs = 0;
+    }
   }
 
   /** Every author has its answers. */

@@ -11,6 +11,7 @@ export class Promises {
   private readonly replica: number;
   private view = 0;
   private logView = 0;
+  private durableLogView = 0;
   private voteView = -1;
   private voteContent = "";
 
@@ -22,6 +23,17 @@ export class Promises {
   started(view: number, logView: number): void {
     if (view < this.view) this.fail(`view ${view} after ${this.view}`);
     if (logView < this.logView) this.fail(`log_view ${logView} after ${this.logView}`);
+  }
+
+  /** A superblock is durable. */
+  durable(logView: number): void {
+    this.durableLogView = logView;
+  }
+
+  /** A prepare of a view is to be written: its log must be durably this volume's (rule A2). */
+  writes(op: number, view: number): void {
+    if (view <= this.durableLogView) return;
+    this.fail(`op ${op} of view ${view} overwrites a slot at log_view ${this.durableLogView}`);
   }
 
   /** A message leaves this replica. */
