@@ -39,7 +39,7 @@ export function beginCheckpoint(state: State, op: Op): void {
     op,
     opChecksum: state.commitChecksum,
     parentId: state.checkpoint.id,
-    sessions: encodeConsensusState(state.sessions, state.members, op),
+    sessions: encodeConsensusState(state.sessions, state.replaced),
   });
 }
 

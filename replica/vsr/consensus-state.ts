@@ -1,5 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
-import { incarnationFrom, type Op, opFrom, replicaFrom } from "#replica/base/brands.ts";
+import { incarnationFrom, opFrom, replicaFrom } from "#replica/base/brands.ts";
 import { bytesFromHex, hexFrom, readU64, writeU64 } from "#replica/base/bytes.ts";
 import { replicasCount } from "#replica/base/limits.ts";
 import type { Member } from "#replica/wire/superblock.ts";
@@ -16,17 +16,11 @@ export interface ConsensusState {
 }
 
 /**
- * State as of `op`: a learner knows of its own REPLACE before it has executed it, and must make the
- * same checkpoints as its peers made then. Bytes of sessions u64, sessions, members u32, each
- * replica, incarnation, key, op.
+ * `members`: of each replica the last REPLACE that was executed, by index. Bytes of sessions u64,
+ * sessions, members u32, each replica, incarnation, key, op.
  */
-export function encodeConsensusState(
-  sessions: Sessions,
-  all: readonly Member[],
-  op: Op,
-): Uint8Array {
+export function encodeConsensusState(sessions: Sessions, members: readonly Member[]): Uint8Array {
   const table = sessions.encode();
-  const members = all.filter((member) => (member.replaceOp ?? Infinity) <= op);
   const bytes = new Uint8Array(8 + table.length + 4 + members.length * memberBytes);
   const view = new DataView(bytes.buffer);
   writeU64(view, 0, table.length);

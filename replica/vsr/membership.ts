@@ -79,6 +79,8 @@ export function applyReplace(state: State, prepare: Prepare): void {
   const before = state.members[replica];
   assert(before !== undefined, "VSR-03: members");
   state.members[replica] = laterMember(before, member);
+  const others = state.replaced.filter((each) => each.replica !== replica);
+  state.replaced = [...others, member].sort((a, b) => a.replica - b.replica);
   state.membersDirty = true;
   refreshMembers(state);
   persist(state);

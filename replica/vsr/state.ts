@@ -150,6 +150,11 @@ export class State {
   readonly memories: (PeerMemory | null)[];
   /** Members as of what is executed, by index; those of the log are {@link current}. */
   readonly members: Member[];
+  /**
+   * The last REPLACE of each replica that was executed, by index: a function of the log, as every
+   * checkpoint must be. `members` may know later ones, which a learner hears of when it is made.
+   */
+  replaced: readonly Member[];
   /** Members by this replica's whole log (A5a 3); null: a REPLACE whose body is not here. */
   current: (Member | null)[];
   /** Members changed beside the log. */
@@ -244,6 +249,7 @@ export class State {
     this.lost = superblock.standing.lost;
     this.recovering = superblock.recovering;
     const state = decodeConsensusState(options.sessions);
+    this.replaced = state.members;
     this.members = superblock.members.map((member) => {
       const later = state.members.find((each) => each.replica === member.replica);
       return (later?.replaceOp ?? 0) > (member.replaceOp ?? 0) && later ? later : member;

@@ -65,6 +65,7 @@ export function onSyncDone(
   if (state.commitMax < checkpoint.op) state.commitMax = checkpoint.op;
   const consensus = decodeConsensusState(sessions);
   state.sessions.load(consensus.sessions);
+  state.replaced = consensus.members;
   adoptMembers(state, consensus.members);
   state.checkpointNext = checkpoint;
   // Only a suffix without holes may replace what the superblock says of the view's log.

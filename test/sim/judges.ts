@@ -81,11 +81,16 @@ export class Judges {
     this.nacks[index]?.acks(covered, this.committedOp);
   }
 
-  /** A machine applied an op. */
-  executed(subject: Subject, prepare: Prepare, replies: readonly Uint8Array[]): boolean {
+  /** A machine applied an op, at this virtual time. */
+  executed(
+    subject: Subject,
+    prepare: Prepare,
+    replies: readonly Uint8Array[],
+    nowMs: number,
+  ): boolean {
     const first = this.history.executed(subject.index, prepare);
     if (first) {
-      this.timestamps.executed(prepare.header);
+      this.timestamps.executed(prepare.header, nowMs);
       this.copies.executed(prepare, this.subjects);
       const reader = new RequestReader(prepare.body);
       while (reader.next()) {

@@ -301,7 +301,7 @@ export class SimNode implements Subject {
 
   private executed(prepare: Prepare, replies: readonly Uint8Array[]): void {
     const { world } = this;
-    if (!world.judges.executed(this, prepare, replies)) return;
+    if (!world.judges.executed(this, prepare, replies, world.heap.nowMs)) return;
     world.mix(2, this.index, prepare.header.op, prepare.header.view);
     world.committed(this.index, prepare);
   }
@@ -394,7 +394,7 @@ export class SimNode implements Subject {
       nowMs: () => this.nowMs,
       wallUs: () => {
         const { wallUs } = this;
-        world.judges.timestamps.clock(wallUs);
+        world.judges.timestamps.clock(wallUs, world.heap.nowMs);
         return wallUs;
       },
       send: (to, message) => {
