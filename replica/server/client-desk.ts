@@ -105,6 +105,7 @@ export class ClientDesk {
     switch (message.kind) {
       case "register":
         if (message.clientId !== clientId) return false;
+        this.connections.set(clientId, connection);
         this.register(clientId);
         return true;
       case "request":
@@ -202,6 +203,8 @@ export class ClientDesk {
   }
 
   private request(connection: number, clientId: ClientId, message: Request): boolean {
+    // Answers go where the client spoke last: the hello of an older, dead connection may come late.
+    this.connections.set(clientId, connection);
     const { header, body, viewKnown } = message;
     const operations = validateOperations(body);
     const right = operations.ok && operations.value === header.operationsCount;

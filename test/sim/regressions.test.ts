@@ -8,6 +8,7 @@ import { simulate } from "./simulate.ts";
 const seeds: readonly (readonly [number, string])[] = [
   [76, "a primary that refused while it formed is asked again"],
   [2346802432, "a learner makes its peers' checkpoints though it was replaced twice"],
+  [2314692353, "answers go where the client spoke last, though an older hello comes later"],
   [30, "identifiers of a slow disk follow in the end"],
 ];
 
