@@ -202,17 +202,9 @@ export class ReplicaProcess implements AdminHandler {
   }
 
   async genesis(request: GenesisRequest): Promise<AdminOutcome<DoneAnswer>> {
-    const { flags, volume, poisoned } = this.options;
-    if (poisoned !== null) return refuse("poisoned", this.message);
-    if (this.key === null) return refuse("no_identity", "Call /v1/identity first.");
-    const own = request.members[flags.replica];
-    const { incarnation, publicKey } = this.key;
-    if (own?.incarnation !== incarnation || own.publicKey !== publicKey) {
-      return refuse(
-        "wrong_member",
-        `Member ${flags.replica} must be ${incarnation}, ${publicKey}.`,
-      );
-    }
+    const { volume } = this.options;
+    const stranger = this.refuseStranger(request.members);
+    if (stranger !== null) return stranger;
     const asked = JSON.stringify(request);
     const before = volume.loadGenesis();
     if (before !== null && before !== asked) {
@@ -262,17 +254,9 @@ export class ReplicaProcess implements AdminHandler {
   }
 
   async replacement(request: Replacement): Promise<AdminOutcome<DoneAnswer>> {
-    const { flags, volume, poisoned } = this.options;
-    if (poisoned !== null) return refuse("poisoned", this.message);
-    if (this.key === null) return refuse("no_identity", "Call /v1/identity first.");
-    const own = request.members[flags.replica];
-    const { incarnation, publicKey } = this.key;
-    if (own?.incarnation !== incarnation || own.publicKey !== publicKey) {
-      return refuse(
-        "wrong_member",
-        `Member ${flags.replica} must be ${incarnation}, ${publicKey}.`,
-      );
-    }
+    const { volume } = this.options;
+    const stranger = this.refuseStranger(request.members);
+    if (stranger !== null) return stranger;
     const before = loadReplacement(volume);
     const begun = before === null ? null : recordedReplacement(before);
     if (volume.formatted && begun === null) {
@@ -291,6 +275,17 @@ export class ReplicaProcess implements AdminHandler {
     saveReplacement(this.options.volume, replacement);
     const { genesis } = replacement;
     return this.format(genesis, JSON.stringify(genesis), formatOf(replacement));
+  }
+
+  /** Why this replica is not one of these members; null when it is. */
+  private refuseStranger(members: GenesisRequest["members"]): ReturnType<typeof refuse> | null {
+    const { flags, poisoned } = this.options;
+    if (poisoned !== null) return refuse("poisoned", this.message);
+    if (this.key === null) return refuse("no_identity", "Call /v1/identity first.");
+    const own = members[flags.replica];
+    const { incarnation, publicKey } = this.key;
+    if (own?.incarnation === incarnation && own.publicKey === publicKey) return null;
+    return refuse("wrong_member", `Member ${flags.replica} must be ${incarnation}, ${publicKey}.`);
   }
 
   private start(): void {

@@ -13,6 +13,7 @@ import type { Effect } from "#replica/vsr/effect.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Prepare, Request } from "#replica/wire/prepare.ts";
 import { freshStanding, type SuperblockState } from "#replica/wire/superblock.ts";
+import { describeMessage } from "./describe-message.ts";
 import { checkDurableCopies, Digests } from "./checkers/commits.ts";
 import { History, Violation } from "./checkers/history.ts";
 import { SimDisk, type Snapshot } from "./disk.ts";
@@ -158,7 +159,7 @@ export class Cluster implements Surroundings, Gateway {
   }
 
   send(from: ReplicaIndex, to: ReplicaIndex, message: PeerMessage): void {
-    if (this.traceLog.verbose) this.note(from, `→ ${to} ${describe(message)}`);
+    if (this.traceLog.verbose) this.note(from, `→ ${to} ${describeMessage(message)}`);
     const target = this.machine(to);
     this.network.send(from, to, () => {
       this.traceLog.note(1, from, to, this.heap.nowMs);
@@ -244,33 +245,5 @@ export class Cluster implements Surroundings, Gateway {
         throw new Violation(`end: replica ${each.index} at ${replica?.commitMin} of ${head}`);
       }
     }
-  }
-}
-
-function describe(message: PeerMessage): string {
-  const head = `${message.kind} v${message.view}`;
-  switch (message.kind) {
-    case "prepare":
-      return `${head} op ${message.prepare.header.op} of view ${message.prepare.header.view}`;
-    case "prepare_ok":
-      return `${head} op ${message.op} min ${message.commitMin} cp ${message.checkpointOp}`;
-    case "commit":
-      return `${head} max ${message.commitMax} q ${message.quorumCheckpointOp}`;
-    case "do_view_change": {
-      const bits = message.headers.map((header, i) => {
-        const flag = message.present[i] === true ? "p" : message.nack[i] === true ? "n" : "-";
-        return `${header === null ? "?" : header.view}${flag}`;
-      });
-      const range = `op ${message.op} min ${message.commitMin} max ${message.commitMax}`;
-      return `${head} log_view ${message.logView} ${range} [${bits.join(" ")}]`;
-    }
-    case "start_view":
-      return `${head} op ${message.op} max ${message.commitMax} nonce ${message.nonce}`;
-    case "get_prepare":
-      return `${head} op ${message.op}`;
-    case "get_headers":
-      return `${head} ${message.opFirst}..${message.opLast}`;
-    default:
-      return head;
   }
 }
