@@ -1,8 +1,7 @@
 import type { ReplicaIndex } from "#replica/base/brands.ts";
 import type {
   ClientMessage,
-  ProofQuestion,
-  ReadRange,
+  ReadQuestion,
   RoomAnswer,
   RoomName,
   ServerMessage,
@@ -36,7 +35,7 @@ const retryMs = 50;
 
 interface PendingRead {
   readonly name: RoomName;
-  readonly range: ReadRange | ProofQuestion;
+  readonly range: ReadQuestion;
   readonly deadlineMs: number;
   /** Replica asked, or null while none can be. */
   to: ReplicaIndex | null;
@@ -98,7 +97,7 @@ export class RoomReader {
   }
 
   /** Asks for entries or a proof; the outcome comes as an effect with the returned id. */
-  read(name: RoomName, range: ReadRange | ProofQuestion, nowMs: number): number {
+  read(name: RoomName, range: ReadQuestion, nowMs: number): number {
     const id = this.newId();
     if (this.reads.size >= readsMax) {
       this.effects.push({ kind: "read", id, outcome: { kind: "unavailable" } });

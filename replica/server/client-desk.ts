@@ -12,6 +12,7 @@ import type {
   ServerMessage,
 } from "#replica/wire/client-message.ts";
 import { validateOperations } from "#replica/wire/operation.ts";
+import { answerStanding } from "./answer-standing.ts";
 import type { BlockStore } from "./block-store.ts";
 import { WatchTable } from "./watch-table.ts";
 
@@ -240,6 +241,11 @@ export class ClientDesk {
     const { id, name, range } = message;
     if (!this.ports.readable()) {
       this.answerRead(connection, id, { code: "not_ready" }, nothing);
+      return;
+    }
+    if (range.kind === "standing") {
+      const { answer, bytes } = answerStanding(this.ports.machine, name, range.user);
+      this.answerRead(connection, id, answer, bytes);
       return;
     }
     if (range.kind !== "after" && range.kind !== "before") {

@@ -5,8 +5,7 @@ import { type ReaderEffect, type ReadOutcome, RoomReader } from "#replica/client
 import { ShardClient, type SubmitOutcome } from "#replica/client/shard-client.ts";
 import { sha256 } from "#replica/crypto/hash.ts";
 import type {
-  ProofQuestion,
-  ReadRange,
+  ReadQuestion,
   RoomAnswer,
   RoomName,
   ServerMessage,
@@ -97,8 +96,8 @@ export interface ShardLinkPort {
     operationsCount: number,
     done: (outcome: SubmitOutcome) => void,
   ): void;
-  /** Committed entries, or a proof; from the primary when there is one, else from any replica. */
-  read(name: RoomName, range: ReadRange | ProofQuestion): Promise<ReadOutcome>;
+  /** Entries, a proof or a standing; from the primary when there is one, else any replica. */
+  read(name: RoomName, range: ReadQuestion): Promise<ReadOutcome>;
   /** Entries of the room from now on; kept across reconnects until {@link unwatch}. */
   watch(name: RoomName): Promise<RoomAnswer>;
   unwatch(name: RoomName): void;
@@ -175,7 +174,7 @@ export class ShardLink implements ShardLinkPort {
     this.settle(true);
   }
 
-  read(name: RoomName, range: ReadRange | ProofQuestion): Promise<ReadOutcome> {
+  read(name: RoomName, range: ReadQuestion): Promise<ReadOutcome> {
     if (this.closed) return Promise.resolve({ kind: "unavailable" });
     return new Promise((resolve) => {
       this.reads.set(this.reader.read(name, range, performance.now()), resolve);

@@ -12,8 +12,7 @@ import { utf8From } from "#replica/base/text.ts";
 import { proofKinds } from "./client-message.ts";
 import type {
   ClientMessage,
-  ProofQuestion,
-  ReadRange,
+  ReadQuestion,
   RoomAnswer,
   RoomName,
   ServerMessage,
@@ -62,7 +61,7 @@ const rejectReasons = [
   "out_of_order",
 ] as const;
 /** Numbers of the kinds of a read. */
-const rangeKinds = ["after", "before", ...proofKinds] as const;
+const rangeKinds = ["after", "before", ...proofKinds, "standing"] as const;
 const answerCodes = ["ok", "no_room", "busy", "not_ready", "moved"] as const;
 
 /** A frame in two parts, so that a batch is never copied to be sent. */
@@ -112,6 +111,17 @@ function readName(r: Reader): RoomName {
   return name;
 }
 
+function writeQuestion(w: Writer, question: ReadQuestion): void {
+  w.u8(rangeKinds.indexOf(question.kind));
+  if (question.kind === "standing") {
+    assert(utf8From(question.user).length <= nameBytesMax, "WIR-04: a user's id");
+    w.text(question.user);
+    return;
+  }
+  w.u64(question.seq);
+  w.u32(question.limit);
+}
+
 /** A message to a replica. */
 export function encodeClientMessage(message: ClientMessage): ClientFrame {
   const w = new Writer(scratch, clientHeadBytes);
@@ -133,9 +143,7 @@ export function encodeClientMessage(message: ClientMessage): ClientFrame {
     case "read":
       w.u32(message.id);
       writeName(w, message.name);
-      w.u8(rangeKinds.indexOf(message.range.kind));
-      w.u64(message.range.seq);
-      w.u32(message.range.limit);
+      writeQuestion(w, message.range);
       return finish(kind, w, none);
     case "watch":
       w.u32(message.id);
@@ -157,8 +165,13 @@ function readRequest(frame: Uint8Array, r: Reader): Result<ClientMessage, Client
   return ok({ kind: "request", viewKnown, header: requests.header, body: requests.body });
 }
 
-function readRange(r: Reader): ReadRange | ProofQuestion {
+function readQuestion(r: Reader): ReadQuestion {
   const kind = rangeKinds[r.u8()];
+  if (kind === "standing") {
+    const user = r.text(nameBytesMax);
+    if (user.length === 0) r.bad = true;
+    return { kind, user };
+  }
   const seq = seqFrom(r.u64());
   const limit = r.u32();
   if (kind === undefined || limit < 1 || limit > readEntriesMax) r.bad = true;
@@ -193,7 +206,7 @@ function readClientMessage(
     case clientKinds.request:
       return readRequest(frame, r);
     case clientKinds.read:
-      return ok({ kind: "read", id: r.u32(), name: readName(r), range: readRange(r) });
+      return ok({ kind: "read", id: r.u32(), name: readName(r), range: readQuestion(r) });
     case clientKinds.watch:
       return ok({ kind: "watch", id: r.u32(), name: readName(r) });
     case clientKinds.unwatch:

@@ -27,6 +27,20 @@ export interface ProofQuestion {
   readonly limit: number;
 }
 
+/**
+ * Asks what a user is in a room or thread, instead of entries. The answer's `entries` are then the
+ * text of a RoomStanding (room-standing.ts). A thread without an answer yet counts as there, empty,
+ * when its room is.
+ */
+export interface StandingQuestion {
+  readonly kind: "standing";
+  /** 1 to nameBytesMax bytes of UTF-8. */
+  readonly user: string;
+}
+
+/** What a read may ask for. */
+export type ReadQuestion = ReadRange | ProofQuestion | StandingQuestion;
+
 /** Frames from a client (an edge, a tool) to the client port of a replica. */
 export type ClientMessage =
   /** First frame of a connection. */
@@ -45,7 +59,7 @@ export type ClientMessage =
       readonly kind: "read";
       readonly id: number;
       readonly name: RoomName;
-      readonly range: ReadRange | ProofQuestion;
+      readonly range: ReadQuestion;
     }
   /** Head, floor and epoch of a room now, and from now on every committed entry of it. */
   | { readonly kind: "watch"; readonly id: number; readonly name: RoomName }

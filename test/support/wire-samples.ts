@@ -97,7 +97,7 @@ const clock = {
   monotonicMs: 12.25,
   wallClockUs: 1_763_000_000_000_000,
   formationId: digest("formation"),
-  machineVersionMax: 2,
+  versions: { min: 1, max: 2 },
   commitMin: opFrom(998),
   lives: [
     { sequence: 2, nonce: 2 ** 32 - 1, logView: viewFrom(0), op: opFrom(0) },
@@ -189,6 +189,7 @@ export const sampleClientMessages: readonly ClientMessage[] = [
   { kind: "unwatch", name },
   { kind: "read", id: 4, name, range: { kind: "receipt", seq: seqFrom(12), limit: 1 } },
   { kind: "read", id: 5, name, range: { kind: "keys", seq: seqFrom(0), limit: 1 } },
+  { kind: "read", id: 6, name, range: { kind: "standing", user: "ann" } },
 ];
 
 const entries = utf8From("entries, opaque here");
