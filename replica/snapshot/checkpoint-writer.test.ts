@@ -3,12 +3,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checksumZero, opFrom, seqFrom } from "#replica/base/brands.ts";
 import { decodeEntries } from "#replica/wire/entry.ts";
-import { resultCodes } from "#replica/wire/operation.ts";
+import { readResult, resultCodes } from "#replica/wire/operation.ts";
 import { manifestOf, MemoryShard, sha256 } from "#test/support/memory-shard.ts";
 import { createRoom, post, prepareOf, requestOf, uuidv7 } from "#test/support/prepares.ts";
 import { CheckpointWriter } from "./checkpoint-writer.ts";
 import { decodeManifest, encodeManifest, liveSegmentIds, manifestSegmentId } from "./manifest.ts";
+import { isCellRow, roomRowBytes } from "./port.ts";
 import { Restorer } from "./restorer.ts";
+import { SegmentHead } from "./segment-index.ts";
 import { SyncSession } from "./sync-session.ts";
 
 const startMs = 1_800_000_000_000;
@@ -314,4 +316,51 @@ test("snapshot: a delta of the largest messages is cut into segments that storag
     decodeEntries(read.entries, 9)?.map((entry) => entry.seq),
     [1998, 1999, 2000],
   );
+});
+
+test("snapshot: a merged group holds each cell once, with its newest value", () => {
+  const shard = new MemoryShard(genesis, memory);
+  const rooms = ["a", "b", "c"];
+  let op = 0;
+  const say = (operations: Parameters<typeof requestOf>[0]): void => {
+    op += 1;
+    const timeUs = (startMs + op * 1000) * 1000;
+    for (const reply of shard.commit(prepareOf(op, timeUs, [requestOf(operations)]))) {
+      assert.equal(readResult(reply, 0)?.code, "ok");
+    }
+  };
+  for (const room of rooms) say([createRoom(room)]);
+  for (let checkpoint = 1; checkpoint <= 64; checkpoint += 1) {
+    for (const [i, room] of rooms.entries()) {
+      const key = uuidv7(startMs + op * 1000, 2 * (op * 10 + i));
+      const mark = uuidv7(startMs + op * 1000, 2 * (op * 10 + i) + 1);
+      say([post({ room, sender: "ann", key, body: "said" })]);
+      const marker = { room, sender: "ann", key: mark, body: "", type: "marker" as const };
+      say([post({ ...marker, parent: 2 * checkpoint - 1 })]);
+    }
+    shard.checkpoint();
+    shard.mergeAll();
+  }
+  let rows = 0;
+  const { segments } = manifestOf(shard.manifest);
+  for (const { id, level } of segments) {
+    const blocks = shard.disk.get(id);
+    assert.ok(blocks);
+    const head = new SegmentHead(blocks.at(-1) ?? new Uint8Array(0));
+    const { first, end } = head.range("rooms");
+    for (const block of level === 0 ? [] : blocks.slice(first, end)) {
+      const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+      for (let at = 0; at < block.length; at += roomRowBytes(view, at)) {
+        if (isCellRow(view, at)) rows += 1;
+      }
+    }
+  }
+  const groups = new Set(segments.filter(({ level }) => level > 0).map(({ opLast }) => opLast));
+  // Three markers a group, and in the first how many rooms there are.
+  assert.equal(rows, 3 * groups.size + 1);
+  assert.ok(groups.size >= 2);
+  shard.restart();
+  for (const room of rooms) {
+    assert.equal(shard.machine.standing({ tenant: "t", room }, "ann")?.marker, 127);
+  }
 });

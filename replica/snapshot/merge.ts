@@ -2,56 +2,14 @@ import { assert } from "#replica/base/assert.ts";
 import { entryPrefixBytes } from "#replica/wire/entry.ts";
 import { HistoryBlockReader, HistoryBlockWriter } from "#replica/wire/history-block.ts";
 import type { BlockPool } from "./block-pool.ts";
+import { BlockStream } from "./block-stream.ts";
 import type { ManifestMerge } from "./manifest.ts";
 import type { BlockAddress, Hash } from "./port.ts";
-import { keyRowBytes, keyRowMs, roomRowBytes } from "./port.ts";
+import { keyRowBytes, keyRowMs } from "./port.ts";
+import { compareRows, RowCursor } from "./row-cursor.ts";
 import type { BuiltSegment } from "./segment-builder.ts";
 import { SegmentBuilder } from "./segment-builder.ts";
 import type { SegmentIndex, SegmentSection } from "./segment-index.ts";
-
-/** Blocks that one cursor asks for ahead. */
-const readAhead = 4;
-
-/** Walks the blocks of one kind through some segments; blocks arrive from outside. */
-class BlockStream {
-  private readonly addresses: BlockAddress[] = [];
-  private asked = 0;
-  private taken = 0;
-  private readonly loaded: Uint8Array[] = [];
-
-  constructor(segments: readonly SegmentIndex[], section: SegmentSection) {
-    for (const segment of segments) {
-      const { first, end } = segment.head.range(section);
-      for (let block = first; block < end; block += 1) {
-        this.addresses.push({ segment: segment.id, block });
-      }
-    }
-  }
-
-  /** True when all blocks were taken. */
-  get ended(): boolean {
-    return this.taken === this.addresses.length;
-  }
-
-  /** Next block, or null when it is not loaded. */
-  take(): Uint8Array | null {
-    const block = this.loaded.shift();
-    if (block === undefined) return null;
-    this.taken += 1;
-    return block;
-  }
-
-  /** Blocks to load next. */
-  ask(): readonly BlockAddress[] {
-    const addresses = this.addresses.slice(this.asked, this.asked + readAhead);
-    this.asked += addresses.length;
-    return addresses;
-  }
-
-  give(block: Uint8Array): void {
-    this.loaded.push(block);
-  }
-}
 
 /** One group's history during a merge. */
 interface HistoryCursor {
@@ -64,9 +22,9 @@ interface HistoryCursor {
 const sections = ["history", "rooms", "keys"] as const;
 
 /**
- * Merges the groups of one level into one group of the next: entries by (room, seq), rooms and keys
- * in the order of the log, keys of forgotten generations left out. Runs a bounded number of bytes a
- * step; what it makes depends on its inputs alone.
+ * Merges the groups of one level into one group of the next: entries by (room, seq), rooms by number,
+ * of each cell its newest value, keys in the order of the log but those of forgotten generations.
+ * Runs a bounded number of bytes a step; what it makes depends on its inputs alone.
  */
 export class Merge {
   readonly record: ManifestMerge;
@@ -76,8 +34,9 @@ export class Merge {
   private readonly pool: BlockPool;
   private readonly inputs: readonly SegmentIndex[];
   private readonly cursors: readonly HistoryCursor[];
+  private readonly rowCursors: readonly RowCursor[];
   private section = 0;
-  private rows: BlockStream | null = null;
+  private keys: BlockStream | null = null;
   private asked: BlockStream[] = [];
   private buffer: Uint8Array;
   private used = 0;
@@ -111,6 +70,7 @@ export class Merge {
     this.cursors = [...groups.values()].map((parts) => {
       return { stream: new BlockStream(parts, "history"), reader: null };
     });
+    this.rowCursors = [...groups.values()].map((parts) => new RowCursor(parts));
     this.buffer = pool.take();
     this.writer = new HistoryBlockWriter(this.buffer);
   }
@@ -135,7 +95,8 @@ export class Merge {
       this.finished = true;
       return [];
     }
-    return section === "history" ? this.stepHistory(bytesMax) : this.stepRows(section, bytesMax);
+    if (section === "history") return this.stepHistory(bytesMax);
+    return section === "rooms" ? this.stepRows(bytesMax) : this.stepKeys(bytesMax);
   }
 
   /** The blocks of the last `step`, in its order. */
@@ -221,38 +182,67 @@ export class Merge {
     }
   }
 
-  private stepRows(section: "rooms" | "keys", bytesMax: number): readonly BlockAddress[] {
-    this.rows ??= new BlockStream(this.inputs, section);
+  /** Rows of rooms and cells; of a cell that several groups have, the newest group's. */
+  private stepRows(bytesMax: number): readonly BlockAddress[] {
     for (let done = 0; done < bytesMax; ) {
-      if (this.rows.ended) {
-        this.flush(section);
-        this.rows = null;
+      const starving: BlockStream[] = [];
+      let least: RowCursor | null = null;
+      for (const cursor of this.rowCursors) {
+        if (!cursor.ready()) {
+          if (!cursor.stream.ended) starving.push(cursor.stream);
+          continue;
+        }
+        const order = least === null ? -1 : compareRows(cursor, least);
+        if (order > 0) continue;
+        if (order === 0) least?.advance();
+        least = cursor;
+      }
+      if (starving.length > 0) return this.ask(starving);
+      if (least === null) {
+        this.flush("rooms");
         this.section += 1;
         return [];
       }
-      const block = this.rows.take();
-      if (block === null) return this.ask([this.rows]);
-      this.copyRows(section, block);
+      const { block, at, length } = least;
+      if (this.used + length > this.pool.blockBytes) this.flush("rooms");
+      this.copyRange(block, at, at + length);
+      least.advance();
+      done += length;
+    }
+    return [];
+  }
+
+  private stepKeys(bytesMax: number): readonly BlockAddress[] {
+    this.keys ??= new BlockStream(this.inputs, "keys");
+    for (let done = 0; done < bytesMax; ) {
+      if (this.keys.ended) {
+        this.flush("keys");
+        this.keys = null;
+        this.section += 1;
+        return [];
+      }
+      const block = this.keys.take();
+      if (block === null) return this.ask([this.keys]);
+      this.copyKeys(block);
       done += block.length;
     }
     return [];
   }
 
-  private copyRows(section: "rooms" | "keys", block: Uint8Array): void {
+  private copyKeys(block: Uint8Array): void {
     const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+    assert(block.length % keyRowBytes === 0, "SNP-06: a row within its block");
     // Rows in a row are copied as one.
     let from = 0;
     for (let at = 0; at < block.length; ) {
-      const length = section === "keys" ? keyRowBytes : roomRowBytes(view, at);
-      assert(length > 0 && at + length <= block.length, "SNP-06: a row within its block");
-      const kept = section === "rooms" || keyRowMs(view, at) >= this.record.keyFloorMs;
-      const fits = this.used + (at - from) + length <= this.pool.blockBytes;
+      const kept = keyRowMs(view, at) >= this.record.keyFloorMs;
+      const fits = this.used + (at - from) + keyRowBytes <= this.pool.blockBytes;
       if (!kept || !fits) {
         this.copyRange(block, from, at);
-        from = kept ? at : at + length;
-        if (kept) this.flush(section);
+        from = kept ? at : at + keyRowBytes;
+        if (kept) this.flush("keys");
       }
-      at += length;
+      at += keyRowBytes;
     }
     this.copyRange(block, from, block.length);
   }

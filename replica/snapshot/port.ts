@@ -55,8 +55,10 @@ export interface SegmentWrite {
 }
 
 /*
- * What this room must know of the machine's rows. A row of a room begins with its own length, u32.
- * A row of a key has 24 bytes and begins with the key's own time in milliseconds, u48.
+ * What this room must know of the machine's rows. A row of a room begins with its own length and
+ * its number, u32 each; a cell's row (replica/machine/cell-table.ts) with its own length and, marked
+ * by the highest bit, its kind, then the hash's halves and the room u32 each, number and value u64,
+ * subject. A row of a key has 24 bytes and begins with the key's own time in milliseconds, u48.
  */
 
 /** Bytes of a row of a remembered key. */
@@ -70,4 +72,12 @@ export function keyRowMs(view: DataView, offset: number): number {
 /** Bytes of the row of a room. */
 export function roomRowBytes(view: DataView, offset: number): number {
   return view.getUint32(offset, true);
+}
+
+/** Bytes of the row of a cell before its subject. */
+export const cellRowBytesMin = 36;
+
+/** True when a row is a cell's. */
+export function isCellRow(view: DataView, offset: number): boolean {
+  return view.getUint32(offset + 4, true) >= 0x8000_0000;
 }
