@@ -12,6 +12,7 @@ import {
   type Replacement,
   type ReplaceRequest,
   type TransferRequest,
+  type UpgradeRequest,
 } from "#replica/admin/admin-calls.ts";
 import { checkAdminProblem } from "#replica/admin/admin-error.ts";
 import { type AdminStatus, checkAdminStatus } from "#replica/admin/admin-status.ts";
@@ -89,6 +90,11 @@ export class AdminClient {
   /** Asks the primary to take a new volume for a lost one; `refused` not_ready: ask again. */
   replace(body: ReplaceRequest): Promise<AdminOutcome<Replacement>> {
     return this.call(adminCalls.replace, body, checkReplacement, true);
+  }
+
+  /** Asks the primary for a later version of the machine; `refused` not_ready: ask again. */
+  upgrade(body: UpgradeRequest): Promise<AdminOutcome<unknown>> {
+    return this.call(adminCalls.upgrade, body, checkDoneAnswer, true);
   }
 
   /** Formats an empty volume as a learner, by the primary's answer to {@link replace}. */

@@ -34,6 +34,7 @@ const status: AdminStatus = {
   caughtUp: false,
   slots: { owned: 0, epoch: 0 },
   version: "0.1.0",
+  machine: { version: null, min: 1, max: 2 },
   trustFingerprint: null,
   peers: [{ replica: 0, connected: false, lagOps: null }],
   alarms: ["view 7 does not start: replica 2 is not heard"],

@@ -11,6 +11,7 @@ export const adminCalls = {
   transfer: { method: "POST", path: "/v1/transfer" },
   replace: { method: "POST", path: "/v1/replace" },
   replacement: { method: "POST", path: "/v1/replacement" },
+  upgrade: { method: "POST", path: "/v1/upgrade" },
 } as const;
 
 /** Bytes of a request's body at most. */
@@ -61,6 +62,17 @@ export interface TransferRequest {
   readonly view: number;
   readonly target: number;
 }
+
+/**
+ * Body of POST /v1/upgrade, to the primary: the machine of the shard runs `version` from the next
+ * checkpoint on. Needs all three, with builds that run it. Repeated until it is answered.
+ */
+export interface UpgradeRequest {
+  readonly version: number;
+}
+
+/** Newest version of a machine that a frame can name. */
+export const machineVersionEnd = 2 ** 16 - 1;
 
 /**
  * Body of POST /v1/replace, to the primary: the volume of `replica` is lost; this member, whose
@@ -167,6 +179,12 @@ export function checkReplaceRequest(value: unknown): Checked<ReplaceRequest> {
   });
 }
 
+/** Reads the body of POST /v1/upgrade. */
+export function checkUpgradeRequest(value: unknown): Checked<UpgradeRequest> {
+  const fields = new Fields(value, ["version"]);
+  return fields.finish({ version: fields.integer("version", 1, machineVersionEnd) });
+}
+
 /** Reads the answer of POST /v1/replace, which is the body of POST /v1/replacement. */
 export function checkReplacement(value: unknown): Checked<Replacement> {
   const fields = new Fields(value, ["genesis", "members", "learnOp", "view"]);
@@ -194,7 +212,7 @@ export function checkTransferRequest(value: unknown): Checked<TransferRequest> {
   });
 }
 
-/** Reads the answer of certificate, genesis and transfer. */
+/** Reads the answer of certificate, genesis, transfer and upgrade. */
 export function checkDoneAnswer(value: unknown): Checked<DoneAnswer> {
   const fields = new Fields(value, ["done"]);
   if (!fields.flag("done")) fields.refuse("done", "must be true");

@@ -1,3 +1,4 @@
+import { machineVersionEnd } from "./admin-calls.ts";
 import { Fields, type Checked } from "./checked.ts";
 import { hex32, hex64, sentence, shardName } from "./patterns.ts";
 
@@ -49,6 +50,8 @@ export interface AdminStatus {
   readonly caughtUp: boolean;
   readonly slots: { readonly owned: number; readonly epoch: number };
   readonly version: string;
+  /** Version of the machine that runs (null: no replica runs) and those that this build can run. */
+  readonly machine: { readonly version: number | null; readonly min: number; readonly max: number };
   /** SHA-256 of the trust bundle that the process uses now. */
   readonly trustFingerprint: string | null;
   readonly peers: readonly AdminPeer[];
@@ -61,7 +64,7 @@ export interface AdminStatus {
 const alarmsMax = 16;
 const members = [
   ..."replica shard cluster state incarnation publicKey formationId view primary head".split(" "),
-  ..."commitMin commitMax checkpointOp voting caughtUp slots version".split(" "),
+  ..."commitMin commitMax checkpointOp voting caughtUp slots version machine".split(" "),
   ..."trustFingerprint peers alarms message".split(" "),
 ];
 
@@ -77,6 +80,7 @@ function peerFrom(fields: Fields): AdminPeer {
 export function checkAdminStatus(value: unknown): Checked<AdminStatus> {
   const fields = new Fields(value, members);
   const slots = fields.object("slots", ["owned", "epoch"]);
+  const machine = fields.object("machine", ["version", "min", "max"]);
   const count = (name: string) => fields.integerOrNull(name, 0, Number.MAX_SAFE_INTEGER);
   return fields.finish({
     replica: fields.integer("replica", 0, 2),
@@ -96,6 +100,11 @@ export function checkAdminStatus(value: unknown): Checked<AdminStatus> {
     caughtUp: fields.flag("caughtUp"),
     slots: { owned: slots.integer("owned", 0, 4096), epoch: slots.integer("epoch", 0, 2 ** 40) },
     version: fields.text("version", sentence, "text"),
+    machine: {
+      version: machine.integerOrNull("version", 1, machineVersionEnd),
+      min: machine.integer("min", 1, machineVersionEnd),
+      max: machine.integer("max", 1, machineVersionEnd),
+    },
     trustFingerprint: fields.textOrNull("trustFingerprint", hex64, "64 hex digits"),
     peers: fields.objects("peers", 0, 2, ["replica", "connected", "lagOps"]).map(peerFrom),
     alarms: fields.texts("alarms", alarmsMax, sentence, "text"),

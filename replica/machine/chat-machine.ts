@@ -9,7 +9,13 @@ import type { HashInto } from "#replica/proof/peaks.ts";
 import { Applier } from "./applier.ts";
 import { Delta } from "./delta.ts";
 import { Ledger } from "./ledger.ts";
-import { decodeMachineState, encodeMachineState, machineStateAtGenesis } from "./machine-state.ts";
+import {
+  decodeMachineState,
+  encodeMachineState,
+  machineStateAtGenesis,
+  machineVersions,
+  stateRefusal,
+} from "./machine-state.ts";
 import { MachineTables } from "./machine-tables.ts";
 import type {
   BlockAddress,
@@ -37,8 +43,8 @@ const nothing = new Uint8Array(0);
 
 /** Rooms, their entries and their keys: the deterministic machine of a shard. */
 export class ChatMachine {
-  /** Highest version that this build applies. */
-  readonly version = 1;
+  /** Versions that this process can apply. */
+  readonly versions: { readonly min: number; readonly max: number };
   private readonly cacheBytes: number;
   private readonly tables: MachineTables;
   private readonly applier: Applier;
@@ -53,6 +59,7 @@ export class ChatMachine {
   private restoring = false;
 
   constructor(genesis: MachineGenesis, options: MachineOptions = {}) {
+    this.versions = options.versions ?? machineVersions;
     this.cacheBytes = options.cacheBytes ?? cacheBytesDefault;
     this.tables = new MachineTables(machineStateAtGenesis(genesis), options);
     this.applier = new Applier(this.tables);
@@ -65,6 +72,24 @@ export class ChatMachine {
   /** Encoded scalars of a machine at genesis: `genesisManifest(state)` makes checkpoint 0 of it. */
   static genesisState(genesis: MachineGenesis): Uint8Array {
     return encodeMachineState(machineStateAtGenesis(genesis));
+  }
+
+  /** Version that applies the next op. */
+  get version(): number {
+    return this.tables.state.version;
+  }
+
+  /** From the next op on a later version applies (rule A12). */
+  upgrade(version: number): void {
+    const { state } = this.tables;
+    const known = version > state.version && version <= this.versions.max;
+    assert(known, "MCH-17: a later version that this build knows");
+    state.version = version;
+  }
+
+  /** Why this build cannot go on from the state of a checkpoint, as a sentence; null = it can. */
+  restoreRefusal(state: Uint8Array): string | null {
+    return stateRefusal(state, this.versions);
   }
 
   /** Op applied last; 0 after genesis. */
@@ -115,8 +140,10 @@ export class ChatMachine {
     const { header } = prepare;
     assert(!this.restoring, "MCH-10: no commit during a restore");
     assert(header.op === this.opApplied + 1, "MCH-01: ops are applied in order, without holes");
-    assert(header.machineVersion <= this.version, "MCH-02: a version that this build knows");
     const { state, keys } = this.tables;
+    const { min, max } = this.versions;
+    assert(header.machineVersion >= min, "MCH-02: a version that this build knows");
+    assert(header.machineVersion <= max, "MCH-02: a version that this build knows");
     assert(header.timestampUs > state.timeUs, "MCH-03: log time strictly increases");
     state.timeUs = header.timestampUs;
     const soon = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("forget_keys_early");

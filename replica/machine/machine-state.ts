@@ -4,12 +4,16 @@ import { slotsCount } from "#replica/base/limits.ts";
 import type { MachineGenesis } from "./port.ts";
 import { roomNumbersEnd } from "./proof-tapes.ts";
 
-const version = 1;
+/** Versions of the machine that this build can apply; README lists what each changed. */
+export const machineVersions = { min: 1, max: 2 } as const;
+
 const fixedBytes = 72;
 const rangeBytes = 8;
 
 /** Scalars of a machine as of an op: what its checkpoints' manifests carry. */
 export interface MachineState {
+  /** Version of the machine that applies the next op (rule A12): what each op may do. */
+  version: number;
   /** Log time of the last prepare, microseconds. */
   timeUs: number;
   /** Age at which a key is refused and forgotten, microseconds of log time. */
@@ -38,7 +42,11 @@ export function machineStateAtGenesis(genesis: MachineGenesis): MachineState {
   const { roomsMax } = genesis;
   assert(Number.isSafeInteger(roomsMax) && roomsMax >= 1, "MCH-11: rooms");
   assert(roomsMax <= roomNumbersEnd, "MCH-20: numbers behind the rooms are tapes");
+  const version = genesis.version ?? machineVersions.min;
+  const known = version >= machineVersions.min && version <= machineVersions.max;
+  assert(known, "MCH-11: version");
   return {
+    version,
     timeUs: 0,
     keyWindowUs: Math.floor(keys.windowHours * 3_600_000_000),
     keysMax: keys.max,
@@ -81,7 +89,7 @@ export function encodeMachineState(state: MachineState): Uint8Array {
   writeU64(view, 40, state.entriesCount);
   writeU64(view, 48, state.keyGenerationFloor);
   bytes.set(state.seed, 56);
-  view.setUint32(fixedBytes, version, true);
+  view.setUint32(fixedBytes, state.version, true);
   view.setUint32(fixedBytes + 4, ranges, true);
   let offset = fixedBytes + 8;
   for (let at = 0; at < slotsCount; ) {
@@ -98,11 +106,26 @@ export function encodeMachineState(state: MachineState): Uint8Array {
   return bytes;
 }
 
+/** Why this build cannot go on from a state, as a sentence for a person; null = it can. */
+export function stateRefusal(
+  bytes: Uint8Array,
+  { min, max }: { readonly min: number; readonly max: number } = machineVersions,
+): string | null {
+  if (bytes.length < fixedBytes + 8) return "The state of the machine is cut off.";
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const version = view.getUint32(fixedBytes, true);
+  if (version >= min && version <= max) return null;
+  const what = `The checkpoint is of version ${version} of the machine`;
+  const remedy = `start this replica with a build that runs version ${version}`;
+  return `${what}, and this build runs versions ${min} to ${max}; ${remedy}, its volume is sound.`;
+}
+
 /** Reads what {@link encodeMachineState} wrote; asserts, for the manifest's digest was checked. */
 export function decodeMachineState(bytes: Uint8Array): MachineState {
   assert(bytes.length >= fixedBytes + 8, "MCH-11: state is short");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  assert(view.getUint32(fixedBytes, true) === version, "MCH-11: version of the state");
+  const version = view.getUint32(fixedBytes, true);
+  assert(stateRefusal(bytes) === null, "MCH-11: version of the state");
   const slotEpochs = new Uint32Array(slotsCount);
   let offset = fixedBytes + 8;
   for (let range = view.getUint32(fixedBytes + 4, true); range > 0; range -= 1) {
@@ -113,6 +136,7 @@ export function decodeMachineState(bytes: Uint8Array): MachineState {
     offset += rangeBytes;
   }
   return {
+    version,
     timeUs: readU64(view, 0),
     keyWindowUs: readU64(view, 8),
     keysMax: readU64(view, 16),

@@ -21,6 +21,8 @@ export interface MachineGenesis {
    * formation id): keys the hashes of the index against floods.
    */
   readonly seed: Uint8Array;
+  /** Version of the machine that the shard begins with; default: the oldest of this build. */
+  readonly version?: number;
 }
 
 /** Options of one process; no answer of the machine depends on them. */
@@ -31,6 +33,8 @@ export interface MachineOptions {
   readonly chunkBytes?: number;
   /** Remembered keys that are held loosely, 31 bytes each, before runs are made; default 2^20. */
   readonly looseKeysMax?: number;
+  /** Versions that this process can apply; default: all that the build knows. For tests. */
+  readonly versions?: { readonly min: number; readonly max: number };
   /** SHA-256 for the trees of proofs; without it the machine keeps none (tests, simulators). */
   readonly proofs?: HashInto;
   /** SHA-256: what reads show in the place of a redacted body; zeros when absent. */

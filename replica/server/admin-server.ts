@@ -10,6 +10,7 @@ import {
   checkReplacement,
   checkReplaceRequest,
   checkTransferRequest,
+  checkUpgradeRequest,
   type CertificateRequest,
   type DoneAnswer,
   type GenesisRequest,
@@ -18,6 +19,7 @@ import {
   type Replacement,
   type ReplaceRequest,
   type TransferRequest,
+  type UpgradeRequest,
 } from "#replica/admin/admin-calls.ts";
 import { type AdminErrorCode, adminErrors, adminProblem } from "#replica/admin/admin-error.ts";
 import type { AdminStatus } from "#replica/admin/admin-status.ts";
@@ -37,6 +39,7 @@ export interface AdminHandler {
   genesis(request: GenesisRequest): Promise<AdminOutcome<DoneAnswer>>;
   transfer(request: TransferRequest): AdminOutcome<DoneAnswer>;
   replace(request: ReplaceRequest): AdminOutcome<Replacement>;
+  upgrade(request: UpgradeRequest): AdminOutcome<DoneAnswer>;
   replacement(request: Replacement): Promise<AdminOutcome<DoneAnswer>>;
 }
 
@@ -87,6 +90,8 @@ function call(
       return checked(text, checkReplaceRequest, (request) => handler.replace(request));
     case "/v1/replacement":
       return checked(text, checkReplacement, (request) => handler.replacement(request));
+    case "/v1/upgrade":
+      return checked(text, checkUpgradeRequest, (request) => handler.upgrade(request));
     default:
       known satisfies never;
       return refusal("not_found", `There is no ${path}.`);

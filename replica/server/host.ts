@@ -8,7 +8,6 @@ import { Replica } from "#replica/vsr/replica.ts";
 import type { SlotFault } from "#replica/storage/scrubber.ts";
 import type { ClientMessage } from "#replica/wire/client-message.ts";
 import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-message.ts";
-import type { Member } from "#replica/wire/superblock.ts";
 import { BlockStore } from "./block-store.ts";
 import { Checkpoints, garbageHoldMs } from "./checkpoints.ts";
 import { ChunkSource } from "./chunk-source.ts";
@@ -16,7 +15,6 @@ import type { HostCounts, HostOptions, HostPorts } from "./host-options.ts";
 import { ClientDesk } from "./client-desk.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { Proofs } from "./proofs.ts";
-import { askReplacement, type ReplaceOutcome } from "./ask-replacement.ts";
 import { type Restored, restoreMachine } from "./restore-machine.ts";
 import { StateSync } from "./state-sync.ts";
 
@@ -179,9 +177,9 @@ export class Host {
     this.step({ kind: "transfer", target });
   }
 
-  /** Asks the primary for the replacement of a lost volume (A11); repeated until it is done. */
-  replace(member: Omit<Member, "replaceOp">): ReplaceOutcome {
-    return askReplacement(this.replica, (event) => this.step(event), member);
+  /** An operator's command, REPLACE (A11) or UPGRADE (A12); repeated until it is done. */
+  command<T>(ask: (replica: Replica, step: (event: Event) => void) => T): T {
+    return ask(this.replica, (event) => this.step(event));
   }
 
   /** A frame of a client's connection; false: close it. */

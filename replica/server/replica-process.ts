@@ -9,6 +9,7 @@ import type {
   Replacement,
   ReplaceRequest,
   TransferRequest,
+  UpgradeRequest,
 } from "#replica/admin/admin-calls.ts";
 import { identityProofText } from "#replica/admin/admin-calls.ts";
 import type { AdminErrorCode } from "#replica/admin/admin-error.ts";
@@ -33,6 +34,8 @@ import { identityUri } from "#replica/transport/tls-identity.ts";
 import { type FrameScope, frameScopeFrom } from "#replica/wire/frame.ts";
 import { decodePrepareHeader, encodePrepareHeader } from "#replica/wire/prepare-codec.ts";
 import type { AdminHandler, AdminOutcome } from "./admin-server.ts";
+import { askReplacement } from "./ask-replacement.ts";
+import { askUpgrade } from "./ask-upgrade.ts";
 import { CosignFile } from "./cosign-file.ts";
 import type { Flags } from "./flags.ts";
 import { formatOptionsOf, memberOf, type Replacement as FormatAs } from "./formation.ts";
@@ -244,13 +247,24 @@ export class ReplicaProcess implements AdminHandler {
     if (!running.leads) return refuse("not_primary", "Ask the primary.");
     const genesis = recordedGenesis(this.options.volume);
     if (genesis === null) return refuse("disk", "keys/genesis.json of this volume is damaged.");
-    const outcome = running.host.replace(memberOf(request));
+    const outcome = running.host.command((core, step) => {
+      return askReplacement(core, step, memberOf(request));
+    });
     if (outcome === "pending") {
       return refuse("not_ready", "The replacement is being committed; ask again.");
     }
     if ("refused" in outcome) return refuse("not_ready", outcome.refused);
     const members = replica.members.map((each) => ({ replaceOp: 0, ...each }));
     return { ok: true, value: { genesis, members, ...outcome } };
+  }
+
+  upgrade(request: UpgradeRequest): AdminOutcome<DoneAnswer> {
+    const { running } = this;
+    if (running === null) return refuse("not_ready", "The replica is not running.");
+    const outcome = running.host.command((core, step) => askUpgrade(core, step, request.version));
+    if (outcome === "done") return done;
+    if (outcome !== "pending") return refuse("not_ready", outcome.refused);
+    return refuse("not_ready", "The upgrade is being committed; ask again.");
   }
 
   async replacement(request: Replacement): Promise<AdminOutcome<DoneAnswer>> {

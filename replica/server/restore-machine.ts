@@ -19,7 +19,10 @@ export interface RestoreOptions {
   readonly checkpoint: CheckpointDescriptor;
   /** Manifest of op 0, which no disk holds: it follows from genesis. */
   readonly genesisManifest: Uint8Array;
-  readonly sink: RestoreSink;
+  readonly sink: RestoreSink & {
+    /** Why this build cannot go on from a manifest's state, as a sentence; null = it can. */
+    restoreRefusal(state: Uint8Array): string | null;
+  };
   /** Calls `run` once, after this call, when other events had their turn. */
   readonly later: (run: () => void) => void;
 }
@@ -105,7 +108,9 @@ export function restoreMachine(options: RestoreOptions, done: (restored: Restore
       return;
     }
     const manifest = decodeManifest(bytes);
-    if (manifest.ok) restoreFrom(options, manifest.value, done);
+    const refusal = manifest.ok ? options.sink.restoreRefusal(manifest.value.state) : null;
+    if (refusal !== null) done({ ok: false, message: refusal });
+    else if (manifest.ok) restoreFrom(options, manifest.value, done);
     else
       done({ ok: false, message: `This version cannot read the checkpoint: ${manifest.reason}.` });
   };

@@ -1,5 +1,6 @@
 import type { AdminState, AdminStatus } from "#replica/admin/admin-status.ts";
 import { fingerprintOf } from "#replica/crypto/volume-key.ts";
+import { machineVersions } from "#replica/machine/machine-state.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
 import type { RunningReplica } from "./running-replica.ts";
 import { version } from "./version.ts";
@@ -36,6 +37,11 @@ export function statusOf(process: ReplicaProcess): AdminStatus {
     ...numbersOf(running),
     slots: { owned: superblock?.slots.count ?? 0, epoch: superblock?.slots.epoch ?? 0 },
     version,
+    machine: {
+      version: running?.host.replica.machineVersion ?? null,
+      min: machineVersions.min,
+      max: machineVersions.max,
+    },
     trustFingerprint: fingerprintOf(Buffer.from(process.trust)),
     peers: running?.sockets.peers() ?? [],
     alarms: running?.host.replica.alarms ?? [],

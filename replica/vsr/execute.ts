@@ -8,6 +8,7 @@ import { RequestReader } from "#replica/wire/request.ts";
 import { beginCheckpoint, checkpointBusy, isCheckpointOp } from "./checkpoint.ts";
 import { applyReplace } from "./membership.ts";
 import type { State } from "./state.ts";
+import { advanceUpgrade, assertVersion, versionRefusal } from "./upgrade.ts";
 import { markFaulty, trimBody } from "./writes.ts";
 
 declare const MUTATIONS: boolean | undefined;
@@ -46,9 +47,10 @@ export function execute(state: State): void {
       if (!readToExecute(state, header)) state.repairPending = true;
       return;
     }
-    if (header.machineVersion > state.options.machine.version) {
+    const why = versionRefusal(state, header);
+    if (why !== null) {
       state.stopped = true;
-      state.emit({ kind: "stop", why: `op ${header.op} needs version ${header.machineVersion}` });
+      state.emit({ kind: "stop", why });
       return;
     }
     const addresses = state.options.machine.needs(prepare);
@@ -92,12 +94,14 @@ function apply(state: State, prepare: Prepare, blocks: readonly Uint8Array[]): v
   const { header } = prepare;
   assert(header.op === state.commitMin + 1, "VSR-61: ops run in order, each once");
   assert(header.op <= state.commitMax, "VSR-62: only committed ops run");
+  assertVersion(state, header);
   const replies = state.options.machine.apply(prepare, blocks);
   state.commitMin = header.op;
   state.commitChecksum = header.checksum;
   state.emit({ kind: "committed", op: header.op, view: state.view });
   if (header.kind === "requests") finishRequests(state, prepare, replies);
   if (header.kind === "replace") applyReplace(state, prepare);
+  advanceUpgrade(state, header);
   if (isCheckpointOp(state, header.op)) beginCheckpoint(state, header.op);
   trimBody(state, header.op - 2 * pipelineMax);
 }

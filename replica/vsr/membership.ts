@@ -70,6 +70,7 @@ function forgetPeer(state: State, replica: ReplicaIndex): void {
   peer.judged = { life: 0, nonce: 0, verdict: "unknown" };
   peer.vouches = false;
   peer.learner = false;
+  peer.versions = null;
 }
 
 /** A REPLACE is committed: it is a fact for ever. */

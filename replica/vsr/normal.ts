@@ -19,6 +19,7 @@ import { broadcast, send, viewDurable } from "./send.ts";
 import { rememberAck } from "./standing.ts";
 import type { State } from "./state.ts";
 import { cancelSuspicion, onHigherView } from "./suspicion.ts";
+import { upgradeTurn } from "./upgrade.ts";
 import { canWrite, flushWrites, keepBody } from "./writes.ts";
 
 declare const MUTATIONS: boolean | undefined;
@@ -35,6 +36,7 @@ export function flushBatches(state: State): void {
   while (state.leads && state.voting && state.logDurable) {
     const depth = state.pipeline.count;
     const control = controlOf(state);
+    if (control === "hold") return;
     if (control === null && state.pipeline.waiting === 0) return;
     // The ring is full until a quorum's checkpoint moves on.
     if (depth >= pipelineMax || !canWrite(state, state.log.head + 1)) return;
@@ -68,8 +70,14 @@ interface Content {
   readonly body: Uint8Array;
 }
 
-/** A REPLACE that was asked for, or a no-op that must follow one (rule A11), or nothing. */
-function controlOf(state: State): Content | null {
+const noop: Content = { kind: "noop", requestsCount: 0, body: new Uint8Array(0) };
+
+/** What rules A11 and A12 want next: REPLACE, UPGRADE, a no-op, no prepare at all; or nothing. */
+function controlOf(state: State): Content | "hold" | null {
+  const turn = upgradeTurn(state);
+  if (turn === "hold") return turn;
+  if (turn === "noop") return noop;
+  if (turn !== "free") return { ...noop, kind: "upgrade", requestsCount: turn.version };
   const member = state.replacing;
   if (member !== null) {
     const requestsCount = member.replica;
@@ -77,7 +85,7 @@ function controlOf(state: State): Content | null {
   }
   if (state.log.head >= fillTo(state)) return null;
   const few = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("skip_noops");
-  return few ? null : { kind: "noop", requestsCount: 0, body: new Uint8Array(0) };
+  return few ? null : noop;
 }
 
 function makePrepare(state: State, content: Content): void {
@@ -109,6 +117,7 @@ function makePrepare(state: State, content: Content): void {
     state.replacing = null;
     refreshMembers(state);
   }
+  if (kind === "upgrade") state.upgrading = null;
   armPrepareTimer(state);
 }
 
@@ -117,8 +126,8 @@ export function onPulse(state: State): void {
   if (!state.leads || !state.voting || !state.logDurable || state.transfer !== null) return;
   if (state.pipeline.count > 0 || state.pipeline.waiting > 0) return;
   if (clusterTime(state) === null) return;
-  if (!canWrite(state, state.log.head + 1)) return;
-  makePrepare(state, { kind: "noop", requestsCount: 0, body: new Uint8Array(0) });
+  if (!canWrite(state, state.log.head + 1) || upgradeTurn(state) !== "free") return;
+  makePrepare(state, noop);
 }
 
 function armPrepareTimer(state: State): void {

@@ -1,4 +1,5 @@
 import type { Checksum, Op } from "#replica/base/brands.ts";
+import type { MachineVersions } from "#replica/wire/peer-message.ts";
 import type { Prepare, PrepareFields } from "#replica/wire/prepare.ts";
 import type { BlockAddress } from "./effect.ts";
 
@@ -15,7 +16,9 @@ export interface Sealer {
  * Bodies are opaque to consensus apart from the request headers.
  */
 export interface Machine {
-  /** Highest version that this build can apply. */
+  /** Versions that this build can apply, the oldest and the newest. */
+  readonly versions: MachineVersions;
+  /** Version that applies the next op: part of its state (rule A12). */
   readonly version: number;
   /** Blocks that {@link apply} will read and that are not in memory; few, usually none. */
   needs(prepare: Prepare): readonly BlockAddress[];
@@ -24,6 +27,11 @@ export interface Machine {
    * One reply a request, in order; for registrations an empty one.
    */
   apply(prepare: Prepare, blocks: readonly Uint8Array[]): readonly Uint8Array[];
+  /**
+   * Called right after apply of the last op of an upgrade, before {@link freeze} of the same op:
+   * from the next op on this later version applies. One of {@link versions}.
+   */
+  upgrade(version: number): void;
   /** Called right after apply of a checkpoint op: later changes belong to the next checkpoint. */
   freeze(op: Op): void;
 }

@@ -1,6 +1,6 @@
 import { assert } from "#replica/base/assert.ts";
 import type { Op, ReplicaIndex, View } from "#replica/base/brands.ts";
-import type { PeerMessage, ReplicaStatus } from "#replica/wire/peer-message.ts";
+import type { MachineVersions, PeerMessage, ReplicaStatus } from "#replica/wire/peer-message.ts";
 import { noteCheckpoint } from "./agreement.ts";
 import { raisedAlarms } from "./alarms.ts";
 import { onCheckpointDurable, releaseCheckpoints, updateQuorumCheckpoint } from "./checkpoint.ts";
@@ -42,6 +42,7 @@ import { armSuspicion } from "./suspicion.ts";
 import { onSyncDone, onSyncFailed } from "./sync.ts";
 import { fireTimers } from "./timers.ts";
 import { onTransfer, pong } from "./transfer.ts";
+import { commonVersions, onUpgrade, upgradeRefusal } from "./upgrade.ts";
 import {
   joinView,
   onDoViewChange,
@@ -192,6 +193,21 @@ export class Replica {
     return replacementDone(this.state, incarnation);
   }
 
+  /** Version of the machine that applies the next op here (rule A12). */
+  get machineVersion(): number {
+    return this.state.options.machine.version;
+  }
+
+  /** Versions that all three replicas' builds can apply, as they said; null = not all did. */
+  get versionsCommon(): MachineVersions | null {
+    return commonVersions(this.state);
+  }
+
+  /** Why an upgrade is refused here and now, as a sentence; null when it will be done, or is. */
+  upgradeRefusal(version: number): string | null {
+    return upgradeRefusal(this.state, version);
+  }
+
   /** Effects since the last drain, in the order in which they must be executed. */
   drain(): readonly Effect[] {
     const { effects } = this.state;
@@ -247,6 +263,9 @@ function dispatch(state: State, event: Event): void {
       return;
     case "replace":
       onReplace(state, event.member);
+      return;
+    case "upgrade":
+      onUpgrade(state, event.version);
       return;
     case "peer_refused":
       onPeerRefused(state, event.replica);
@@ -393,6 +412,7 @@ function onPing(state: State, message: Ping): void {
   peer.learner = message.learner;
   peer.voteFloor = message.voteFloor;
   peer.status = message.status;
+  peer.versions = message.versions;
   noteCheckpoint(state, message.from, message.checkpointOp, message.checkpointId);
   learnClock(state, message);
   judgePing(state, message);

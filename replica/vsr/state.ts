@@ -3,6 +3,7 @@ import { sessionsMax } from "#replica/base/limits.ts";
 import { Prng } from "#replica/base/prng.ts";
 import type {
   CheckpointDescriptor,
+  MachineVersions,
   PeerMessage,
   ReplicaStatus,
   VolumeVerdict,
@@ -75,6 +76,8 @@ export interface Peer {
   voteFloor: View;
   /** As its last ping said. */
   status: ReplicaStatus;
+  /** Versions of the machine that its build can apply; null = not told in this life. */
+  versions: MachineVersions | null;
   /** Last ping to it, ms. */
   pingedMs: number;
 }
@@ -163,6 +166,10 @@ export class State {
   recovering: boolean;
   /** A replacement that this primary will propose next. */
   replacing: Omit<Member, "replaceOp"> | null = null;
+  /** Version of the machine that this primary will propose; null = none was asked for. */
+  upgrading: number | null = null;
+  /** An UPGRADE that was executed and counts from the next checkpoint on; null = none. */
+  upgrade: { readonly op: Op; readonly version: number } | null = null;
   /** This volume was rolled back: it never votes again (rule A11). */
   lost: boolean;
   /** Why, as a sentence. */
@@ -239,6 +246,7 @@ export class State {
       vouches: false,
       learner: false,
       status: "normal",
+      versions: null,
       voteFloor: 0 as View,
       pingedMs: -Infinity,
     }));

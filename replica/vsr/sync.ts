@@ -60,6 +60,8 @@ export function onSyncDone(
   state.sync = null;
   state.syncFailedOp = 0;
   state.deadlines.clear("sync");
+  // A checkpoint never lies inside an upgrade.
+  state.upgrade = null;
   state.commitMin = checkpoint.op;
   state.commitChecksum = checkpoint.opChecksum;
   if (state.commitMax < checkpoint.op) state.commitMax = checkpoint.op;

@@ -90,7 +90,7 @@ function sendPing(
     monotonicMs,
     wallClockUs: state.wallUs,
     formationId: durable.identity.formationId,
-    machineVersionMax: state.options.machine.version,
+    versions: state.options.machine.versions,
     commitMin: state.commitMin,
     lives: own === null ? [] : durable.standing.lives,
     mark: ownMark(state),

@@ -119,6 +119,7 @@ function leaveNormal(state: State): void {
   rejectWaiting(state, state.pipeline.clear());
   state.transfer = null;
   state.replacing = null;
+  state.upgrading = null;
   state.registering.clear();
   state.suffixReads.clear();
   for (const name of ["heartbeat", "prepare", "batch", "transfer"] as const) deadlines.clear(name);

@@ -197,7 +197,7 @@ function readPing(
     monotonicMs: r.f64(),
     wallClockUs: r.u64(),
     formationId: r.checksum(),
-    machineVersionMax: r.u32(),
+    versions: { min: r.u16(), max: r.u16() },
     commitMin: r.op(),
     mark: { sequence: r.u64(), logView: viewFrom(r.u64()), op: r.op() },
   };
@@ -216,7 +216,8 @@ function writePing(w: Writer, message: Extract<PeerMessage, { kind: "ping" | "po
   w.f64(message.monotonicMs);
   w.u64(message.wallClockUs);
   w.hex(message.formationId, 32);
-  w.u32(message.machineVersionMax);
+  w.u16(message.versions.min);
+  w.u16(message.versions.max);
   w.u64(message.commitMin);
   w.u64(message.mark.sequence);
   w.u64(message.mark.logView);

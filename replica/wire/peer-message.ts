@@ -21,6 +21,14 @@ export type ReplicaStatus = (typeof replicaStatuses)[number];
 /** Judgement on a peer's volume (rule A11). */
 export type VolumeVerdict = "unknown" | "sound" | "rolled_back";
 
+/** Versions of the machine that a build can apply (rule A12). */
+export interface MachineVersions {
+  /** From 1. */
+  readonly min: number;
+  /** At least `min`, below 2^16. */
+  readonly max: number;
+}
+
 /** What every frame between replicas says of its sender; authenticated before it is decoded. */
 export interface PeerEnvelope {
   readonly from: ReplicaIndex;
@@ -123,7 +131,8 @@ export type PeerMessage = PeerEnvelope &
         readonly monotonicMs: number;
         readonly wallClockUs: number;
         readonly formationId: Checksum;
-        readonly machineVersionMax: number;
+        /** What the sender's build can apply. */
+        readonly versions: MachineVersions;
         readonly commitMin: Op;
         /** Openings of the sender's volume, the present one last; empty before formation. */
         readonly lives: readonly Life[];

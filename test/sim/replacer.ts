@@ -1,4 +1,5 @@
 import { incarnationFrom, type ReplicaIndex } from "#replica/base/brands.ts";
+import { askReplacement } from "#replica/server/ask-replacement.ts";
 import type { Coverage } from "./coverage.ts";
 import { replacementVolume } from "./formation.ts";
 import type { Heap } from "./heap.ts";
@@ -68,7 +69,7 @@ export class Replacer {
     }
     const { member } = this.asked;
     const answer = primary.ask((host) => {
-      const done = host.replace(member);
+      const done = host.command((replica, step) => askReplacement(replica, step, member));
       return { done, members: host.replica.members };
     });
     if (answer === null || answer.done === "pending" || "refused" in answer.done) return;
@@ -81,4 +82,4 @@ export class Replacer {
   }
 }
 
-type Member = Parameters<NonNullable<SimNode["host"]>["replace"]>[0];
+type Member = Parameters<typeof askReplacement>[2];

@@ -28,6 +28,7 @@ export function toyApply(state: ToyState, body: Uint8Array): { next: ToyState; r
 
 /** A machine of a few lines behind the real port, with block loads now and then. */
 export class ToyMachine implements Machine {
+  readonly versions = { min: 1, max: 1 };
   readonly version = 1;
   state: ToyState;
   /** Set by {@link freeze}: what the checkpoint under way holds. */
@@ -62,6 +63,10 @@ export class ToyMachine implements Machine {
     }
     this.state = state;
     return replies;
+  }
+
+  upgrade(version: number): void {
+    throw new Error(`machine: version ${version}`);
   }
 
   freeze(op: Op): void {

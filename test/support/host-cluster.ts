@@ -13,7 +13,10 @@ import { nodeSealer } from "#replica/crypto/node-sealer.ts";
 import { nativeProofCrypto } from "#replica/crypto/proof-crypto.ts";
 import { journalToolsFrom } from "#replica/journal/journal-tools.ts";
 import { ChatMachine } from "#replica/machine/chat-machine.ts";
+import { machineVersions } from "#replica/machine/machine-state.ts";
 import { shardOrigin } from "#replica/proof/checkpoint.ts";
+import { askReplacement, type ReplaceOutcome } from "#replica/server/ask-replacement.ts";
+import { askUpgrade, type UpgradeOutcome } from "#replica/server/ask-upgrade.ts";
 import type { CosignMark } from "#replica/server/cosigning.ts";
 import { formatOptionsOf, machineGenesisOf } from "#replica/server/formation.ts";
 import type { HostPorts } from "#replica/server/host-options.ts";
@@ -25,6 +28,7 @@ import type { StorageTools } from "#replica/storage/storage-tools.ts";
 import type { ServerMessage } from "#replica/wire/client-message.ts";
 import { frameScopeFrom } from "#replica/wire/frame.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
+import type { Member } from "#replica/wire/superblock.ts";
 import { prepareChecksummedBytes } from "#replica/wire/prepare-codec.ts";
 import { CrashDisk } from "./crash-disk.ts";
 import { FakeVault } from "./fake-vault.ts";
@@ -95,7 +99,10 @@ export class HostCluster {
   readonly trace: string[] = [];
   /** By replica: how far its wall clock is off. */
   readonly wallOffsetsUs = [0, 0, 0];
+  /** By replica: versions of the machine that its build runs when it is opened next. */
+  readonly builds: { min: number; max: number }[] = [0, 1, 2].map(() => ({ ...machineVersions }));
   private lives = 0;
+  private refused = false;
   private wire: { to: number; message: PeerMessage }[] = [];
 
   /** Formats three volumes and opens them. */
@@ -140,7 +147,11 @@ export class HostCluster {
           replica,
           recovered: opened.recovered,
           storage: opened.storage,
-          machine: new ChatMachine(genesis, { hash: sha256Bytes, proofs: sha256Into }),
+          machine: new ChatMachine(genesis, {
+            hash: sha256Bytes,
+            proofs: sha256Into,
+            versions: this.builds[index] ?? machineVersions,
+          }),
           genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),
           hash: sha256,
           sealer: nodeSealer({ privateKey: key, checksummedBytes }),
@@ -165,13 +176,20 @@ export class HostCluster {
           ports: this.portsOf(replica, seat),
         },
         (result) => {
-          ok(result.ok, result.ok ? "" : result.message);
-          seat.host = result.host;
+          if (result.ok) seat.host = result.host;
+          else this.refuse(index, result.message);
         },
       );
     });
-    for (let turn = 0; turn < 1000 && seat.host === null; turn += 1) seat.disk.settle();
-    this.host(index).start();
+    this.refused = false;
+    const waits = (): boolean => seat.host === null && !this.refused;
+    for (let turn = 0; turn < 1000 && waits(); turn += 1) seat.disk.settle();
+    seat.host?.start();
+  }
+
+  private refuse(index: number, why: string): void {
+    this.refused = true;
+    this.onStop(index, why);
   }
 
   /** Ends a replica at once; what its disk has not completed is lost. */
@@ -195,10 +213,10 @@ export class HostCluster {
     const key = keys[index];
     ok(key !== undefined);
     const member = { replica: replicaFrom(index), incarnation, publicKey: publicKeyHex(key) };
-    let done = this.host(primary).replace(member);
+    let done = this.replaceAt(primary, member);
     if (typeof done === "object" && "refused" in done) return done.refused;
     this.runUntil("the no-ops to be committed", 5_000, () => {
-      done = this.host(this.primary ?? primary).replace(member);
+      done = this.replaceAt(this.primary ?? primary, member);
       return typeof done === "object" && "learnOp" in done;
     });
     ok(typeof done === "object" && "learnOp" in done);
@@ -217,6 +235,17 @@ export class HostCluster {
     ok(formatted, "formatted");
     this.open(index);
     return "";
+  }
+
+  /** Asks the primary for a version of the machine. */
+  upgrade(version: number): UpgradeOutcome {
+    const { primary } = this;
+    if (primary === null) return { refused: "no primary" };
+    return this.host(primary).command((core, step) => askUpgrade(core, step, version));
+  }
+
+  private replaceAt(primary: number, member: Omit<Member, "replaceOp">): ReplaceOutcome {
+    return this.host(primary).command((core, step) => askReplacement(core, step, member));
   }
 
   /** Lets virtual time pass. */
