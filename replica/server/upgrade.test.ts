@@ -95,7 +95,7 @@ test("upgrade: refused while one of three cannot run it, with what to do", () =>
   upgradeUntilDone(cluster);
 });
 
-test("upgrade: a volume that a newer build wrote is refused by an older one, sound as it is", () => {
+test("upgrade: an older build refuses a newer build's volume, which stays sound", () => {
   const { cluster, client } = started([both, both, both], 2);
   upgradeUntilDone(cluster);
   for (let i = 2; i < 30; i += 1) client.post(i, bodyBytes);
