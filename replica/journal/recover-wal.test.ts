@@ -29,6 +29,7 @@ function superblock(change: Partial<SuperblockState>): SuperblockState {
     viewHeaders: [],
     commitMax: opFrom(0),
     checkpoint: format.checkpoint,
+    kept: [],
     quorumCheckpointOp: opFrom(0),
     recovering: false,
     voteFloor: viewFrom(0),

@@ -12,6 +12,7 @@ import { textFromUtf8, utf8From } from "#replica/base/text.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
 import {
+  keptMax,
   type Life,
   livesMax,
   type Member,
@@ -25,7 +26,7 @@ import { walSlotsMax } from "./geometry.ts";
 import type { JournalTools } from "./journal-tools.ts";
 
 /** Ops that the superblock can name as faulty; identifiers mark the rest (A5a 8). */
-export const faultyOpsMax = 1024;
+export const faultyOpsMax = 896;
 /** Bytes of a shard's name in the superblock. */
 export const shardBytes = 40;
 
@@ -61,6 +62,9 @@ export function encodeContent(
   writer.u64(state.voteFloor);
   writer.u32(state.recovering ? 1 : 0);
   encodeCheckpoint(writer, state.checkpoint);
+  assert(state.kept.length <= keptMax, "JRN-08: kept checkpoints");
+  writer.u32(state.kept.length);
+  for (const checkpoint of state.kept) encodeCheckpoint(writer, checkpoint);
   writer.u32(state.slots.first);
   writer.u32(state.slots.count);
   writer.u64(state.slots.epoch);
@@ -164,6 +168,7 @@ export function decodeContent(
   const voteFloor = viewFrom(reader.u64());
   const recovering = reader.u32() === 1;
   const checkpoint = decodeCheckpoint(reader);
+  const kept = decodeKept(reader);
   const slots = { first: reader.u32(), count: reader.u32(), epoch: reader.u64() };
   const viewHeaders = decodeHeaders(tools, reader);
   const faultyCount = Math.min(reader.u32(), faultyOpsMax);
@@ -179,6 +184,7 @@ export function decodeContent(
     viewHeaders,
     commitMax,
     checkpoint,
+    kept,
     quorumCheckpointOp,
     recovering,
     voteFloor,
@@ -235,6 +241,14 @@ function decodeCheckpoint(reader: ByteReader): CheckpointDescriptor {
     root: checksumFrom(reader.hex(32)),
     manifestBytes: reader.u64(),
   };
+}
+
+function decodeKept(reader: ByteReader): readonly CheckpointDescriptor[] {
+  const count = reader.u32();
+  if (count > keptMax) reader.failed = true;
+  const kept: CheckpointDescriptor[] = [];
+  for (let i = 0; i < count && !reader.failed; i += 1) kept.push(decodeCheckpoint(reader));
+  return kept;
 }
 
 function decodeHeaders(tools: JournalTools, reader: ByteReader): readonly PrepareHeader[] | null {

@@ -34,6 +34,7 @@ const first: SuperblockContent = {
     viewHeaders: [],
     commitMax: opFrom(0),
     checkpoint: format.checkpoint,
+    kept: [],
     quorumCheckpointOp: opFrom(0),
     recovering: false,
     voteFloor: format.voteFloor,

@@ -26,7 +26,7 @@ const checksumAt = 64;
 const contentAt = 128;
 
 /** Version of the on-disk format; a volume of another one is refused. */
-export const superblockVersion = 2;
+export const superblockVersion = 3;
 /** Bytes of one copy. */
 export const superblockCopyBytes = 16 * 1024;
 /** Copies of the superblock; written two and two with a sync between. */

@@ -2,7 +2,12 @@ import { assert } from "#replica/base/assert.ts";
 import type { Checksum, Op } from "#replica/base/brands.ts";
 import type { ChatMachine } from "#replica/machine/chat-machine.ts";
 import { CheckpointWriter } from "#replica/snapshot/checkpoint-writer.ts";
-import { type Manifest, manifestSegmentId, manifestWrite } from "#replica/snapshot/manifest.ts";
+import {
+  liveSegmentIds,
+  type Manifest,
+  manifestSegmentId,
+  manifestWrite,
+} from "#replica/snapshot/manifest.ts";
 import type { BlockAddress, Hash } from "#replica/snapshot/port.ts";
 import type { SegmentIndex } from "#replica/snapshot/segment-index.ts";
 import type { Effect } from "#replica/vsr/effect.ts";
@@ -41,28 +46,34 @@ export class Checkpoints {
   private garbage: { readonly id: string; readonly loadNext: number }[] = [];
   /** Garbage of the state that a sync replaced, until the superblock names the new one. */
   private replaced: readonly string[];
+  /** Manifests of checkpoints before the restored one that a peer may still sync to, by op. */
+  private kept: readonly Manifest[];
   private retired = false;
   /** Op whose manifest is on disk and will be garbage after the next installation. */
   private manifestOp: Op;
   private readonly baseOp: Op;
+  /** Segments of the restored checkpoint. */
+  private readonly base: ReadonlySet<string>;
   /** True while the next slice would do something. */
   workWanted = true;
 
   /**
-   * `manifest` and `segments`: what the Restorer gave. `replaced`: segments that go once this
-   * state's checkpoint is installed.
+   * `manifest` and `segments`: what the Restorer gave. `before`: segments that go once this
+   * state's checkpoint is installed, and checkpoints of which each goes when the next one is.
    */
   constructor(
     ports: CheckpointsPorts,
     manifest: Manifest,
     segments: readonly SegmentIndex[],
-    replaced: readonly string[],
+    before: { readonly replaced: readonly string[]; readonly kept: readonly Manifest[] },
   ) {
     this.ports = ports;
     this.writer = new CheckpointWriter({ hash: ports.hash, manifest, segments });
     this.manifestOp = manifest.op;
     this.baseOp = manifest.op;
-    this.replaced = replaced;
+    this.replaced = before.replaced;
+    this.kept = before.kept;
+    this.base = new Set(liveSegmentIds(manifest));
   }
 
   /** True while a checkpoint, not only a merge, is being written. */
@@ -123,8 +134,10 @@ export class Checkpoints {
     }
   }
 
-  /** The superblock names this checkpoint: older segments may go, the delta leaves memory. */
+  /** The superblock names nothing older: older segments may go, the delta leaves memory. */
   installed(checkpoint: CheckpointDescriptor): void {
+    this.release(checkpoint.op);
+    if (checkpoint.op < this.baseOp) return;
     this.discard(this.replaced);
     this.replaced = [];
     if (checkpoint.op === this.baseOp) return;
@@ -136,10 +149,25 @@ export class Checkpoints {
     this.resume();
   }
 
-  /** State sync has replaced the state: what is still being written here no longer counts. */
-  retire(): void {
+  /** Checkpoints older than this one are needed by nobody, nor what only they name. */
+  private release(op: Op): void {
+    const gone = this.kept.filter((manifest) => manifest.op < op);
+    if (gone.length === 0) return;
+    this.kept = this.kept.filter((manifest) => manifest.op >= op);
+    const named = new Set(this.kept.flatMap((manifest) => liveSegmentIds(manifest)));
+    const ids = new Set(gone.flatMap((manifest) => liveSegmentIds(manifest)));
+    this.discard([...ids].filter((id) => !named.has(id) && !this.base.has(id)));
+  }
+
+  /**
+   * State sync has replaced the state: what is still being written here no longer counts. Gives
+   * the segments that wait for their removal or for that of their checkpoint.
+   */
+  retire(): readonly string[] {
     this.retired = true;
     this.workWanted = false;
+    const kept = this.kept.flatMap((manifest) => liveSegmentIds(manifest));
+    return [...this.garbage.map(({ id }) => id), ...this.replaced, ...kept];
   }
 
   /**

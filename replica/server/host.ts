@@ -1,6 +1,7 @@
 import { assert } from "#replica/base/assert.ts";
 import { type Op, type ReplicaIndex, replicaFrom, type View } from "#replica/base/brands.ts";
 import { replicasCount } from "#replica/base/limits.ts";
+import { liveSegmentIds, type Manifest } from "#replica/snapshot/manifest.ts";
 import type { BlockAddress } from "#replica/snapshot/port.ts";
 import type { Effect } from "#replica/vsr/effect.ts";
 import type { Event } from "#replica/vsr/event.ts";
@@ -13,9 +14,8 @@ import { Checkpoints, garbageHoldMs } from "./checkpoints.ts";
 import { ChunkSource } from "./chunk-source.ts";
 import type { HostCounts, HostOptions, HostPorts } from "./host-options.ts";
 import { ClientDesk } from "./client-desk.ts";
-import { removeLeftovers } from "./leftovers.ts";
 import { Proofs } from "./proofs.ts";
-import { type Restored, restoreMachine } from "./restore-machine.ts";
+import { type KeptCheckpoint, type Restored, restoreMachine } from "./restore-machine.ts";
 import { StateSync } from "./state-sync.ts";
 
 /** Between two removals of garbage, ms. */
@@ -57,7 +57,11 @@ export class Host {
   private readonly writeStartMs = new Map<Op, number>();
 
   /** The machine stands at the recovered checkpoint; use {@link openHost}. */
-  constructor(options: HostOptions, restored: Extract<Restored, { ok: true }>) {
+  constructor(
+    options: HostOptions,
+    restored: Extract<Restored, { ok: true }>,
+    kept: readonly KeptCheckpoint[],
+  ) {
     const { superblock } = options.recovered;
     this.options = options;
     this.ports = options.ports;
@@ -68,11 +72,15 @@ export class Host {
     this.proofs = this.makeProofs();
     this.clients = this.makeClientDesk();
     this.source = new ChunkSource(options.storage, options.genesisManifest);
+    for (const { checkpoint } of kept) this.source.add(checkpoint);
     this.source.add(superblock.checkpoint);
-    this.checkpoints = this.makeCheckpoints(restored, []);
+    const manifests = kept.map(({ manifest }) => manifest);
+    this.checkpoints = this.makeCheckpoints(restored, { replaced: [], kept: manifests });
     this.sync = this.makeStateSync();
-    const { replica, recovered, machine, sealer, seed, timing, quorum, batch } = options;
+    const { replica, machine, sealer, seed, timing, quorum, batch } = options;
     const { sessions } = restored;
+    const offered = { ...superblock, kept: kept.map(({ checkpoint }) => checkpoint) };
+    const recovered = { ...options.recovered, superblock: offered };
     const core = { replica, recovered, machine, sealer, seed, timing, quorum, batch, sessions };
     this.replica = new Replica(core);
   }
@@ -413,7 +421,7 @@ export class Host {
 
   private makeCheckpoints(
     restored: Extract<Restored, { ok: true }>,
-    garbage: readonly string[],
+    before: { readonly replaced: readonly string[]; readonly kept: readonly Manifest[] },
   ): Checkpoints {
     const { machine, storage, hash, sealer } = this.options;
     const ports = {
@@ -429,7 +437,7 @@ export class Host {
       },
       wake: this.ports.wake,
     };
-    return new Checkpoints(ports, restored.manifest, restored.segments, garbage);
+    return new Checkpoints(ports, restored.manifest, restored.segments, before);
   }
 
   private makeStateSync(): StateSync {
@@ -463,8 +471,9 @@ export class Host {
       }
       this.restoring = false;
       this.proofs?.restored();
-      this.checkpoints.retire();
-      this.checkpoints = this.makeCheckpoints(restored, garbage);
+      const live = new Set(liveSegmentIds(restored.manifest));
+      const left = [...this.checkpoints.retire(), ...garbage].filter((id) => !live.has(id));
+      this.checkpoints = this.makeCheckpoints(restored, { replaced: left, kept: [] });
       this.installed = target;
       this.source.add(target);
       this.step({ kind: "sync_done", checkpoint: target, sessions: restored.sessions });
@@ -475,22 +484,4 @@ export class Host {
     const { storage, hash, genesisManifest, machine, ports } = this.options;
     return { storage, hash, genesisManifest, sink: machine, later: ports.later };
   }
-}
-
-/** Brings the machine to the recovered checkpoint and makes the host. `done` is called once. */
-export function openHost(
-  options: HostOptions,
-  done: (opened: { readonly ok: true; readonly host: Host } | (Restored & { ok: false })) => void,
-): void {
-  const { storage, hash, genesisManifest, machine, recovered } = options;
-  const { checkpoint } = recovered.superblock;
-  const { later } = options.ports;
-  const restore = { storage, hash, genesisManifest, checkpoint, sink: machine, later };
-  restoreMachine(restore, (restored) => {
-    if (!restored.ok) return done(restored);
-    // Before the host exists nothing is being written, so what no manifest names is left over.
-    removeLeftovers(storage, restored.manifest, () => {
-      done({ ok: true, host: new Host(options, restored) });
-    });
-  });
 }

@@ -39,6 +39,12 @@ export type Restored =
   /** `message`: a sentence for a person. */
   | { readonly ok: false; readonly message: string };
 
+/** A checkpoint that is kept beside the newest one, with its list of segments. */
+export interface KeptCheckpoint {
+  readonly checkpoint: CheckpointDescriptor;
+  readonly manifest: Manifest;
+}
+
 type Blocks = readonly (Uint8Array | null)[];
 
 function readAll(
@@ -127,4 +133,39 @@ export function restoreMachine(options: RestoreOptions, done: (restored: Restore
         message: damagedSentence({ segment: manifestSegmentId(checkpoint.op), block: 0 }),
       });
   });
+}
+
+/**
+ * Manifests of the checkpoints before the newest one, for peers that can sync to no other. One that
+ * cannot be read is left out: this replica itself does not need it.
+ */
+export function readKept(
+  options: Pick<RestoreOptions, "storage" | "hash" | "genesisManifest">,
+  kept: readonly CheckpointDescriptor[],
+  done: (found: readonly KeptCheckpoint[]) => void,
+): void {
+  const { storage, hash, genesisManifest } = options;
+  const found: KeptCheckpoint[] = [];
+  const next = (index: number): void => {
+    const checkpoint = kept[index];
+    if (checkpoint === undefined) {
+      done(found);
+      return;
+    }
+    const use = (bytes: Uint8Array | null): void => {
+      const whole = bytes !== null && manifestRoot(bytes, hash) === checkpoint.root;
+      const manifest = whole ? decodeManifest(bytes) : null;
+      if (manifest?.ok === true) found.push({ checkpoint, manifest: manifest.value });
+      next(index + 1);
+    };
+    if (checkpoint.op === 0) {
+      use(genesisManifest);
+      return;
+    }
+    readAll(storage, manifestAddresses(checkpoint), (blocks) => {
+      const parts = blocks.filter((block) => block !== null);
+      use(parts.length === blocks.length ? bytesConcat(parts) : null);
+    });
+  };
+  next(0);
 }

@@ -200,6 +200,7 @@ class Format {
       viewHeaders: [],
       commitMax: opFrom(0),
       checkpoint: options.checkpoint,
+      kept: [],
       quorumCheckpointOp: opFrom(0),
       recovering: options.recovering,
       voteFloor: options.voteFloor,

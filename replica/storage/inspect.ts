@@ -13,6 +13,7 @@ function superblockLines(state: SuperblockState, number: number): readonly strin
   const { identity, checkpoint, viewHeaders } = state;
   const first = viewHeaders.at(-1)?.op;
   const headers = first === undefined ? "none" : `ops ${first} to ${viewHeaders[0]?.op}`;
+  const kept = state.kept.map(({ op }) => op);
   const slots = `${state.slots.first} to ${state.slots.first + state.slots.count - 1}`;
   return [
     `superblock   write ${number}, sequence ${state.sequence}`,
@@ -23,7 +24,7 @@ function superblockLines(state: SuperblockState, number: number): readonly strin
     `             view ${state.view}, log_view ${state.logView}, selected headers ${headers}`,
     `             commit_max ${state.commitMax}, checkpoint op ${checkpoint.op}, ` +
       `quorum checkpoint op ${state.quorumCheckpointOp}`,
-    `             checkpoint ${checkpoint.id}`,
+    `             checkpoint ${checkpoint.id}, kept before it: op ${kept.join(", ") || "none"}`,
     `             slots ${slots}, epoch ${state.slots.epoch}; ` +
       `${state.recovering ? `learner, votes from view ${state.voteFloor}` : "voter"}`,
     `             faulty ops ${state.faultyOps.length === 0 ? "none" : state.faultyOps.join(" ")}`,

@@ -4,10 +4,11 @@ import type { Op } from "#replica/base/brands.ts";
 import { pipelineMax } from "#replica/base/limits.ts";
 import { mutated } from "#replica/base/mutation.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
+import { keptMax } from "#replica/wire/superblock.ts";
 import { encodeConsensusState } from "./consensus-state.ts";
 import { secondHighest } from "./quorum.ts";
 import type { State } from "./state.ts";
-import { persist } from "./superblock.ts";
+import { offeredCheckpoint, persist } from "./superblock.ts";
 
 declare const MUTATIONS: boolean | undefined;
 
@@ -32,6 +33,7 @@ export function checkpointBusy(state: State): boolean {
 /** Freezes the machine at a checkpoint op that was just applied and has it written. */
 export function beginCheckpoint(state: State, op: Op): void {
   assert(!checkpointBusy(state), "VSR-51: one checkpoint at a time");
+  assert(!checkpointsFull(state), "VSR-55: as many checkpoints as a superblock names");
   state.options.machine.freeze(op);
   state.checkpointWriting = op;
   state.emit({
@@ -65,24 +67,21 @@ export function updateQuorumCheckpoint(state: State): void {
 
 /** Takes over another replica's knowledge of the quorum's checkpoint. */
 export function learnQuorumCheckpoint(state: State, op: Op): void {
-  if (op <= state.quorumCheckpointOp) return;
-  state.quorumCheckpointOp = op;
-  releaseCheckpoints(state);
+  if (op > state.quorumCheckpointOp) state.quorumCheckpointOp = op;
 }
 
-/** Lets go of checkpoints older than the newest of ours that a quorum has durable. */
-export function releaseCheckpoints(state: State): void {
-  const { checkpoints } = state;
-  for (let next = checkpoints[1]; next !== undefined; next = checkpoints[1]) {
-    if (next.op > state.quorumCheckpointOp) break;
-    checkpoints.shift();
-    // Each checkpoint once, in order.
-    state.emit({ kind: "checkpoint_installed", checkpoint: next });
-  }
-  assert(checkpoints.length > 0, "VSR-53: the newest checkpoint of a quorum is kept");
+/**
+ * Has the superblock forget checkpoints that are older than the newest of ours that a quorum has:
+ * only what no superblock names any more may leave the disk.
+ */
+export function considerRelease(state: State): void {
+  const { durable, writing } = state.superblock;
+  if (state.checkpoints.length === 1 || writing !== null || state.checkpointSynced) return;
+  const oldest = durable.kept[0] ?? durable.checkpoint;
+  if (oldest.op < offeredCheckpoint(state).op) persist(state);
 }
 
-/** The checkpoint that peers may sync to: the newest of ours that a quorum has, if any. */
-export function offeredCheckpoint(state: State): CheckpointDescriptor {
-  return state.checkpoints[0] ?? state.checkpoint;
+/** True when as many checkpoints are kept as a volume may keep: the next one waits (rule A7). */
+export function checkpointsFull(state: State): boolean {
+  return state.checkpoints.length + state.releasing > keptMax;
 }

@@ -5,7 +5,7 @@ import { pipelineMax } from "#replica/base/limits.ts";
 import { mutated } from "#replica/base/mutation.ts";
 import type { Prepare, PrepareHeader, RequestHeader } from "#replica/wire/prepare.ts";
 import { RequestReader } from "#replica/wire/request.ts";
-import { beginCheckpoint, checkpointBusy, isCheckpointOp } from "./checkpoint.ts";
+import { beginCheckpoint, checkpointBusy, checkpointsFull, isCheckpointOp } from "./checkpoint.ts";
 import { applyReplace } from "./membership.ts";
 import type { State } from "./state.ts";
 import { advanceUpgrade, assertVersion, versionRefusal } from "./upgrade.ts";
@@ -28,7 +28,8 @@ function nextHeader(state: State): PrepareHeader | null {
   const header = state.log.header(op);
   if (header === null) return null;
   // The WAL must reach a checkpoint's op, else a restart would find a head below its state.
-  const tooEarly = checkpointBusy(state) || !state.log.present(op);
+  const held = checkpointBusy(state) || checkpointsFull(state);
+  const tooEarly = held || !state.log.present(op);
   if (isCheckpointOp(state, op) && tooEarly) return null;
   const skip = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("execute_without_chain");
   if (skip) return header;

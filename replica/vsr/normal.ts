@@ -8,7 +8,7 @@ import type { Prepare, PrepareKind } from "#replica/wire/prepare.ts";
 import { encodeReplacement } from "#replica/wire/replacement.ts";
 import { encodeRequests } from "#replica/wire/request.ts";
 import { noteCheckpoint } from "./agreement.ts";
-import { learnQuorumCheckpoint, offeredCheckpoint, updateQuorumCheckpoint } from "./checkpoint.ts";
+import { learnQuorumCheckpoint, updateQuorumCheckpoint } from "./checkpoint.ts";
 import { clusterTime } from "./clock-keeping.ts";
 import { fillTo, memberOf, refreshMembers } from "./membership.ts";
 import { busyBatchBytes } from "./options.ts";
@@ -19,6 +19,7 @@ import { broadcast, send, viewDurable } from "./send.ts";
 import { rememberAck } from "./standing.ts";
 import type { State } from "./state.ts";
 import { cancelSuspicion, onHigherView } from "./suspicion.ts";
+import { offeredCheckpoint } from "./superblock.ts";
 import { upgradeTurn } from "./upgrade.ts";
 import { canWrite, flushWrites, keepBody } from "./writes.ts";
 

@@ -41,6 +41,7 @@ function superblock(changes: Partial<SuperblockState>): SuperblockState {
       root: checksumZero,
       manifestBytes: 0,
     },
+    kept: [],
     quorumCheckpointOp: opFrom(0),
     recovering: false,
     voteFloor: viewFrom(0),

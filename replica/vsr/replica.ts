@@ -3,7 +3,7 @@ import type { Op, ReplicaIndex, View } from "#replica/base/brands.ts";
 import type { MachineVersions, PeerMessage, ReplicaStatus } from "#replica/wire/peer-message.ts";
 import { noteCheckpoint } from "./agreement.ts";
 import { raisedAlarms } from "./alarms.ts";
-import { onCheckpointDurable, releaseCheckpoints, updateQuorumCheckpoint } from "./checkpoint.ts";
+import { considerRelease, onCheckpointDurable, updateQuorumCheckpoint } from "./checkpoint.ts";
 import type { Member } from "#replica/wire/superblock.ts";
 import type { Effect } from "./effect.ts";
 import type { Event } from "./event.ts";
@@ -211,6 +211,7 @@ export class Replica {
   /** Effects since the last drain, in the order in which they must be executed. */
   drain(): readonly Effect[] {
     const { effects } = this.state;
+    this.state.releasing = 0;
     this.state.effects = [];
     return effects;
   }
@@ -223,6 +224,7 @@ function settle(state: State): void {
   execute(state);
   refreshMembers(state);
   flushBatches(state);
+  considerRelease(state);
   if (state.repairPending && !state.deadlines.running("repair")) wantRepair(state);
   assertInvariants(state);
 }
@@ -316,10 +318,7 @@ function superblockWritten(state: State, sequence: number): void {
   if (!superblockDurable(state, sequence)) return;
   state.writesBlocked = true;
   flushWrites(state);
-  if (state.checkpoint.op > checkpointOp) {
-    updateQuorumCheckpoint(state);
-    releaseCheckpoints(state);
-  }
+  if (state.checkpoint.op > checkpointOp) updateQuorumCheckpoint(state);
   const { superblock } = state;
   if (superblock.durableView > durableView || superblock.durableLogView > durableLogView) {
     state.emit({ kind: "status" });

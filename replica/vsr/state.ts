@@ -117,8 +117,9 @@ export class State {
   /** Checkpoint that is installed durably. */
   checkpoint: CheckpointDescriptor;
   /**
-   * Own checkpoints from the newest that a quorum has durable up to {@link checkpoint}: a replica
-   * behind the ring can only sync to the first, so it is kept until the next one takes its place.
+   * Own checkpoints from the oldest that the durable superblock names up to {@link checkpoint}: a
+   * replica behind the ring can only sync to one that a quorum has, so the newest of those is kept
+   * until the next one takes its place, across restarts too.
    */
   checkpoints: CheckpointDescriptor[];
   quorumCheckpointOp: Op;
@@ -138,6 +139,10 @@ export class State {
   checkpointWriting: Op | null = null;
   /** A durable checkpoint that waits for its superblock. */
   checkpointNext: CheckpointDescriptor | null = null;
+  /** Checkpoints let go of in effects that the host has not drained yet: the machine holds them. */
+  releasing = 0;
+  /** That one came from a peer: those before it are gone from the machine. */
+  checkpointSynced = false;
   sync: { target: CheckpointDescriptor; source: ReplicaIndex; startedMs: number } | null = null;
   /** Newest checkpoint that a primary of this view named. */
   checkpointSeen: CheckpointDescriptor | null = null;
@@ -266,7 +271,7 @@ export class State {
     this.view = superblock.view;
     this.logView = superblock.logView;
     this.checkpoint = superblock.checkpoint;
-    this.checkpoints = [superblock.checkpoint];
+    this.checkpoints = [...superblock.kept, superblock.checkpoint];
     this.commitMin = superblock.checkpoint.op;
     this.commitChecksum = superblock.checkpoint.opChecksum;
     this.commitMax = superblock.commitMax;

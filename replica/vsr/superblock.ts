@@ -2,7 +2,7 @@ import { assert } from "#replica/base/assert.ts";
 import { opFrom } from "#replica/base/brands.ts";
 import { mutated } from "#replica/base/mutation.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
-import type { SuperblockState } from "#replica/wire/superblock.ts";
+import { keptMax, type SuperblockState } from "#replica/wire/superblock.ts";
 import { noteCheckpoint } from "./agreement.ts";
 import { livesOf } from "./lives.ts";
 import type { State } from "./state.ts";
@@ -10,7 +10,34 @@ import type { State } from "./state.ts";
 declare const MUTATIONS: boolean | undefined;
 
 /** Faults that a superblock lists; the next ones follow when these are repaired. */
-const faultyOpsMax = 1024;
+const faultyOpsMax = 896;
+
+/** Of checkpoints, oldest first, the newest that a quorum is known to have; else the oldest. */
+function newestOfQuorum(
+  checkpoints: readonly CheckpointDescriptor[],
+  quorumCheckpointOp: number,
+): CheckpointDescriptor | undefined {
+  let newest = checkpoints[0];
+  for (const one of checkpoints) if (one.op <= quorumCheckpointOp) newest = one;
+  return newest;
+}
+
+/** The checkpoint that peers may sync to: the newest of ours that a quorum has (rule A7). */
+export function offeredCheckpoint(state: State): CheckpointDescriptor {
+  return newestOfQuorum(state.checkpoints, state.quorumCheckpointOp) ?? state.checkpoint;
+}
+
+/** The newest own checkpoint, and those before it from the one that is offered on. */
+function heldCheckpoints(state: State): Pick<SuperblockState, "checkpoint" | "kept"> {
+  const { checkpointNext: next, checkpointSynced, checkpoints, quorumCheckpointOp } = state;
+  if (next !== null && checkpointSynced) return { checkpoint: next, kept: [] };
+  const held = next === null ? checkpoints : [...checkpoints, next];
+  const offered = newestOfQuorum(held, quorumCheckpointOp);
+  const kept = held.filter(({ op }) => op >= (offered?.op ?? 0));
+  const checkpoint = kept.pop() ?? state.checkpoint;
+  assert(kept.length <= keptMax, "VSR-55: as many checkpoints as a superblock names");
+  return { checkpoint, kept };
+}
 
 function build(state: State): SuperblockState {
   const { durable } = state.superblock;
@@ -28,7 +55,7 @@ function build(state: State): SuperblockState {
     viewHeaders: skip ? durable.viewHeaders : state.viewHeaders,
     // A vote's range depends on it, and the vote must not change (A5a 5).
     commitMax: voted ? vote.commitMax : state.commitMax,
-    checkpoint: state.checkpointNext ?? state.checkpoint,
+    ...heldCheckpoints(state),
     quorumCheckpointOp: state.quorumCheckpointOp,
     faultyOps: state.log.headCertain
       ? state.log.faultyOps().slice(0, faultyOpsMax)
@@ -62,14 +89,31 @@ export function persist(state: State): void {
 }
 
 function installCheckpoint(state: State, next: CheckpointDescriptor): void {
-  const synced = next.parentId !== state.checkpoint.id;
-  if (synced) state.checkpoints.length = 0;
+  const { checkpointSynced } = state;
+  if (checkpointSynced) state.checkpoints.length = 0;
   state.checkpoints.push(next);
   state.checkpoint = next;
   noteCheckpoint(state, state.replica, next.op, next.id);
   state.checkpointNext = null;
+  state.checkpointSynced = false;
   // What a quorum had durable before is installed at once; our own when the quorum has it too.
-  if (synced) state.emit({ kind: "checkpoint_installed", checkpoint: next });
+  if (checkpointSynced) state.emit({ kind: "checkpoint_installed", checkpoint: next });
+}
+
+/**
+ * Lets go of checkpoints that the durable superblock does not name any more: each that takes the
+ * place of the oldest is told of once, in order. A sync under way has let go of them all.
+ */
+function releaseCheckpoints(state: State): void {
+  const { checkpoints, checkpointSynced, superblock } = state;
+  const oldest = superblock.durable.kept[0] ?? superblock.durable.checkpoint;
+  for (let next = checkpoints[1]; next !== undefined; next = checkpoints[1]) {
+    if (next.op > oldest.op || checkpointSynced) break;
+    checkpoints.shift();
+    state.releasing += 1;
+    state.emit({ kind: "checkpoint_installed", checkpoint: next });
+  }
+  assert(checkpoints.length > 0, "VSR-53: the newest checkpoint of a quorum is kept");
 }
 
 /** Notes that a write is durable; true when it was the one in flight. Starts the next if needed. */
@@ -90,6 +134,7 @@ export function superblockDurable(state: State, sequence: number): boolean {
   if (next !== null && written.checkpoint.id === next.id) {
     installCheckpoint(state, next);
   }
+  releaseCheckpoints(state);
   if (written.standing.lives.length > 0) state.formed = true;
   if (superblock.dirty) persist(state);
   return true;

@@ -70,6 +70,7 @@ export function onSyncDone(
   state.replaced = consensus.members;
   adoptMembers(state, consensus.members);
   state.checkpointNext = checkpoint;
+  state.checkpointSynced = true;
   // Only a suffix without holes may replace what the superblock says of the view's log.
   const headers = state.status === "normal" ? suffix(state) : null;
   if (headers !== null) state.viewHeaders = headers;

@@ -6,7 +6,7 @@ import { mutated } from "#replica/base/mutation.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
 import { watchConditions } from "./alarms.ts";
-import { learnQuorumCheckpoint, offeredCheckpoint } from "./checkpoint.ts";
+import { learnQuorumCheckpoint } from "./checkpoint.ts";
 import { memberOf } from "./membership.ts";
 import { nextViewOf } from "./quorum.ts";
 import { rejectWaiting } from "./requests.ts";
@@ -14,7 +14,7 @@ import { committedFloor, type Selection, selectLog, type Vote } from "./selectio
 import { broadcast, send } from "./send.ts";
 import type { DoViewChange, OwnVote, State } from "./state.ts";
 import { onHigherView } from "./suspicion.ts";
-import { persist } from "./superblock.ts";
+import { offeredCheckpoint, persist } from "./superblock.ts";
 
 declare const MUTATIONS: boolean | undefined;
 

@@ -58,6 +58,8 @@ export interface Standing {
 
 /** Openings that a superblock names. */
 export const livesMax = 8;
+/** Checkpoints that a superblock keeps beside its newest one. */
+export const keptMax = 3;
 
 /** What never changes in a volume's life, written by genesis or replacement. */
 export interface VolumeIdentity {
@@ -84,6 +86,12 @@ export interface SuperblockState {
   readonly viewHeaders: readonly PrepareHeader[];
   readonly commitMax: Op;
   readonly checkpoint: CheckpointDescriptor;
+  /**
+   * Own checkpoints before {@link checkpoint} whose segments are still here, oldest first, at most
+   * {@link keptMax}: the first is the newest that a quorum is known to have, to which a replica
+   * behind the ring can sync. Empty when `checkpoint` itself is that one.
+   */
+  readonly kept: readonly CheckpointDescriptor[];
   readonly quorumCheckpointOp: Op;
   /** True while a replaced replica is a learner (no votes). */
   readonly recovering: boolean;

@@ -73,6 +73,7 @@ function genesis(replica: ReplicaIndex, slots: number, root: Prepare): Superbloc
     viewHeaders: [root.header],
     commitMax: op,
     checkpoint: { id, parentId: checksumZero, op, opChecksum, root: digest, manifestBytes: 0 },
+    kept: [],
     quorumCheckpointOp: op,
     recovering: false,
     voteFloor: viewFrom(0),

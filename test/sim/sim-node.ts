@@ -4,7 +4,8 @@ import type { Prng } from "#replica/base/prng.ts";
 import { sha256 } from "#replica/crypto/hash.ts";
 import { identifiersPerSector, sectorOffset } from "#replica/journal/geometry.ts";
 import type { HostPorts } from "#replica/server/host-options.ts";
-import { type Host, openHost } from "#replica/server/host.ts";
+import type { Host } from "#replica/server/host.ts";
+import { openHost } from "#replica/server/open-host.ts";
 import { type Opened, openStorage } from "#replica/storage/open-storage.ts";
 import type { Refusal, StorageTools } from "#replica/storage/storage-tools.ts";
 import type { ClientMessage } from "#replica/wire/client-message.ts";
@@ -126,11 +127,8 @@ export class SimNode implements Subject {
 
   /** The volume becomes an older copy of itself; the process must be down. */
   rollBack(copy: VolumeCopy): void {
-    for (
-      let op = Math.max(0, this.headSeen - this.world.swarm.walSlots);
-      op <= this.headSeen;
-      op += 1
-    ) {
+    const first = Math.max(0, this.headSeen - this.world.swarm.walSlots);
+    for (let op = first; op <= this.headSeen; op += 1) {
       const header = this.truth.header(op);
       if (header !== null) this.lostHeaders.set(op, header);
     }

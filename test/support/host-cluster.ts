@@ -20,7 +20,8 @@ import { askUpgrade, type UpgradeOutcome } from "#replica/server/ask-upgrade.ts"
 import type { CosignMark } from "#replica/server/cosigning.ts";
 import { formatOptionsOf, machineGenesisOf } from "#replica/server/formation.ts";
 import type { HostPorts } from "#replica/server/host-options.ts";
-import { type Host, openHost } from "#replica/server/host.ts";
+import type { Host } from "#replica/server/host.ts";
+import { openHost } from "#replica/server/open-host.ts";
 import { genesisManifest } from "#replica/snapshot/manifest.ts";
 import { formatStorage } from "#replica/storage/format-storage.ts";
 import { openStorage } from "#replica/storage/open-storage.ts";
