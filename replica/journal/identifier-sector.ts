@@ -79,6 +79,12 @@ export function encodeSector(
   view.setUint32(offset + crcAt, crc, true);
 }
 
+/** By words: one unit. */
+function isZero(view: DataView): boolean {
+  for (let at = 0; at < diskUnitBytes; at += 4) if (view.getInt32(at, true) !== 0) return false;
+  return true;
+}
+
 /** Reads one copy of a sector; a copy of another place is invalid. */
 export function decodeSector(
   tools: JournalTools,
@@ -88,7 +94,7 @@ export function decodeSector(
   assert(bytes.length === diskUnitBytes, "JRN-03: one unit");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(0, true) !== magic) {
-    return bytes.every((byte) => byte === 0) ? { kind: "blank" } : { kind: "invalid" };
+    return isZero(view) ? { kind: "blank" } : { kind: "invalid" };
   }
   const crc = tools.crc32(bytes.subarray(0, crcAt));
   const sound =

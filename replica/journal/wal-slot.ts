@@ -123,8 +123,10 @@ interface Unit {
 const blankUnit: Unit = { kind: "blank", count: 0, keyId: 0, counter: 0, op: 0, view: 0 };
 const invalidUnit: Unit = { ...blankUnit, kind: "invalid" };
 
-function isZero(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let i = start; i < end; i += 1) if (bytes[i] !== 0) return false;
+/** By words: a scan of a fresh ring looks at little else. `bytes`: a multiple of four. */
+function isZero(view: DataView, start: number, bytes: number): boolean {
+  const end = start + bytes;
+  for (let at = start; at < end; at += 4) if (view.getInt32(at, true) !== 0) return false;
   return true;
 }
 
@@ -140,7 +142,7 @@ function readUnit(
   const at = index * diskUnitBytes;
   const trailer = at + trailerAt;
   if (view.getUint32(trailer, true) !== magic) {
-    return isZero(bytes, at, at + diskUnitBytes) ? blankUnit : invalidUnit;
+    return isZero(view, at, diskUnitBytes) ? blankUnit : invalidUnit;
   }
   const crc = tools.crc32(bytes.subarray(at, at + crcAt));
   if (crc !== view.getUint32(at + crcAt, true)) return invalidUnit;

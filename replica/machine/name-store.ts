@@ -1,6 +1,6 @@
 import { assert } from "#replica/base/assert.ts";
 
-const chunkBytes = 1024 * 1024;
+const chunkBytes = 64 * 1024;
 
 /** Short byte strings in large chunks, never removed; an address is a number below 2^32. */
 export class NameStore {
@@ -14,7 +14,7 @@ export class NameStore {
 
   /** Reserves `length` bytes, at most 64 KiB, and returns their address. */
   reserve(length: number): number {
-    assert(length <= 65_536 && this.chunks.length < 4096, "MCH-12: names");
+    assert(length <= 65_536 && this.chunks.length < 65_536, "MCH-12: names");
     if (this.used + length > chunkBytes) {
       this.chunks.push(new Uint8Array(chunkBytes));
       this.used = 0;

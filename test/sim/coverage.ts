@@ -117,9 +117,22 @@ function expected(): readonly string[] {
   ];
 }
 
+/** Names of messages' counters, made once. */
+const messageNames = new Map(
+  Object.keys(frameCommands).map((kind) => [
+    kind,
+    { sent: `sent ${kind}`, received: `received ${kind}` },
+  ]),
+);
+
 /** How often everything that can happen did happen, over any number of runs. */
 export class Coverage {
   readonly counts = new Map<string, number>();
+
+  /** Counts a message between replicas. */
+  message(way: "sent" | "received", kind: string): void {
+    this.add(messageNames.get(kind)?.[way] ?? `${way} ${kind}`);
+  }
 
   /** Counts one. */
   add(what: string, times = 1): void {

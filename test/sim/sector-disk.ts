@@ -77,17 +77,17 @@ export class SectorDisk implements Disk {
   write(zone: Zone, offset: number, bytes: Uint8Array, done: (r: "ok" | "error") => void): void {
     const { world } = this;
     const name = fileOf(zone);
-    const copy = bytes.slice();
+    // Not copied: bytes that change before the write is done are on the disk as they became.
     const fate = world.writeFate(name, offset, bytes.length);
-    const land = (): void => this.land(name, offset, copy, () => true);
-    const pending: Pending = { name, offset, bytes: copy, land };
+    const land = (): void => this.land(name, offset, bytes, null);
+    const pending: Pending = { name, offset, bytes, land };
     this.pending.add(pending);
     if (name === "identifiers") this.armLost(pending);
     world.after(world.latencyMs("write"), () => {
       this.pending.delete(pending);
       if (fate === "error") {
         // Some of it may be there: the device does not say.
-        this.land(name, offset, copy, () => world.prng.chance(0.5));
+        this.land(name, offset, bytes, () => world.prng.chance(0.5));
         done("error");
         return;
       }
@@ -169,10 +169,9 @@ export class SectorDisk implements Disk {
 
   /** What was written, whatever decayed since; zeros where nothing is. */
   truth(name: string, offset: number, length: number): Uint8Array {
-    const bytes = new Uint8Array(length);
     const file = this.files.get(name);
-    if (file !== undefined) bytes.set(file.truth.subarray(offset, offset + length));
-    return bytes;
+    if (file === undefined) return new Uint8Array(length);
+    return cut(file.truth, offset, length);
   }
 
   /** A write that covers this byte is in flight. */
@@ -217,8 +216,7 @@ export class SectorDisk implements Disk {
   bytes(name: string, offset: number, length: number): Uint8Array {
     const file = this.files.get(name);
     if (file === undefined) return new Uint8Array(length === 1 << 30 ? 0 : length);
-    const bytes = new Uint8Array(length === 1 << 30 ? file.truth.length : length);
-    bytes.set(file.truth.subarray(offset, offset + bytes.length));
+    const bytes = cut(file.truth, offset, length === 1 << 30 ? file.truth.length : length);
     for (const [unit, over] of file.overlay) {
       const at = unit * diskUnitBytes - offset;
       if (at >= bytes.length || at + over.length <= 0) continue;
@@ -244,21 +242,34 @@ export class SectorDisk implements Disk {
     });
   }
 
-  private land(name: string, offset: number, bytes: Uint8Array, lands: () => boolean): void {
+  /** `lands` decides on each unit; null: all of them do. */
+  private land(
+    name: string,
+    offset: number,
+    bytes: Uint8Array,
+    lands: (() => boolean) | null,
+  ): void {
     let file = this.files.get(name);
     if (file === undefined) {
       file = { truth: new Uint8Array(0), overlay: new Map(), versions: new Map() };
       this.files.set(name, file);
+    }
+    if (lands === null) {
+      grow(file, offset + bytes.length);
+      file.truth.set(bytes, offset);
     }
     // Units of the file, not of the write: blocks of segments are not aligned.
     let at = 0;
     while (at < bytes.length) {
       const unit = Math.floor((offset + at) / diskUnitBytes);
       const end = Math.min(bytes.length, (unit + 1) * diskUnitBytes - offset);
-      if (lands()) {
-        grow(file, offset + end);
-        file.truth.set(bytes.subarray(at, end), offset + at);
-        file.overlay.delete(unit);
+      const landed = lands === null || lands();
+      if (landed) {
+        if (lands !== null) {
+          grow(file, offset + end);
+          file.truth.set(bytes.subarray(at, end), offset + at);
+        }
+        if (file.overlay.size > 0) file.overlay.delete(unit);
         file.versions.set(unit, (file.versions.get(unit) ?? 0) + 1);
       }
       at = end;
@@ -312,6 +323,14 @@ export class SectorDisk implements Disk {
       this.world.note(`lost ${name} unit ${units[0]?.unit}`);
     }
   }
+}
+
+/** A copy of a range; zeros behind the end. */
+function cut(truth: Uint8Array, offset: number, length: number): Uint8Array {
+  if (offset + length <= truth.length) return truth.slice(offset, offset + length);
+  const bytes = new Uint8Array(length);
+  bytes.set(truth.subarray(offset, offset + length));
+  return bytes;
 }
 
 function flip(bytes: Uint8Array, prng: Prng): void {

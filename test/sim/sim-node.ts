@@ -168,7 +168,7 @@ export class SimNode implements Subject {
   /** A message of a peer arrives. */
   receive(message: PeerMessage): void {
     this.enter((host) => {
-      this.world.coverage.add(`received ${message.kind}`);
+      this.world.coverage.message("received", message.kind);
       host.onPeerMessage(message);
     });
   }
@@ -396,7 +396,7 @@ export class SimNode implements Subject {
         return wallUs;
       },
       send: (to, message) => {
-        world.coverage.add(`sent ${message.kind}`);
+        world.coverage.message("sent", message.kind);
         if (message.kind === "prepare") this.admission.made(message.prepare.header.op);
         world.judges.sent(this, message);
         world.carry(index, to, message);
@@ -459,9 +459,7 @@ export class SimNode implements Subject {
       {
         secret: () => world.secret(),
         later: (run) => this.later(0.3, run),
-        sealed: (secret, counter, aad, plain) => {
-          world.judges.nonces.sealed(secret, counter, aad, plain);
-        },
+        sealed: (secret, counter) => world.judges.nonces.sealed(secret, counter),
       },
       table,
     );

@@ -19,8 +19,9 @@ export class CommitCopies {
       const known = subject.truthHeader(op) ?? subject.lostHeader(op);
       const held = known?.checksum === checksum;
       if (held || subject.truthCheckpoint() >= op) copies += 1;
+      if (copies >= 2) return;
     }
-    if (copies < 2) throw new Violation(`7 commit: op ${op} has ${copies} durable copies`);
+    throw new Violation(`7 commit: op ${op} has ${copies} durable copies`);
   }
 
   /** A replica acks up to an op in a view. */
