@@ -110,12 +110,15 @@ export function postOutcomeOf(result: OperationResult | null): PostOutcome {
     case "bad_target":
     case "redacted":
     case "stale":
+    case "gone":
+    case "not_due":
       return refused("BAD_FRAME");
     case "banned":
       return refused("BANNED");
     case "denied":
     case "muted":
     case "quota":
+    case "held":
       return refused("DENIED");
     case "rate_limited":
       return refused("RATE_LIMITED", 1000);

@@ -29,10 +29,8 @@ import { Originals } from "./originals.ts";
 import type { BlockAddress } from "./port.ts";
 import type { EntryPlace } from "./room-reader.ts";
 import { roomRules, roomThread } from "./room-table.ts";
+import { floorOf, keyAheadMaxUs, Retention, retentionVersion } from "./retention.ts";
 import { cellsPerOperation, Rules } from "./rules.ts";
-
-/** How far a key's own time may be ahead of log time, microseconds. */
-export const keyAheadMaxUs = 5 * 60 * 1_000_000;
 
 /** Types whose target is looked at. */
 const pointsBack: ReadonlySet<number> = new Set([
@@ -54,6 +52,7 @@ export class Applier {
   private readonly cursor: Cursor = { slot: -1, seq: 0, part: 0 };
   private readonly originals: Originals;
   private readonly rules: Rules;
+  private readonly retention: Retention;
   private bytes: Uint8Array = new Uint8Array(0);
   private view: DataView = new DataView(new ArrayBuffer(0));
   /** Where the result of the current operation goes. */
@@ -64,6 +63,7 @@ export class Applier {
     this.tables = tables;
     this.originals = new Originals(tables);
     this.rules = new Rules(tables, this.reader, this.originals);
+    this.retention = new Retention(tables, this.reader, this.originals, this.rules);
   }
 
   /** Forgets what was planned. */
@@ -86,7 +86,10 @@ export class Applier {
     while (requests.next()) {
       reader.open(body, this.view, requests.bodyStart, requests.bodyEnd);
       while (reader.next()) {
-        if (reader.fault === null && reader.kind === operationKinds.post) this.planPost(header.op);
+        if (reader.fault !== null) continue;
+        if (reader.kind === operationKinds.post) this.planPost(header.op);
+        else if (reader.kind === operationKinds.trim)
+          this.originals.expect(header.op, this.findRoom(), reader.version - 1);
       }
     }
     return this.originals.addresses(header.op);
@@ -158,7 +161,10 @@ export class Applier {
       case operationKinds.post:
         return this.applyPost();
       case operationKinds.configure:
+      case operationKinds.retain:
         return this.applyConfigure();
+      case operationKinds.trim:
+        return this.applyTrim();
       default:
         return this.applyCreate();
     }
@@ -231,6 +237,8 @@ export class Applier {
   private applyConfigure(): number {
     const { tables, reader, rules } = this;
     const { rooms, state, cells } = tables;
+    const retaining = reader.kind === operationKinds.retain;
+    if (retaining && state.version < retentionVersion) return resultCodes.bad_operation;
     let scope: number = tenantScope;
     if (reader.roomBytes > 0) {
       scope = this.findRoom();
@@ -240,11 +248,27 @@ export class Applier {
       if (rooms.page(scope).base[rooms.at(scope)] !== scope) return resultCodes.bad_operation;
     }
     if (cells.count + cellsPerOperation > cellsMax) return resultCodes.busy;
-    const outcome = rules.configure(scope, reader.version, reader.readQuotas());
+    const outcome = retaining
+      ? this.retention.retain(scope)
+      : rules.configure(scope, reader.version, reader.readQuotas());
     if (outcome !== resultCodes.ok && outcome !== resultCodes.room_exists) return outcome;
     const flags = outcome === resultCodes.ok ? 0 : resultFlagDup;
     const { reply, replyAt } = this;
     writeResult(reply, replyAt, resultCodes.ok, flags, 0, reader.version, state.timeUs);
+    return answered;
+  }
+
+  private applyTrim(): number {
+    const { tables } = this;
+    const { rooms, state, cells } = tables;
+    if (state.version < retentionVersion) return resultCodes.bad_operation;
+    const room = this.findRoom();
+    const slot = room < 0 ? this.slotOfReader() : (rooms.page(room).slot[rooms.at(room)] ?? 0);
+    if (state.slotEpochs[slot] === 0) return this.answerMoved(slot);
+    if (room < 0) return resultCodes.no_room;
+    if (cells.count + cellsPerOperation > cellsMax) return resultCodes.busy;
+    const code = this.retention.trim(room);
+    writeResult(this.reply, this.replyAt, code, 0, 0, floorOf(tables, room), state.timeUs);
     return answered;
   }
 
@@ -265,6 +289,8 @@ export class Applier {
     this.hashKey(room);
     cursor.slot = -1;
     while (keys.next(keyMs, room, head, this.hash, cursor)) {
+      // Keys of entries that are gone are too old by now: one below the floor is another key.
+      if (cursor.seq < (page.floor[at] ?? 0)) continue;
       if (this.answerIfKnown(room, cursor.seq)) return answered;
     }
     if (keys.count >= state.keysMax) return resultCodes.busy;
@@ -274,7 +300,7 @@ export class Applier {
     if (ruled || (special & (roomRules | roomThread)) !== 0) {
       const base = page.base[at] ?? 0;
       const code = rules.judge(room, base);
-      if (code !== answered) return this.refuse(code);
+      if (code !== answered) return this.refuse(code, room);
       flags = rules.flags;
       rules.commit(room, base, head + 1);
     }
@@ -304,8 +330,12 @@ export class Applier {
     return this.applyFirstAnswer(thread.base, thread.root, keyMs);
   }
 
-  /** A refusal; one of the rate says when the next second begins. */
-  private refuse(code: number): number {
+  /** A refusal; one of the rate says when the next second begins, `gone` what is left. */
+  private refuse(code: number, room: number): number {
+    if (code === resultCodes.gone) {
+      writeResult(this.reply, this.replyAt, code, 0, 0, floorOf(this.tables, room), 0);
+      return answered;
+    }
     if (code !== resultCodes.rate_limited) return code;
     const next = (Math.floor(this.tables.state.timeUs / 1_000_000) + 1) * 1_000_000;
     writeResult(this.reply, this.replyAt, code, 0, 0, 0, next);
@@ -319,9 +349,9 @@ export class Applier {
     if (keys.count >= state.keysMax || rooms.count >= state.roomsMax) return resultCodes.busy;
     if (reader.type !== entryTypes.message) return resultCodes.no_room;
     const unfit = rules.judgeRoot(base, root);
-    if (unfit !== answered) return unfit;
+    if (unfit !== answered) return this.refuse(unfit, base);
     const code = rules.judge(base, base);
-    if (code !== answered) return this.refuse(code);
+    if (code !== answered) return this.refuse(code, base);
     const page = rooms.page(base);
     const at = rooms.at(base);
     rules.setCell(base, cellKinds.threads, rules.cell(base, cellKinds.threads) + 1);

@@ -17,7 +17,7 @@ export const cellKinds = {
   settings: 4,
   /** Subject user: seq read up to. */
   marker: 5,
-  /** Number seq of an entry: seq of its redaction. */
+  /** Number seq of an entry: log time of its redaction (version 1: seq of the redaction). */
   redacted: 6,
   /** Number seq of a message: seq of its last edit × 64 + edits. */
   edits: 7,
@@ -34,6 +34,19 @@ export const cellKinds = {
   quotaRate: 15,
   /** Second of log time × 2^20 + entries in it. */
   rate: 16,
+  retainVersion: 17,
+  /** Seconds, entries, 1 = legal hold. */
+  retainAge: 18,
+  retainEntries: 19,
+  hold: 20,
+  /** Seq of a room's first entry that is not gone. */
+  floor: 21,
+  /** Floor as of the beginning of the sweep under way, and number of that sweep. */
+  floorBefore: 22,
+  floorSweep: 23,
+  /** Of the shard ({@link tenantScope}, no subject): checkpoints, log time of the last sweep. */
+  freezes: 24,
+  sweepUs: 25,
 } as const;
 
 /** Stands for the room in a tenant's cells; the tenant is their subject. */

@@ -29,6 +29,7 @@ import type {
 } from "./port.ts";
 import { Redactions } from "./redactions.ts";
 import { Prover } from "./prover.ts";
+import { Sweeper } from "./sweeper.ts";
 import { gather, joinPlaces, rangeOf } from "./room-reader.ts";
 import { generationMs } from "./key-table.ts";
 import type { Standing } from "./standing.ts";
@@ -49,6 +50,8 @@ export class ChatMachine {
   private readonly tables: MachineTables;
   private readonly applier: Applier;
   private readonly redactions: Redactions;
+  /** What a sweep of old segments leaves of their entries. */
+  readonly sweeper: Sweeper;
   private readonly proofs: HashInto | null;
   private opApplied = 0;
   /** Highest op that {@link needs} was asked for: nothing may leave memory before it is applied. */
@@ -66,7 +69,9 @@ export class ChatMachine {
     const { proofs } = options;
     if (proofs !== undefined) this.tables.ledger = new Ledger(this.tables, proofs);
     this.proofs = proofs ?? null;
-    this.redactions = new Redactions(this.tables, options.hash ?? (() => new Uint8Array(32)));
+    const hash = options.hash ?? (() => new Uint8Array(32));
+    this.redactions = new Redactions(this.tables, hash);
+    this.sweeper = new Sweeper(this.tables, hash, this.proofs);
   }
 
   /** Encoded scalars of a machine at genesis: `genesisManifest(state)` makes checkpoint 0 of it. */
@@ -166,10 +171,12 @@ export class ChatMachine {
     const { tables } = this;
     tables.state.roomsCount = tables.rooms.count;
     tables.ledger?.freeze(op);
+    const sweepPhase = this.sweeper.freeze();
     const delta = new Delta({
       op,
       state: encodeMachineState(tables.state),
       keyFloorMs: tables.keys.generationFloor * generationMs,
+      sweepPhase,
       store: tables.store,
       rooms: tables.rooms,
       dirty: tables.takeDirty(),

@@ -21,6 +21,7 @@ export interface DeltaParts {
   readonly op: number;
   readonly state: Uint8Array;
   readonly keyFloorMs: number;
+  readonly sweepPhase: number;
   readonly store: EntryStore;
   readonly rooms: RoomTable;
   readonly dirty: DirtyRooms;
@@ -46,6 +47,7 @@ export class Delta implements FrozenDelta {
   readonly op: number;
   readonly state: Uint8Array;
   readonly keyFloorMs: number;
+  readonly sweepPhase: number;
   readonly parts: DeltaParts;
   private section: "history" | "rooms" | "keys" = "history";
   private roomNext: number;
@@ -68,6 +70,7 @@ export class Delta implements FrozenDelta {
     this.op = parts.op;
     this.state = parts.state;
     this.keyFloorMs = parts.keyFloorMs;
+    this.sweepPhase = parts.sweepPhase;
     this.roomNext = parts.roomFirst;
   }
 

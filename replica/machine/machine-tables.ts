@@ -121,6 +121,7 @@ export class MachineTables {
       if (kind === cellKinds.quotaRate) this.tenantRates += Number(value > 0) - Number(before > 0);
       return before;
     }
+    if (kind === cellKinds.floor) this.rooms.page(room).floor[this.rooms.at(room)] = value;
     const bit = specialBit(kind);
     if (bit !== 0) {
       const page = this.rooms.page(room);
@@ -165,8 +166,10 @@ export class MachineTables {
     }
     const page = this.rooms.page(room);
     const head = page.head[this.rooms.at(room)] ?? 0;
-    assert(seqFirst === head + 1, "MCH-04: runs of a room are dense");
-    page.head[this.rooms.at(room)] = head + count;
+    // Below the floor entries may be gone from some segments and not yet from others.
+    const most = Math.max(head + 1, page.floor[this.rooms.at(room)] ?? 0);
+    assert(seqFirst > head && seqFirst <= most, "MCH-04: runs of a room are dense");
+    page.head[this.rooms.at(room)] = seqFirst + count - 1;
   }
 
   /** Takes rows of remembered keys; those of forgotten generations are left out. */

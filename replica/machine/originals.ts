@@ -43,10 +43,12 @@ export class Originals {
 
   /** The op will look at this entry. Nothing to plan while it is in memory or not committed. */
   expect(op: number, room: number, seq: number): void {
+    if (room < 0) return;
     const { tables } = this;
     const { rooms } = tables;
     const page = rooms.page(room);
     if (seq < 1 || seq > (page.head[rooms.at(room)] ?? 0)) return;
+    if (seq < (page.floor[rooms.at(room)] ?? 0)) return;
     if (tables.store.find(page.newest[rooms.at(room)] ?? -1, seq) >= 0) return;
     const address = locateOnDisk(tables.history, room, seq);
     assert(address !== null, "MCH-10: a committed entry is in memory or in a segment");

@@ -67,6 +67,8 @@ export interface FrozenDelta {
   readonly op: number;
   readonly state: Uint8Array;
   readonly keyFloorMs: number;
+  /** Place among the checkpoints of a sweep; -1 before version 2. */
+  readonly sweepPhase: number;
   fill(section: "history" | "rooms" | "keys", block: Uint8Array): number;
 }
 

@@ -20,6 +20,7 @@ import type { MachineTables } from "./machine-tables.ts";
 import type { BlockAddress, LoadedBlock } from "./port.ts";
 import { logTape, tileTape } from "./proof-tapes.ts";
 import type { EntryPlace } from "./room-reader.ts";
+import { stubBytes } from "./sweeper.ts";
 import { gather } from "./room-reader.ts";
 
 /** A proof, blocks to load before it can be made, or why there is none. */
@@ -214,6 +215,8 @@ export class Prover {
       if (places.length < count) return nothing;
       return this.fold(
         places.map(({ bytes, at, length }) => {
+          // What a sweep left of an entry below the floor is the hash of its leaf.
+          if (length === stubBytes) return bytes.slice(at, at + length);
           const leaf = new Uint8Array(treeHashBytes);
           this.leaves.leaf(bytes, at, length, leaf, 0);
           return leaf;

@@ -10,6 +10,7 @@ import { operationKinds, resultCodes } from "#replica/wire/operation.ts";
 import { cellKinds, cellsMax, tenantScope } from "./cell-table.ts";
 import type { MachineTables } from "./machine-tables.ts";
 import type { Originals } from "./originals.ts";
+import { floorOf, retentionVersion } from "./retention.ts";
 
 /** Edits of one message at most. */
 export const editsMax = 50;
@@ -72,7 +73,7 @@ export class Rules {
     this.role = this.roleOf(base, this.bytes, operation.senderAt, operation.senderBytes);
     const refused = operation.authority === 1 ? allowed : this.judgeSender(base);
     if (refused !== allowed) return refused;
-    const target = this.judgeTarget(room);
+    const target = this.judgeTarget(room, base);
     if (target !== allowed) return target;
     if (operation.type === entryTypes.member && this.lacksMembers(base)) return resultCodes.quota;
     return this.judgeRate(base);
@@ -137,18 +138,20 @@ export class Rules {
     return role >= moderator && theirs < role && wanted < role;
   }
 
-  private judgeTarget(room: number): number {
+  private judgeTarget(room: number, base: number): number {
     const { type, parent } = this.reader;
     if (type === marker) {
       return parent > this.markerOf(room) ? allowed : resultCodes.stale;
     }
     if (type !== edit && type !== redact && type !== react && type !== unreact) return allowed;
+    if (parent < floorOf(this.tables, room)) return resultCodes.gone;
     const { bytes, at } = this.originals.find(room, parent);
     const kind = bytes[at + 1] ?? 0;
     if (kind !== message && (type !== redact || kind !== edit)) return resultCodes.bad_target;
     if (this.cell(room, cellKinds.redacted, parent) > 0) return resultCodes.redacted;
     const own = this.isSender(bytes, at + entryFixedBytes, bytes[at + 2] ?? 0);
     if (type === redact) {
+      if (this.holds(base)) return resultCodes.held;
       const may = own || this.role >= moderator || this.reader.authority === 1;
       return may ? allowed : resultCodes.denied;
     }
@@ -159,6 +162,7 @@ export class Rules {
 
   /** True when entry `seq` of a room can be the root of a thread; else the code that says why. */
   judgeRoot(room: number, seq: number): number {
+    if (seq < floorOf(this.tables, room)) return resultCodes.gone;
     const { bytes, at } = this.originals.find(room, seq);
     if (bytes[at + 1] !== message) return resultCodes.bad_target;
     if (this.cell(room, cellKinds.redacted, seq) > 0) return resultCodes.redacted;
@@ -293,11 +297,13 @@ export class Rules {
   /** A redacted message takes its edits with it: they hold its text too. */
   private commitRedact(room: number, seq: number): void {
     const { parent } = this.reader;
-    this.set(room, cellKinds.redacted, parent, empty, 0, 0, seq);
+    const { state } = this.tables;
+    const mark = state.version < retentionVersion ? seq : state.timeUs;
+    this.set(room, cellKinds.redacted, parent, empty, 0, 0, mark);
     let at = Math.floor(this.cell(room, cellKinds.edits, parent) / 64);
     while (at > 0) {
       if (this.cell(room, cellKinds.redacted, at) === 0) {
-        this.set(room, cellKinds.redacted, at, empty, 0, 0, seq);
+        this.set(room, cellKinds.redacted, at, empty, 0, 0, mark);
       }
       at = this.cell(room, cellKinds.edit, at);
     }
@@ -343,6 +349,11 @@ export class Rules {
       if (bytes[at + i] !== this.bytes[senderAt + i]) return false;
     }
     return true;
+  }
+
+  /** True when a legal hold lies on a room or on its tenant. */
+  holds(base: number): boolean {
+    return this.cell(base, cellKinds.hold) > 0 || this.tenantCell(cellKinds.hold) > 0;
   }
 
   /** A cell of a room without subject. */

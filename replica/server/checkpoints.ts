@@ -68,7 +68,8 @@ export class Checkpoints {
     before: { readonly replaced: readonly string[]; readonly kept: readonly Manifest[] },
   ) {
     this.ports = ports;
-    this.writer = new CheckpointWriter({ hash: ports.hash, manifest, segments });
+    const { hash, machine } = ports;
+    this.writer = new CheckpointWriter({ hash, manifest, segments, sweeper: machine.sweeper });
     this.manifestOp = manifest.op;
     this.baseOp = manifest.op;
     this.replaced = before.replaced;

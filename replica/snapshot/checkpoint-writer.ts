@@ -5,14 +5,16 @@ import { entryBytesMax, entryPrefixBytes } from "#replica/wire/entry.ts";
 import { runHeaderBytes } from "#replica/wire/history-block.ts";
 import { BlockPool } from "./block-pool.ts";
 import { nextManifest } from "./compaction.ts";
-import type { Manifest } from "./manifest.ts";
+import type { Manifest, ManifestSegment } from "./manifest.ts";
 import { encodeManifest, manifestRoot, manifestSegmentId } from "./manifest.ts";
 import { Merge } from "./merge.ts";
-import type { BlockAddress, FrozenDelta, Hash, SegmentWrite } from "./port.ts";
+import type { BlockAddress, FrozenDelta, Hash, SegmentWrite, Sweeper } from "./port.ts";
+import { goneOfCell, isCellRow, roomRowBytes, sweepDue } from "./port.ts";
 import type { BuiltSegment } from "./segment-builder.ts";
 import { SegmentBuilder } from "./segment-builder.ts";
 import type { SegmentIndex } from "./segment-index.ts";
 import { blockBytesMax } from "./segment-index.ts";
+import { Sweep } from "./sweep.ts";
 
 /** What {@link CheckpointWriter.step} wants next. */
 export type WriterStep =
@@ -54,6 +56,10 @@ interface Active {
   readonly sessions: Uint8Array;
   readonly builder: SegmentBuilder;
   readonly built: BuiltSegment[];
+  /** Segments that may hold entries that this delta says are redacted or dropped. */
+  readonly marks: Set<string>;
+  /** True when such entries may be in the delta itself. */
+  marked: boolean;
   section: number;
   sessionsAt: number;
 }
@@ -74,12 +80,14 @@ export class CheckpointWriter {
   private readonly queue: { delta: FrozenDelta; sessions: Uint8Array }[] = [];
   private active: Active | null = null;
   private readonly merges: Merge[] = [];
+  private readonly sweeps: Sweep[] = [];
+  private readonly sweeper: Sweeper | null;
   /** Segments built and not yet handed out. */
   private readonly outbox: SegmentWrite[] = [];
   private readonly unwritten = new Map<string, readonly Uint8Array[]>();
   private readonly pool: BlockPool;
   /** The merge whose blocks are being loaded. */
-  private reading: Merge | null = null;
+  private reading: Merge | Sweep | null = null;
   /** Manifests that are ready and not yet installed, oldest first. */
   private readonly ready: Manifest[] = [];
   private installedManifest: Manifest;
@@ -94,8 +102,11 @@ export class CheckpointWriter {
     readonly blockBytes?: number;
     /** Bytes of one segment at most; default 16 MiB. Equal on all replicas. */
     readonly segmentBytes?: number;
+    /** The machine's; without one no delta may have a phase of a sweep. */
+    readonly sweeper?: Sweeper;
   }) {
     this.hash = options.hash;
+    this.sweeper = options.sweeper ?? null;
     this.blockBytes = options.blockBytes ?? 32 * 1024;
     this.segmentBytes = options.segmentBytes ?? 16 * 1024 * 1024;
     assert(this.blockBytes <= blockBytesMax, "SNP-04: block size");
@@ -106,6 +117,7 @@ export class CheckpointWriter {
     this.installedManifest = options.manifest;
     for (const segment of options.segments) this.indexes.set(segment.id, segment);
     this.startMerges();
+    this.startSweeps();
   }
 
   /** Manifest of the newest checkpoint: every segment that it names is durable. */
@@ -135,13 +147,13 @@ export class CheckpointWriter {
       this.build(active, bytesMax);
       return { kind: "more" };
     }
-    const due = active === null ? undefined : this.mergeDue();
+    const due = active === null ? undefined : (this.mergeDue() ?? this.sweepDue(active));
     if (active !== null && due === undefined) {
       return this.unwritten.size > 0 ? { kind: "waiting" } : this.finish(active);
     }
-    const merge = due ?? this.merges.find((candidate) => !candidate.done);
-    if (merge === undefined) return { kind: "idle" };
-    return this.stepMerge(merge, bytesMax);
+    const open = <T extends { readonly done: boolean }>(one: T): boolean => !one.done;
+    const next = due ?? this.sweeps.find(open) ?? this.merges.find(open);
+    return next === undefined ? { kind: "idle" } : this.stepMerge(next, bytesMax);
   }
 
   private nextActive(): Active | null {
@@ -149,7 +161,14 @@ export class CheckpointWriter {
     if (next === undefined) return null;
     const group = { level: 0, opFirst: this.manifest.op + 1, opLast: next.delta.op };
     const builder = new SegmentBuilder(this.hash, group, this.segmentBytes);
-    return { ...next, builder, built: [], section: 0, sessionsAt: 0 };
+    const marks = new Set<string>();
+    return { ...next, builder, built: [], marks, marked: false, section: 0, sessionsAt: 0 };
+  }
+
+  /** A segment whose sweep the checkpoint under way must have and that is not done. */
+  private sweepDue(active: Active): Sweep | undefined {
+    if (active.delta.sweepPhase !== sweepDue) return undefined;
+    return this.sweeps.find((sweep) => !sweep.done);
   }
 
   /** A merge that the checkpoint under way must have and that is not done. */
@@ -181,8 +200,27 @@ export class CheckpointWriter {
     const block = full ? buffer.subarray(0, used) : buffer.slice(0, used);
     if (!full) this.pool.give(buffer);
     if (used === 0) return 0;
+    if (section === "rooms" && active.delta.sweepPhase >= 0) this.mark(active, block);
     this.take(active.builder.add(section, block), active.built);
     return used;
+  }
+
+  /** Marks the segments of entries that these rows of cells say are redacted or dropped. */
+  private mark(active: Active, block: Uint8Array): void {
+    const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+    for (let at = 0; at < block.length; at += roomRowBytes(view, at)) {
+      const gone = isCellRow(view, at) ? goneOfCell(view, at) : null;
+      if (gone === null) continue;
+      active.marked = true;
+      for (const { id } of this.manifest.segments) {
+        const index = this.indexOf(id);
+        const hit =
+          gone.kind === "redacted"
+            ? index.locate(gone.room, gone.seq) >= 0
+            : index.hasBelow(gone.room, gone.seq);
+        if (hit) active.marks.add(id);
+      }
+    }
   }
 
   private buildSessions(active: Active): number {
@@ -206,7 +244,7 @@ export class CheckpointWriter {
     this.outbox.push(built.write);
   }
 
-  private stepMerge(merge: Merge, bytesMax: number): WriterStep {
+  private stepMerge(merge: Merge | Sweep, bytesMax: number): WriterStep {
     if (this.reading !== null || this.unwritten.size >= unwrittenMax) return { kind: "waiting" };
     const before = merge.built.length;
     const addresses = merge.step(bytesMax);
@@ -218,18 +256,27 @@ export class CheckpointWriter {
 
   private finish(active: Active): WriterStep {
     const entries = active.built.map((built) => built.entry);
-    const { delta } = active;
-    const { state, keyFloorMs } = delta;
+    const { delta, marks } = active;
+    if (active.marked) for (const { id } of entries) marks.add(id);
+    const { state, keyFloorMs, sweepPhase } = delta;
     const op = opFrom(delta.op);
     const due = this.merges.filter((merge) => merge.record.due === this.manifest.sequence + 1);
     const results = due.map((merge) => {
       return { record: merge.record, segments: merge.built.map((built) => built.entry) };
     });
-    this.manifest = nextManifest(this.manifest, { op, state, keyFloorMs, entries, results });
+    const swept = new Map<string, ManifestSegment>();
+    if (sweepPhase === sweepDue) {
+      for (const { index, built } of this.sweeps.splice(0)) {
+        if (built[0] !== undefined) swept.set(index.id, built[0].entry);
+      }
+    }
+    const change = { op, state, keyFloorMs, entries, results, marks, sweepPhase, swept };
+    this.manifest = nextManifest(this.manifest, change);
     for (const merge of due) this.merges.splice(this.merges.indexOf(merge), 1);
     this.ready.push(this.manifest);
     this.active = null;
     this.startMerges();
+    if (sweepPhase === 0) this.startSweeps();
     const manifest = encodeManifest(this.manifest);
     return { kind: "ready", op, root: manifestRoot(manifest, this.hash), manifest };
   }
@@ -244,6 +291,15 @@ export class CheckpointWriter {
       this.merges.push(new Merge({ hash, record, inputs, pool, segmentBytes }));
     }
     this.merges.sort((a, b) => a.record.due - b.record.due || a.record.level - b.record.level);
+  }
+
+  private startSweeps(): void {
+    const { hash, pool, sweeper } = this;
+    for (const { id, sweeping } of this.manifest.segments) {
+      if (!sweeping) continue;
+      assert(sweeper !== null, "SNP-11: the machine says what a sweep leaves");
+      this.sweeps.push(new Sweep({ hash, index: this.indexOf(id), pool, sweeper }));
+    }
   }
 
   private indexOf(id: string): SegmentIndex {

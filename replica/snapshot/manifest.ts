@@ -8,11 +8,17 @@ import type { Hash, SegmentWrite } from "./port.ts";
 
 /** One immutable segment as a manifest names it. */
 export interface ManifestSegment {
-  /** `h<level>-<opLast>-<part>`, equal on all replicas. */
+  /** `h<level>-<opLast>-<part>`, once swept with `-<revision>`; equal on all replicas. */
   readonly id: string;
   readonly level: number;
   /** Segments of one checkpoint or merge share ops and level and differ in part, from 0. */
   readonly part: number;
+  /** How often a sweep has written it again. */
+  readonly revision: number;
+  /** True while it may hold entries that were redacted or dropped. */
+  readonly marked: boolean;
+  /** True while a sweep is under way in it. */
+  readonly sweeping: boolean;
   readonly opFirst: number;
   readonly opLast: number;
   /** Blocks with the head block, which is the last. */
@@ -51,6 +57,8 @@ export interface Manifest {
 export const manifestChunkBytes = 64 * 1024;
 /** Segments of a manifest at most: 64 GiB of history in segments of 16 MiB. */
 export const manifestSegmentsMax = 4096;
+/** Sweeps of one segment at most. */
+export const revisionMax = 255;
 /** Levels of merges at most. */
 export const levelsMax = 16;
 
@@ -61,16 +69,21 @@ const mergeBytes = 32;
 const segmentBytes = 64;
 const stateBytesMax = 40 * 1024;
 
+const partMask = 0x3fff;
+const sweepingBit = 0x4000;
+const markedBit = 0x8000;
+
 /** Id of a segment of history, the same on every replica. */
-export function segmentIdOf(level: number, opLast: number, part: number): string {
-  return `h${level}-${opLast}-${part}`;
+export function segmentIdOf(level: number, opLast: number, part: number, revision = 0): string {
+  const id = `h${level}-${opLast}-${part}`;
+  return revision === 0 ? id : `${id}-${revision}`;
 }
 
 /**
  * Canonical bytes, little-endian: magic u32, version u32, op u64, sequence u64, state bytes u32,
  * merges u32, segments u32, zero u32; the state; merges (level u32, zero u32, last op, due, key
- * floor, u64 each); segments (level u16, part u16, blocks u32, first op, last op, bytes, u64 each,
- * digest 32).
+ * floor, u64 each); segments (level u8, revision u8, part u14 with bits for sweeping and marked,
+ * blocks u32, first op, last op, bytes, u64 each, digest 32).
  */
 export function encodeManifest(manifest: Manifest): Uint8Array {
   const { state, merges, segments } = manifest;
@@ -97,8 +110,11 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   });
   segments.forEach((segment, index) => {
     const at = segmentsAt + index * segmentBytes;
-    view.setUint16(at, segment.level, true);
-    view.setUint16(at + 2, segment.part, true);
+    const { part, revision, marked, sweeping } = segment;
+    assert(part <= partMask && revision <= revisionMax, "SNP-05: numbers of a segment");
+    view.setUint16(at, segment.level | (revision << 8), true);
+    const bits = (sweeping ? sweepingBit : 0) | (marked ? markedBit : 0);
+    view.setUint16(at + 2, part | bits, true);
     view.setUint32(at + 4, segment.blocksCount, true);
     writeU64(view, at + 8, segment.opFirst);
     writeU64(view, at + 16, segment.opLast);
@@ -157,8 +173,12 @@ function readMerge(view: DataView, at: number): ManifestMerge | null {
 }
 
 function readSegment(bytes: Uint8Array, view: DataView, at: number): ManifestSegment | null {
-  const level = view.getUint16(at, true);
-  const part = view.getUint16(at + 2, true);
+  const level = view.getUint8(at);
+  const revision = view.getUint8(at + 1);
+  const bits = view.getUint16(at + 2, true);
+  const part = bits & partMask;
+  const marked = (bits & markedBit) !== 0;
+  const sweeping = (bits & sweepingBit) !== 0;
   const blocksCount = view.getUint32(at + 4, true);
   const opFirst = readU64(view, at + 8);
   const opLast = readU64(view, at + 16);
@@ -166,8 +186,9 @@ function readSegment(bytes: Uint8Array, view: DataView, at: number): ManifestSeg
   if (Number.isNaN(opFirst) || Number.isNaN(opLast) || Number.isNaN(total)) return null;
   if (level > levelsMax || opFirst > opLast || blocksCount < 1) return null;
   const digest = checksumFrom(hexFrom(bytes.subarray(at + 32, at + 64)));
-  const id = segmentIdOf(level, opLast, part);
-  return { id, level, part, opFirst, opLast, blocksCount, bytes: total, digest };
+  const id = segmentIdOf(level, opLast, part, revision);
+  const about = { id, level, part, revision, marked, sweeping };
+  return { ...about, opFirst, opLast, blocksCount, bytes: total, digest };
 }
 
 function follows(last: ManifestSegment, next: ManifestSegment): boolean {

@@ -1,4 +1,5 @@
 import type { Checksum } from "#replica/base/brands.ts";
+import { readU64 } from "#replica/base/bytes.ts";
 
 /** SHA-256 in production, any fast digest in the simulator; equal on the replicas of a shard. */
 export type Hash = (bytes: Uint8Array) => Checksum;
@@ -24,10 +25,26 @@ export interface FrozenDelta {
   /** Rows of remembered keys whose own time (milliseconds) is lower are forgotten. */
   readonly keyFloorMs: number;
   /**
+   * Place of this checkpoint among those of a sweep: at 0 one begins, at {@link sweepDue} what it
+   * made enters the manifest; -1: this machine's version knows none.
+   */
+  readonly sweepPhase: number;
+  /**
    * Fills `block` with the next rows of a section and returns the bytes used, 0 when the section
    * is exhausted. Sections are read one after another, each to its end.
    */
   fill(section: Section, block: Uint8Array): number;
+}
+
+/** Phase of the checkpoint whose manifest has what a sweep made. */
+export const sweepDue = 4;
+
+/** What a sweep leaves of entries, as of the checkpoint that began it; the machine says it. */
+export interface Sweeper {
+  /** True when one of these entries of a room does not stay as it is. */
+  touches(room: number, seqFirst: number, count: number): boolean;
+  /** What is left of an entry; empty = nothing. */
+  keep(room: number, seq: number, entry: Uint8Array): Uint8Array;
 }
 
 /** Where entries of history are in a segment; snapshot builds it, the machine asks it. */
@@ -56,9 +73,9 @@ export interface SegmentWrite {
 
 /*
  * What this room must know of the machine's rows. A row of a room begins with its own length and
- * its number, u32 each; a cell's row (replica/machine/cell-table.ts) with its own length and, marked
- * by the highest bit, its kind, then the hash's halves and the room u32 each, number and value u64,
- * subject. A row of a key has 24 bytes and begins with the key's own time in milliseconds, u48.
+ * its number, u32 each; a cell's row (replica/machine/cell-table.ts) with its own length and its
+ * kind, marked by the highest bit; then the hash's halves and the room u32 each, number and value
+ * u64, subject. A row of a key has 24 bytes and begins with the key's own time in milliseconds, u48.
  */
 
 /** Bytes of a row of a remembered key. */
@@ -74,10 +91,26 @@ export function roomRowBytes(view: DataView, offset: number): number {
   return view.getUint32(offset, true);
 }
 
+/** Kinds of cells that a sweep follows: number = an entry that was redacted; value = new floor. */
+const redactedKind = 6;
+const floorKind = 21;
+
 /** Bytes of the row of a cell before its subject. */
 export const cellRowBytesMin = 36;
 
 /** True when a row is a cell's. */
 export function isCellRow(view: DataView, offset: number): boolean {
   return view.getUint32(offset + 4, true) >= 0x8000_0000;
+}
+
+/** What the row of a cell says of a room's entries, or null. */
+export function goneOfCell(
+  view: DataView,
+  offset: number,
+): { readonly room: number; readonly kind: "redacted" | "floor"; readonly seq: number } | null {
+  const kind = view.getUint32(offset + 4, true) & 0xff;
+  if (kind !== redactedKind && kind !== floorKind) return null;
+  const room = view.getUint32(offset + 16, true);
+  if (kind === redactedKind) return { room, kind: "redacted", seq: readU64(view, offset + 20) };
+  return { room, kind: "floor", seq: readU64(view, offset + 28) };
 }

@@ -41,7 +41,8 @@ export class SegmentBuilder {
   private readonly hash: Hash;
   private readonly group: SegmentGroup;
   private readonly bytesMax: number;
-  private part = 0;
+  private part: number;
+  private readonly revision: number;
   private blocks: Uint8Array[] = [];
   private digests: Uint8Array[] = [];
   private counts = new Map<SegmentSection, number>();
@@ -49,7 +50,15 @@ export class SegmentBuilder {
   private rows = 0;
   private bytes = 0;
 
-  constructor(hash: Hash, group: SegmentGroup, bytesMax: number) {
+  /** `from`: number and revision of the first segment. */
+  constructor(
+    hash: Hash,
+    group: SegmentGroup,
+    bytesMax: number,
+    from: { readonly part: number; readonly revision: number } = { part: 0, revision: 0 },
+  ) {
+    this.part = from.part;
+    this.revision = from.revision;
     this.hash = hash;
     this.group = group;
     this.bytesMax = bytesMax;
@@ -66,7 +75,8 @@ export class SegmentBuilder {
 
   /** The last segment; every group has at least one. */
   finish(): BuiltSegment | null {
-    return this.blocks.length > 0 || this.part === 0 ? this.cut() : null;
+    const first = this.part === 0 || this.revision > 0;
+    return this.blocks.length > 0 || first ? this.cut() : null;
   }
 
   private push(section: SegmentSection, block: Uint8Array): void {
@@ -94,7 +104,7 @@ export class SegmentBuilder {
   }
 
   private cut(): BuiltSegment {
-    const { hash, group, part, indexBlocks } = this;
+    const { hash, group, part, revision, indexBlocks } = this;
     const lastRows = this.rows % indexBlockRows;
     const last = indexBlocks.at(-1);
     if (last !== undefined && lastRows > 0) {
@@ -104,10 +114,11 @@ export class SegmentBuilder {
     const head = this.encodeHead();
     const blocks = [...this.blocks, head];
     assert(blocks.length <= segmentBlocksMax, "SNP-04: blocks of a segment");
-    const id = segmentIdOf(group.level, group.opLast, part);
+    const id = segmentIdOf(group.level, group.opLast, part, revision);
     const bytes = this.bytes + head.length;
     const digest = hash(head);
-    const entry = { id, ...group, part, blocksCount: blocks.length, bytes, digest };
+    const about = { id, ...group, part, revision, marked: false, sweeping: false };
+    const entry = { ...about, blocksCount: blocks.length, bytes, digest };
     const index = new SegmentIndex(entry, new SegmentHead(head), indexBlocks);
     this.part += 1;
     this.blocks = [];

@@ -139,6 +139,20 @@ export class SegmentIndex {
     return this.viewOf(row).getUint16((row % indexBlockRows) * indexRowBytes + 14, true);
   }
 
+  /** True when it has an entry of a room below `floor`. */
+  hasBelow(room: number, floor: number): boolean {
+    if (room < this.roomFirst || room > this.roomLast) return false;
+    let low = 0;
+    let high = this.rowsCount;
+    // The first row of the room.
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.rowRoom(middle) < room) low = middle + 1;
+      else high = middle;
+    }
+    return low < this.rowsCount && this.rowRoom(low) === room && this.rowSeq(low) < floor;
+  }
+
   /** Digest of one block, the head block included. */
   blockDigest(block: number): Checksum {
     return block === this.blocksCount - 1 ? this.entry.digest : this.head.digest(block);

@@ -10,9 +10,17 @@ import { entryTypeFrom, entryTypeNumber, entryTypeMax } from "./entry.ts";
 /**
  * What an operation asks of the machine; the number is the first byte on the wire. Every entry of
  * a room travels as a post, whatever its type; configure sets the quotas of a tenant or a room;
- * create_dm makes the room of two people, for ever closed to others.
+ * create_dm makes the room of two people, for ever closed to others. From version 2 of the machine
+ * on: retain says how long a tenant's or a room's history is kept, trim drops what is older.
  */
-export const operationKinds = { create_room: 1, post: 2, configure: 3, create_dm: 4 } as const;
+export const operationKinds = {
+  create_room: 1,
+  post: 2,
+  configure: 3,
+  create_dm: 4,
+  retain: 5,
+  trim: 6,
+} as const;
 
 /** Names of the operations. */
 export type OperationKind = keyof typeof operationKinds;
@@ -23,7 +31,7 @@ export const operationPrefixBytes = 4;
 export const postFixedBytes = 48;
 /** Bytes of a room creation before its names. */
 export const createRoomFixedBytes = 8;
-/** Bytes of a configuration before its names. */
+/** Bytes of a configuration, a retention or a trim before its names. */
 export const configureFixedBytes = 32;
 /** Bytes of one operation without its prefix at most. */
 export const operationBytesMax = postFixedBytes + 3 * nameBytesMax + messageBodyBytesMax;
@@ -65,6 +73,16 @@ export interface Quotas {
   members: number;
   /** Entries in one second of log time, of the tenant or of the room with its threads. */
   entriesPerSecond: number;
+}
+
+/** How long history is kept; 0 = no limit of that kind. Either limit lets go of an entry. */
+export interface Retention {
+  /** Seconds of log time. */
+  ageSeconds: number;
+  /** Entries of a room or thread. */
+  entries: number;
+  /** Legal hold: nothing is dropped or redacted. */
+  hold: boolean;
 }
 
 /** Copies bytes; short strings byte by byte, which is faster than a call of `set`. */
@@ -191,7 +209,7 @@ export class OperationReader {
   type = 0;
   /** 1 = the tenant's server vouches for a post. */
   authority = 0;
-  /** Of a configuration; its quotas are read by {@link readQuotas}. */
+  /** Of a configuration ({@link readQuotas}) or retention ({@link readRetention}); a trim's floor. */
   version = 0;
   private quotasAt = 0;
 
@@ -226,8 +244,9 @@ export class OperationReader {
     this.kind = this.bytes[start] ?? 0;
     if (this.kind === operationKinds.post) this.fault = this.readPost(start, length);
     else if (this.kind === operationKinds.create_room) this.fault = this.readCreate(start, length);
-    else if (this.kind === operationKinds.configure) this.fault = this.readConfigure(start, length);
     else if (this.kind === operationKinds.create_dm) this.fault = this.readDm(start, length);
+    else if (this.kind >= operationKinds.configure && this.kind <= operationKinds.trim)
+      this.fault = this.readConfigure(start, length);
     else this.fault = "kind";
     return true;
   }
@@ -285,8 +304,16 @@ export class OperationReader {
   private readConfigure(start: number, length: number): OperationFault | null {
     if (length < configureFixedBytes) return "length";
     const { bytes, view } = this;
-    const zeros = (bytes[start + 1] ?? 0) | (bytes[start + 5] ?? 0) | view.getUint16(start + 6);
-    if ((zeros | view.getUint32(start + 28)) !== 0) return "length";
+    const { kind } = this;
+    let zeros = (bytes[start + 5] ?? 0) | view.getUint16(start + 6) | view.getUint32(start + 28);
+    zeros |=
+      kind === operationKinds.retain ? (bytes[start + 1] ?? 0) >> 1 : (bytes[start + 1] ?? 0);
+    if (kind !== operationKinds.configure) zeros |= view.getUint32(start + 24);
+    if (kind === operationKinds.trim) {
+      zeros |= view.getUint32(start + 16) | view.getUint32(start + 20);
+      if (bytes[start + 3] === 0) return "name";
+    }
+    if (zeros !== 0) return "length";
     const names = this.readNames(start, start + configureFixedBytes);
     if (names !== start + length) return "length";
     this.version = readU64(view, start + 8);
@@ -303,6 +330,13 @@ export class OperationReader {
       members: view.getUint32(at + 4, true),
       entriesPerSecond: view.getUint32(at + 8, true),
     };
+  }
+
+  /** What the retention found says. */
+  readRetention(): Retention {
+    const { view, bytes, quotasAt: at } = this;
+    const hold = bytes[at - 15] === 1;
+    return { ageSeconds: view.getUint32(at, true), entries: view.getUint32(at + 4, true), hold };
   }
 
   /** All layouts have the three lengths at the same place. */
@@ -384,6 +418,12 @@ export const resultCodes = {
   quota: 17,
   /** Too many entries in this second of log time; time is when the next one begins. */
   rate_limited: 18,
+  /** What it refers to was dropped by retention; seq is the first entry that is left. */
+  gone: 19,
+  /** A legal hold keeps the room's history as it is. */
+  held: 20,
+  /** Retention does not reach so far yet; nothing was dropped. */
+  not_due: 21,
 } as const;
 
 /** Names of the answers. */

@@ -20,4 +20,7 @@ export const resultSentences: Readonly<Record<ResultCode, string>> = {
   stale: "It is not newer than what the room has: a marker does not move back.",
   quota: "A quota of the room or of its tenant is used up.",
   rate_limited: "The room or its tenant took too many entries in this second; retry in the next.",
+  gone: "The entry that it refers to was dropped by the room's retention.",
+  held: "A legal hold keeps the history of the room as it is.",
+  not_due: "Retention does not reach so far yet; nothing was dropped.",
 };

@@ -60,7 +60,8 @@ export class MemoryShard {
 
   private makeWriter(segments: ConstructorParameters<typeof CheckpointWriter>[0]["segments"]) {
     const manifest = manifestOf(this.manifest);
-    return new CheckpointWriter({ hash: sha256, manifest, segments });
+    const { sweeper } = this.machine;
+    return new CheckpointWriter({ hash: sha256, manifest, segments, sweeper });
   }
 
   /** Loads blocks that must be there. */

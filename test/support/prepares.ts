@@ -8,10 +8,17 @@ import {
   createRoomBytes,
   postBytes,
 } from "#replica/wire/operation.ts";
-import type { ConfigureFields, CreateDmFields } from "#replica/wire/room-operation.ts";
+import type {
+  ConfigureFields,
+  CreateDmFields,
+  RetainFields,
+  TrimFields,
+} from "#replica/wire/room-operation.ts";
 import {
   appendConfigure,
   appendCreateDm,
+  appendRetain,
+  appendTrim,
   configureBytes,
   createDmBytes,
 } from "#replica/wire/room-operation.ts";
@@ -23,7 +30,9 @@ export type Operation =
   | ({ readonly kind: "post" } & PostFields)
   | ({ readonly kind: "create_room" } & CreateRoomFields)
   | ({ readonly kind: "create_dm" } & CreateDmFields)
-  | ({ readonly kind: "configure" } & ConfigureFields);
+  | ({ readonly kind: "configure" } & ConfigureFields)
+  | ({ readonly kind: "retain" } & RetainFields)
+  | ({ readonly kind: "trim" } & TrimFields);
 
 /** Bytes of a UUIDv7 with this time; `tail` fills the rest. */
 export function uuidv7(ms: number, tail: number): Uint8Array {
@@ -96,6 +105,30 @@ export function configure(
   };
 }
 
+/** How long the history of a tenant's rooms (`room` empty) or of one room is kept. */
+export function retain(
+  fields: { room: string; version: number; tenant?: string } & Partial<
+    Pick<RetainFields, "ageSeconds" | "entries" | "hold">
+  >,
+): Operation {
+  return {
+    kind: "retain",
+    tenant: utf8From(fields.tenant ?? "t"),
+    room: utf8From(fields.room),
+    by: utf8From("operator"),
+    version: fields.version,
+    ageSeconds: fields.ageSeconds ?? 0,
+    entries: fields.entries ?? 0,
+    hold: fields.hold ?? false,
+  };
+}
+
+/** Lets go of a room's entries below a seq. */
+export function trim(room: string, floor: number, tenant = "t"): Operation {
+  const names = { tenant: utf8From(tenant), room: utf8From(room), by: utf8From("primary") };
+  return { kind: "trim", ...names, floor };
+}
+
 function bytesOf(operation: Operation): number {
   if (operation.kind === "post") return postBytes(operation);
   if (operation.kind === "create_room") return createRoomBytes(operation);
@@ -113,6 +146,8 @@ export function encodeOperations(operations: readonly Operation[]): Uint8Array {
     if (one.kind === "post") offset = appendPost(view, body, offset, one);
     else if (one.kind === "create_room") offset = appendCreateRoom(view, body, offset, one);
     else if (one.kind === "create_dm") offset = appendCreateDm(view, body, offset, one);
+    else if (one.kind === "retain") offset = appendRetain(view, body, offset, one);
+    else if (one.kind === "trim") offset = appendTrim(view, body, offset, one);
     else offset = appendConfigure(view, body, offset, one);
   }
   return body;
