@@ -21,6 +21,7 @@ export const canaries: readonly string[] = [
   "vote_before_durable",
   "vote_while_recovering",
   "forget_sessions",
+  "upgrade_own_time",
   // Volumes of another day.
   "forget_peers",
   "vote_unvouched",

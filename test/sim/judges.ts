@@ -17,6 +17,7 @@ import { Nonces } from "./checkers/12-nonces.ts";
 import { Bounds } from "./checkers/13-bounds.ts";
 import { ClientLog } from "./checkers/14-client-log.ts";
 import { Reformat } from "./checkers/15-reformat.ts";
+import { Versions } from "./checkers/16-versions.ts";
 import type { Subject } from "./checkers/subject.ts";
 
 /** The checkers of one run and what each of them is told; checker 10 runs at rest only. */
@@ -35,6 +36,7 @@ export class Judges {
   readonly bounds = new Bounds();
   readonly log: ClientLog;
   readonly reformat = [0, 1, 2].map((index) => new Reformat(index));
+  readonly versions = new Versions();
   /** Highest op that any replica knows to be committed. */
   committedOp = 0;
   /** Superblocks that each replica made durable. */
@@ -81,13 +83,15 @@ export class Judges {
     this.nacks[index]?.acks(covered, this.committedOp);
   }
 
-  /** A machine applied an op, at this virtual time. */
+  /** A machine of that version applied an op, at this virtual time. */
   executed(
     subject: Subject,
     prepare: Prepare,
     replies: readonly Uint8Array[],
+    version: number,
     nowMs: number,
   ): boolean {
+    this.versions.executed(subject.index, prepare.header, version);
     const first = this.history.executed(subject.index, prepare);
     if (first) {
       this.timestamps.executed(prepare.header, nowMs);

@@ -1,22 +1,22 @@
 import type { ReplicaIndex } from "#replica/base/brands.ts";
-import { diskUnitBytes } from "#replica/base/limits.ts";
 import type { Prng } from "#replica/base/prng.ts";
 import { sha256 } from "#replica/crypto/hash.ts";
-import { identifiersPerSector, sectorOffset } from "#replica/journal/geometry.ts";
+import { machineVersions } from "#replica/machine/machine-state.ts";
 import type { HostPorts } from "#replica/server/host-options.ts";
 import type { Host } from "#replica/server/host.ts";
 import { openHost } from "#replica/server/open-host.ts";
 import { type Opened, openStorage } from "#replica/storage/open-storage.ts";
 import type { Refusal, StorageTools } from "#replica/storage/storage-tools.ts";
 import type { ClientMessage } from "#replica/wire/client-message.ts";
-import type { PeerMessage } from "#replica/wire/peer-message.ts";
+import type { MachineVersions, PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
 import type { Storage } from "#replica/wire/storage-port.ts";
 import { Admission } from "./admission.ts";
 import { type Subject, Violation } from "./checkers/subject.ts";
 import { formattedVolume, lab, quorum, timing, type VolumeCopy } from "./formation.ts";
+import { nodeDisk } from "./node-disk.ts";
 import type { NodeWorld } from "./node-world.ts";
-import { SectorDisk } from "./sector-disk.ts";
+import type { SectorDisk } from "./sector-disk.ts";
 import { simSealer } from "./sim-sealer.ts";
 import { type SimKeyTable, SimVault } from "./sim-vault.ts";
 import { Truth } from "./truth.ts";
@@ -44,6 +44,8 @@ export class SimNode implements Subject {
   /** Rate of the local clocks against virtual time. */
   rate = 1;
   wallOffsetUs = 0;
+  /** Versions of the machine that the build knows with which a process starts here. */
+  build: MachineVersions = machineVersions;
   /** The volume can no longer be used; why. */
   lost: string | null = null;
   alarm: string | null = null;
@@ -71,7 +73,7 @@ export class SimNode implements Subject {
     this.prng = prng;
     const { walSlots, slotBytes } = world.swarm;
     this.admission = new Admission(slotBytes);
-    this.disk = this.makeDisk();
+    this.disk = nodeDisk(this, world, prng, (delayMs, run) => this.later(delayMs, run));
     const volume = formattedVolume(index, walSlots, slotBytes);
     this.disk.restore(volume.files);
     this.truth = new Truth(this.disk, { slotsCount: walSlots, slotBytes });
@@ -240,6 +242,7 @@ export class SimNode implements Subject {
     const machine = new WatchedMachine(lab.genesis, {
       cacheBytes: world.swarm.cacheBytes,
       chunkBytes: 32 * 1024,
+      versions: this.build,
     });
     const { lingerMs, depth } = world.swarm;
     const options = {
@@ -262,7 +265,7 @@ export class SimNode implements Subject {
         this.lose(result.message);
         return;
       }
-      machine.executed = (prepare, replies) => this.executed(prepare, replies);
+      machine.executed = (...ran) => this.executed(machine.version, ...ran);
       this.opening = false;
       this.host = result.host;
       const { view, logView, checkpoint, sequence } = superblock;
@@ -292,14 +295,28 @@ export class SimNode implements Subject {
     this.world.line("process", this.index, `lost: ${why}`);
     this.end();
     this.disk.crash();
+    if (why.includes("this build runs versions")) {
+      this.startAnew();
+      return;
+    }
     this.lost = why;
     if (this.index === this.world.atlas.badMachine) return;
     throw new Violation(`process: replica ${this.index} ended: ${why}`);
   }
 
-  private executed(prepare: Prepare, replies: readonly Uint8Array[]): void {
+  /** The build was too old for the shard: nothing is lost, a newer one starts a little later. */
+  private startAnew(): void {
+    this.world.coverage.add("fault wrong_build");
+    this.build = machineVersions;
+    const { life } = this;
+    this.world.heap.after(restartMs, () => {
+      if (this.life === life) this.start();
+    });
+  }
+
+  private executed(version: number, prepare: Prepare, replies: readonly Uint8Array[]): void {
     const { world } = this;
-    if (!world.judges.executed(this, prepare, replies, world.heap.nowMs)) return;
+    if (!world.judges.executed(this, prepare, replies, version, world.heap.nowMs)) return;
     world.mix(2, this.index, prepare.header.op, prepare.header.view);
     world.committed(this.index, prepare);
   }
@@ -463,34 +480,5 @@ export class SimNode implements Subject {
       },
       table,
     );
-  }
-
-  private makeDisk(): SectorDisk {
-    const { world, index, prng } = this;
-    const { walSlots, slotBytes, disk } = world.swarm;
-    const geometry = { slotsCount: walSlots, slotBytes };
-    return new SectorDisk({
-      prng: prng.fork(),
-      after: (delayMs, run) => this.later(delayMs, run),
-      latencyMs: () => {
-        const delayMs = disk.minMs - disk.meanMs * Math.log(1 - prng.fraction());
-        if (disk.spike === 0 || world.atlas.calm || !prng.chance(disk.spike)) return delayMs;
-        world.coverage.add("fault slow_disk");
-        return delayMs + 2000 * prng.fraction();
-      },
-      writeFate: (name, offset) => world.atlas.writeFate(index, name, offset),
-      readFate: (name, offset, bytes) => {
-        return world.atlas.readFate(index, name, offset, bytes, this.headSeen);
-      },
-      misdirect: (_name, offset) => world.atlas.misdirect(offset),
-      identifierUnits: (name, offset) => {
-        if (name !== "prepares") return [];
-        const sector = Math.floor(offset / slotBytes / identifiersPerSector);
-        return ([0, 1] as const).map((copy) => {
-          return sectorOffset(sector, copy, geometry) / diskUnitBytes;
-        });
-      },
-      note: (what) => world.line("fault", index, what),
-    });
   }
 }

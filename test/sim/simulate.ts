@@ -127,7 +127,12 @@ class Run {
   /** Everyone agrees: the checkers of what is at rest. */
   private atRest(core: readonly SimNode[]): void {
     const { world, swarm } = this;
-    const idle = (): boolean => core.every((node) => node.disk.pendingCount === 0);
+    const idle = (): boolean => {
+      // What an upgrade fills the log with may still be under way.
+      const { head } = world.judges.history;
+      const at = (node: SimNode): boolean => node.host?.replica.commitMin === head;
+      return core.every((node) => node.disk.pendingCount === 0 && at(node));
+    };
     for (let turn = 0; turn < 3; turn += 1) {
       this.until(world.heap.nowMs + restMs, () => false);
       this.until(world.heap.nowMs + restMaxMs, idle);

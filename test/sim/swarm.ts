@@ -68,6 +68,12 @@ export interface Swarm {
   readonly rollback: boolean;
   /** From a machine's loss to the operator's first try to replace it, ms; Infinity = never. */
   readonly replaceAfterMs: number;
+  /** From the start to the first look of who upgrades the machine, ms; Infinity = never. */
+  readonly upgradeAfterMs: number;
+  /** The processes begin with a build that knows the oldest version of the machine only. */
+  readonly oldBuilds: boolean;
+  /** Probability of one look that a process is restarted with the older build, by mistake. */
+  readonly wrongBuild: number;
   /** Messages travel as encoded, signed frames, some of them damaged. */
   readonly frames: boolean;
   readonly safetyMs: number;
@@ -160,6 +166,9 @@ export function swarmOf(seed: number): Swarm {
     rollback,
     replaceAfterMs: prng.pick([50, 300, 300, Infinity]),
     frames: prng.chance(0.06),
+    upgradeAfterMs: prng.pick([0, 50, 300, 1000, Infinity, Infinity]),
+    oldBuilds: prng.chance(0.5),
+    wrongBuild: prng.pick([0, 0, 0.05]),
     safetyMs: 6000,
     livenessMs: 20_000,
   };

@@ -20,6 +20,7 @@ import { SimNetwork } from "./sim-network.ts";
 import { SimNode } from "./sim-node.ts";
 import type { Swarm } from "./swarm.ts";
 import { type LineKind, Timeline, type TimelineFilter } from "./timeline.ts";
+import { Upgrader } from "./upgrader.ts";
 import { ViewChanges } from "./view-changes.ts";
 
 /** Three simulated computers, their network, edges, authors and the checkers. */
@@ -39,6 +40,7 @@ export class World implements NodeWorld {
   private readonly frames: Frames | null;
   private readonly viewChanges: ViewChanges;
   private readonly replacer: Replacer;
+  private readonly upgrader: Upgrader;
   private secrets = 0;
   private ending = false;
 
@@ -65,6 +67,7 @@ export class World implements NodeWorld {
       this.atlas.replaced = true;
     };
     this.replacer = new Replacer({ heap, swarm, coverage, nodes, replaced });
+    this.upgrader = new Upgrader({ heap, swarm, coverage, nodes }, seed);
     this.edges = this.makeEdges();
     this.authors = this.makeAuthors();
   }
@@ -73,6 +76,7 @@ export class World implements NodeWorld {
   start(): void {
     for (const node of this.nodes) node.start();
     this.replacer.start();
+    this.upgrader.start();
     for (const edge of this.edges) edge.start();
     for (const author of this.authors) author.start();
   }
@@ -80,6 +84,7 @@ export class World implements NodeWorld {
   /** The liveness phase: what is broken stays so, nothing else breaks, clocks are set right. */
   heal(): void {
     this.ending = true;
+    this.upgrader.stop();
     this.atlas.calm = true;
     this.network.heal();
     this.network.configure({ ...this.swarm.network, loss: 0, duplication: 0, clog: 0 });
