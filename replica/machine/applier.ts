@@ -20,10 +20,12 @@ import type { Prepare } from "#replica/wire/prepare.ts";
 import { RequestReader } from "#replica/wire/request.ts";
 import { threadOf } from "#replica/wire/room-names.ts";
 import { writeU64 } from "#replica/base/bytes.ts";
+import { copyRange, sameRange } from "./byte-ranges.ts";
 import { cellKinds, cellsMax, tenantScope } from "./cell-table.ts";
 import { keyTimeMs } from "./key-row.ts";
 import type { Cursor } from "./key-span.ts";
 import { keyedHash } from "./keyed-hash.ts";
+import { Lookahead } from "./lookahead.ts";
 import type { MachineTables } from "./machine-tables.ts";
 import { Originals } from "./originals.ts";
 import type { BlockAddress } from "./port.ts";
@@ -50,6 +52,7 @@ export class Applier {
   private readonly reader = new OperationReader();
   private readonly hash = new Int32Array(2);
   private readonly cursor: Cursor = { slot: -1, seq: 0, part: 0 };
+  private readonly ahead = new Lookahead();
   private readonly originals: Originals;
   private readonly rules: Rules;
   private readonly retention: Retention;
@@ -68,16 +71,19 @@ export class Applier {
 
   /** Forgets what was planned. */
   reset(): void {
+    this.ahead.begin(0);
     this.originals.forget();
     this.originals.end();
   }
 
   /**
    * Blocks of entries that have left memory and that the op looks at: originals of retried keys,
-   * targets of edits, redactions and reactions, roots of new threads.
+   * targets of edits, redactions and reactions, roots of new threads. `next`: the op is the one
+   * that is applied next, so that what is found need not be looked up again.
    */
-  needs(prepare: Prepare): readonly BlockAddress[] {
+  needs(prepare: Prepare, next: boolean): readonly BlockAddress[] {
     const { header, body } = prepare;
+    this.ahead.begin(next ? header.op : 0);
     if (header.kind !== "requests" || this.tables.history.length === 0) return noAddresses;
     this.originals.forget(header.op);
     const requests = new RequestReader(body);
@@ -107,9 +113,12 @@ export class Applier {
     this.hashKey(room);
     cursor.slot = -1;
     const head = tables.rooms.page(room).head[tables.rooms.at(room)] ?? 0;
+    let unseen = true;
     while (tables.keys.next(keyMs, room, head, this.hash, cursor)) {
       originals.expect(op, room, cursor.seq);
+      unseen = false;
     }
+    this.ahead.note(reader.keyAt, room, this.hash, unseen);
     if (reader.type !== entryTypes.message && pointsBack.has(reader.type))
       originals.expect(op, room, reader.parent);
   }
@@ -118,6 +127,7 @@ export class Applier {
   apply(prepare: Prepare, blocks: readonly Uint8Array[]): readonly Uint8Array[] {
     const { header, body } = prepare;
     this.originals.begin(header.op, blocks);
+    this.ahead.apply(header.op);
     const requests = new RequestReader(body);
     this.open(body);
     const replies: Uint8Array[] = [];
@@ -273,9 +283,11 @@ export class Applier {
   }
 
   private applyPost(): number {
-    const { tables, reader, cursor, rules } = this;
+    const { tables, reader, cursor, rules, ahead, hash } = this;
     const { rooms, state, keys } = tables;
-    const room = this.findRoom();
+    const known = ahead.take(reader.keyAt, hash);
+    const room = known ? ahead.room : this.findRoom();
+    assert(room < rooms.count, "MCH-23: a room found before is still there");
     if (room < 0) return this.applyStray();
     const page = rooms.page(room);
     const at = rooms.at(room);
@@ -286,9 +298,10 @@ export class Applier {
     const keyMs = keyTimeMs(this.bytes, reader.keyAt);
     const untimely = this.judgeKey(keyMs);
     if (untimely !== answered) return untimely;
-    this.hashKey(room);
+    if (!known) this.hashKey(room);
     cursor.slot = -1;
-    while (keys.next(keyMs, room, head, this.hash, cursor)) {
+    const unseen = known && ahead.unseen;
+    while (keys.next(keyMs, room, head, hash, cursor, unseen)) {
       // Keys of entries that are gone are too old by now: one below the floor is another key.
       if (cursor.seq < (page.floor[at] ?? 0)) continue;
       if (this.answerIfKnown(room, cursor.seq)) return answered;
@@ -305,7 +318,7 @@ export class Applier {
       rules.commit(room, base, head + 1);
     }
     this.commitPost(room, head + 1, flags);
-    keys.add(keyMs, room, head + 1, this.hash);
+    keys.add(keyMs, room, head + 1, hash);
     return answered;
   }
 
@@ -412,8 +425,8 @@ export class Applier {
     const { at, bytes: old } = stored;
     if (old[at + 2] !== reader.senderBytes) return false;
     return (
-      same(old, at + 32, bytes, reader.keyAt, 16) &&
-      same(old, at + entryFixedBytes, bytes, reader.senderAt, reader.senderBytes)
+      sameRange(old, at + 32, bytes, reader.keyAt, 16) &&
+      sameRange(old, at + entryFixedBytes, bytes, reader.senderAt, reader.senderBytes)
     );
   }
 
@@ -432,7 +445,7 @@ export class Applier {
     if (this.rules.cell(room, cellKinds.redacted, seq) > 0) return true;
     assert(((old[at + 3] ?? 0) & entryFlagRedacted) === 0, "MCH-06: only redacted entries lack it");
     if (length !== head + entrySaltBytes + reader.bodyBytes) return false;
-    return same(old, at + head + entrySaltBytes, bytes, reader.bodyAt, reader.bodyBytes);
+    return sameRange(old, at + head + entrySaltBytes, bytes, reader.bodyAt, reader.bodyBytes);
   }
 
   /** Appends the entry and answers with its seq. */
@@ -456,13 +469,13 @@ export class Applier {
     writeU64(view, entry + 8, seq);
     writeU64(view, entry + 16, state.timeUs);
     writeU64(view, entry + 24, reader.parent);
-    copy(target, view, entry + 32, bytes, source, reader.keyAt, 16);
+    copyRange(target, view, entry + 32, bytes, source, reader.keyAt, 16);
     const senderAt = entry + entryFixedBytes;
-    copy(target, view, senderAt, bytes, source, reader.senderAt, reader.senderBytes);
+    copyRange(target, view, senderAt, bytes, source, reader.senderAt, reader.senderBytes);
     const saltAt = senderAt + reader.senderBytes;
-    copy(target, view, saltAt, bytes, source, reader.saltAt, entrySaltBytes);
+    copyRange(target, view, saltAt, bytes, source, reader.saltAt, entrySaltBytes);
     const bodyAt = saltAt + entrySaltBytes;
-    copy(target, view, bodyAt, bytes, source, reader.bodyAt, reader.bodyBytes);
+    copyRange(target, view, bodyAt, bytes, source, reader.bodyAt, reader.bodyBytes);
     page.newest[at] = address;
     page.head[at] = seq;
     state.entriesCount += 1;
@@ -470,30 +483,4 @@ export class Applier {
     if (page.watched[at] === 1) tables.watches.touch(room);
     writeResult(this.reply, this.replyAt, resultCodes.ok, 0, epoch, seq, state.timeUs);
   }
-}
-
-function same(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, length: number): boolean {
-  for (let i = 0; i < length; i += 1) if (a[aAt + i] !== b[bAt + i]) return false;
-  return true;
-}
-
-/** Copies a range: words, then bytes; faster than a view and a call of `set` for short ones. */
-function copy(
-  target: Uint8Array,
-  targetView: DataView,
-  at: number,
-  source: Uint8Array,
-  sourceView: DataView,
-  sourceAt: number,
-  length: number,
-): void {
-  if (length > 512) {
-    target.set(source.subarray(sourceAt, sourceAt + length), at);
-    return;
-  }
-  let i = 0;
-  for (; i + 4 <= length; i += 4) {
-    targetView.setInt32(at + i, sourceView.getInt32(sourceAt + i, true), true);
-  }
-  for (; i < length; i += 1) target[at + i] = source[sourceAt + i] ?? 0;
 }

@@ -236,6 +236,39 @@ test("machine: hostile request bodies are answered, alike on two machines", () =
   );
 });
 
+test("machine: what needs looked up changes no answer, keys used twice in one op among them", () => {
+  const room = fc.constantFrom("lobby", "new", "lobby/1", "nowhere");
+  const said = fc
+    .record({ room, tail: fc.nat(12), body: fc.constantFrom("a", "b") })
+    .map(({ room: name, tail, body }) => say(name, tail, body));
+  const operation = fc.oneof(said, said, said, fc.constant(createRoom("new")));
+  const requests = fc.array(fc.array(operation, { maxLength: 6 }), { maxLength: 3 });
+  const genesisOf = () => {
+    const machine = new ChatMachine(genesis);
+    commit(machine, createRoom("lobby"), say("lobby", 1), say("lobby", 2));
+    return machine;
+  };
+  fc.assert(
+    fc.property(fc.array(requests, { maxLength: 5 }), (ops) => {
+      const looks = genesisOf();
+      looks.freeze(opFrom(looks.op));
+      looks.release(opFrom(looks.op), [{ id: "all", locate: () => 0 }]);
+      const plain = genesisOf();
+      ops.forEach((bodies, i) => {
+        const op = i + 2;
+        const prepare = prepareOf(
+          op,
+          startMs * 1000 + op,
+          bodies.map((one) => requestOf(one)),
+        );
+        assert.deepEqual(looks.needs(prepare), []);
+        assert.deepEqual(looks.apply(prepare, []), plain.apply(prepare, []));
+      });
+    }),
+    { numRuns: 300 },
+  );
+});
+
 test("machine: the window of a key's time is exact to the microsecond", () => {
   const machine = new ChatMachine(genesis);
   const windowMs = 24 * 3_600_000;

@@ -137,7 +137,7 @@ export class ChatMachine {
   needs(prepare: Prepare): readonly BlockAddress[] {
     assert(!this.restoring, "MCH-10: no commit during a restore");
     this.opNeeded = Math.max(this.opNeeded, prepare.header.op);
-    return this.applier.needs(prepare);
+    return this.applier.needs(prepare, prepare.header.op === this.opApplied + 1);
   }
 
   /** Applies; one reply a request in order (24 bytes a result; registrations: empty). */

@@ -96,11 +96,19 @@ export class KeyTable {
 
   /**
    * Moves the cursor to the next candidate for a key of a room whose newest seq is `head`; false
-   * when there is none (left).
+   * when there is none (left). `recent`: of those added since the last {@link work} only.
    */
-  next(keyMs: number, room: number, head: number, hash: Int32Array, cursor: Cursor): boolean {
+  next(
+    keyMs: number,
+    room: number,
+    head: number,
+    hash: Int32Array,
+    cursor: Cursor,
+    recent = false,
+  ): boolean {
     const span = this.generations.get(Math.floor(keyMs / generationMs))?.span(keyMs);
     if (span === undefined) return false;
+    if (recent) return span.loose.next(room, fingerprintOf(hash), hash[1] ?? 0, cursor);
     return span.next(room, head, fingerprintOf(hash), hash[1] ?? 0, cursor);
   }
 

@@ -2,6 +2,7 @@ import { assert } from "#replica/base/assert.ts";
 import { slotOfRoom } from "#replica/base/slots.ts";
 import { textFromUtf8 } from "#replica/base/text.ts";
 import type { RoomName } from "#replica/wire/client-message.ts";
+import { sameRange } from "./byte-ranges.ts";
 import { keyedHash } from "./keyed-hash.ts";
 import { NameStore } from "./name-store.ts";
 
@@ -122,8 +123,8 @@ export class RoomTable {
       const at = this.names.offsetOf(address);
       if (stored[at] !== tenantBytes || stored[at + 1] !== roomBytes) continue;
       const start = at + nameFixedBytes;
-      if (!same(stored, start, bytes, tenantAt, tenantBytes)) continue;
-      if (same(stored, start + tenantBytes, bytes, roomAt, roomBytes)) return room;
+      if (!sameRange(stored, start, bytes, tenantAt, tenantBytes)) continue;
+      if (sameRange(stored, start + tenantBytes, bytes, roomAt, roomBytes)) return room;
     }
   }
 
@@ -171,7 +172,7 @@ export class RoomTable {
   isCreator(room: number, bytes: Uint8Array, at: number, length: number): boolean {
     const record = this.nameRecord(room);
     if (length === 0 || record[2] !== length) return false;
-    return same(record, record.length - length, bytes, at, length);
+    return sameRange(record, record.length - length, bytes, at, length);
   }
 
   private insert(room: number, hash: number): void {
@@ -222,9 +223,4 @@ function place(index: Uint32Array, hash: number, room: number): void {
   let slot = hash & mask;
   while (index[slot] !== 0) slot = (slot + 1) & mask;
   index[slot] = room + 1;
-}
-
-function same(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, length: number): boolean {
-  for (let i = 0; i < length; i += 1) if (a[aAt + i] !== b[bAt + i]) return false;
-  return true;
 }
