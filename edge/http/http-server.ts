@@ -9,6 +9,7 @@ import { textFromUtf8 } from "#replica/base/text.ts";
 import { Callers } from "./callers.ts";
 import { eventRoutes } from "./event-routes.ts";
 import type { HttpDeps } from "./http-deps.ts";
+import { memberRoutes } from "./member-routes.ts";
 import { pageRoutes } from "./page-routes.ts";
 import { pathProblemText, sendNoRoute, sendPathProblem } from "./path-problem.ts";
 import type { PathStatus } from "./path-problem.ts";
@@ -70,6 +71,7 @@ export async function makeHttpServer(
   const streams = new Streams();
   roomRoutes(app, deps, callers);
   eventRoutes(app, deps, callers);
+  memberRoutes(app, deps, callers);
   proofRoutes(app, deps, callers);
   streams.register(app, deps, callers);
   await pageRoutes(app, deps, callers);
