@@ -1,4 +1,5 @@
-import { keyField, limitField, positionField, roomField, seqField, threadField } from "./fields.ts";
+import { keyField, limitField, positionField } from "./fields.ts";
+import { roomField, seqField, threadField, userField } from "./fields.ts";
 import type { HttpCall, HttpParameter } from "./http-call.ts";
 import type { HttpSchemaName } from "./http-schemas.ts";
 import { longPollSMax } from "./limits.ts";
@@ -168,6 +169,27 @@ const eventCalls: readonly HttpCall[] = [
     body: null,
     answers: { 200: answer("A page.", "ReadResult") },
     errors: ["BAD_FRAME", ...tokenErrors, ...shardErrors, "BELOW_FLOOR"],
+  },
+  {
+    id: "snapshot",
+    method: "get",
+    path: "/v1/rooms/{room}/snapshot",
+    auth: ["session", "apiKey"],
+    parameters: [
+      ...inLog,
+      optional("query", "at", positionField),
+      optional("query", "before", seqField),
+      optional("query", "limit", { ...limitField, maximum: 100 }),
+      optional("query", "members_after", userField),
+    ],
+    summary: "A room as of a seq",
+    description:
+      "Settings, members and messages after edits, redactions and reactions, as of entry `at` " +
+      "(the head when absent), messages a page at a time: give the answer's `before`, and the " +
+      "same `at`, for the page before. A text that was redacted later is gone here too.",
+    body: null,
+    answers: { 200: answer("The snapshot.", "Snapshot") },
+    errors: ["BAD_FRAME", ...tokenErrors, ...shardErrors, "BANNED", "BELOW_FLOOR", "TOO_LARGE"],
   },
   {
     id: "stream",

@@ -22,6 +22,7 @@ import {
   userField,
 } from "./fields.ts";
 import { tokenLifetimeSMax } from "./limits.ts";
+import { snapshotSchema } from "./snapshot-schema.ts";
 import { postResultSchema, readResultSchema, standingSchema } from "./server-frames.ts";
 
 /** Body of POST /v1/rooms. */
@@ -254,6 +255,7 @@ export const httpSchemas = {
   Entry: entrySchema,
   ReadResult: readResultSchema,
   Standing: standingSchema,
+  Snapshot: snapshotSchema,
   MemberRequest: memberRequestSchema,
   SanctionRequest: sanctionRequestSchema,
   SettingsRequest: settingsRequestSchema,

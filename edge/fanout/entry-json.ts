@@ -43,6 +43,12 @@ export function redactedMembers(members: string): string {
   return JSON.stringify({ ...head, body: "", redacted: true, only, authority }).slice(1, -1);
 }
 
+/** The body as members of an object: text when it is UTF-8. */
+export function bodyText(entry: Entry): { readonly body: string } | { readonly body_b64: string } {
+  const text = entry.redacted ? "" : textFromUtf8(entry.body);
+  return text === null ? { body_b64: base64From(entry.body) } : { body: text };
+}
+
 function bodyMember(entry: Entry): string {
   if (entry.redacted) return '"body":""';
   const text = textFromUtf8(entry.body);

@@ -16,6 +16,7 @@ import type { PathStatus } from "./path-problem.ts";
 import { proofRoutes } from "./proof-routes.ts";
 import { Problem, problemType, sendProblem } from "./problem.ts";
 import { roomRoutes } from "./room-routes.ts";
+import { snapshotRoutes } from "./snapshot-routes.ts";
 import { Streams } from "./stream-routes.ts";
 
 const headerBytesMax = 16 * 1024;
@@ -73,6 +74,7 @@ export async function makeHttpServer(
   eventRoutes(app, deps, callers);
   memberRoutes(app, deps, callers);
   proofRoutes(app, deps, callers);
+  snapshotRoutes(app, deps, callers);
   streams.register(app, deps, callers);
   await pageRoutes(app, deps, callers);
   return { app, streams };

@@ -256,3 +256,56 @@ test("rooms: quotas hold as configured, by version", async () => {
   const nobody = await fetch(`${edge.url}/v1/quotas`, { method: "PUT" });
   assert.equal(nobody.status, 401);
 });
+
+test("rooms: a snapshot is the room as of a seq, and the log goes on from there", async () => {
+  const room = await created("snapshot");
+  const ann = await person(room, "ann");
+  for (let i = 1; i <= 3; i += 1) seqOf(await ann.post({ body: `m${i}` }));
+  seqOf(await ann.post({ type: "edit", parent: 1, body: "m1 edited" }));
+  seqOf(await ann.post({ type: "react", parent: 2, body: "+1" }));
+  await edge.call("PUT", `/v1/rooms/${room}/members/bob`, { role: "reader" });
+  seqOf(await ann.post({ type: "redact", parent: 3 }));
+  seqOf(await ann.post({ thread: 2, body: "in the thread" }));
+  for (let i = 9; i <= 210; i += 1) await ann.post({ type: "marker", parent: i - 1 });
+  const get = async (query: string) => {
+    const { status, json } = await edge.call("GET", `/v1/rooms/${room}/snapshot?${query}`);
+    assert.equal(status, 200, JSON.stringify(json));
+    return json as { messages: Members[]; members: Members[]; before: number; at: number };
+  };
+  const now = await get("limit=2");
+  assert.deepEqual(
+    now.messages.map(({ seq, body, redacted, reactions, thread }) => {
+      return { seq, body, redacted, reactions, thread };
+    }),
+    [
+      {
+        seq: 2,
+        body: "m2",
+        redacted: undefined,
+        reactions: [{ reaction: "+1", users: ["ann"] }],
+        thread: true,
+      },
+      { seq: 3, body: "", redacted: true, reactions: undefined, thread: undefined },
+    ],
+  );
+  assert.deepEqual(now.members, [{ user: "bob", role: "reader", seq: 6 }]);
+  assert.equal(now.before, 2);
+  const older = await get(`at=${now.at}&before=${now.before}`);
+  assert.deepEqual([older.messages[0]?.["body"], older.before], ["m1 edited", 0]);
+  const then = await get("at=3");
+  assert.deepEqual(
+    then.messages.map(({ body }) => body),
+    ["m1", "m2", ""],
+  );
+  assert.deepEqual([then.members, then.at], [[], 3]);
+  const rest = await edge.call("GET", `/v1/rooms/${room}/events?after=3&limit=4`);
+  assert.deepEqual(
+    (rest.json["events"] as Members[]).map(({ type }) => type),
+    ["edit", "react", "member", "redact"],
+  );
+  const above = await edge.call("GET", `/v1/rooms/${room}/snapshot?at=9999`);
+  assert.deepEqual([above.status, above.json["name"]], [400, "BAD_FRAME"]);
+  const headers = { authorization: `Bearer ${ann.token}` };
+  const own = await edge.call("GET", `/v1/rooms/${room}/snapshot`, undefined, headers);
+  assert.ok(!("bans" in own.json) && "settings" in own.json);
+});

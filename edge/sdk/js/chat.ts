@@ -44,6 +44,7 @@ export class Chat {
     if (found !== undefined) return found;
     const room = new Room(name, options, {
       clock: this.clock,
+      url: this.options.url ?? null,
       getToken: (asked) => this.options.getToken(asked),
       nextKey: () => this.keys.next(),
       closed: (closed) => this.left(closed),

@@ -3,6 +3,8 @@ import { EntryIterator } from "./entry-iterator.ts";
 import type { Link, PushedFrame } from "./link.ts";
 import { Outbox } from "./outbox.ts";
 import type { OutgoingPost } from "./outbox.ts";
+import { fetchSnapshot } from "./snapshot.ts";
+import type { RoomSnapshot, SnapshotQuery } from "./snapshot.ts";
 import { Timeline } from "./timeline.ts";
 import type {
   ChatEntry,
@@ -23,6 +25,8 @@ import { bodyBytesMax, tokenFacts } from "./wire.ts";
 /** What a room needs of its chat. */
 export interface RoomPort {
   readonly clock: Clock;
+  /** WebSocket of the edge as the application gave it, or null. */
+  readonly url: string | null;
   getToken(room: string): Promise<TokenAnswer>;
   nextKey(): string;
   closed(room: Room): void;
@@ -200,6 +204,17 @@ export class Room {
     const answer = await link.ask({ op: "read", ...this.place, limit: 50, ...range });
     if (answer.op === "ok" && answer.result.kind === "page") return answer.result.page;
     throw lostError();
+  }
+
+  /**
+   * The room as of an entry (the newest when absent), a page of messages at a time. To replay from
+   * there, open the room with `since: {epoch, seq: at}` of the answer.
+   */
+  async snapshot(query: SnapshotQuery = {}): Promise<RoomSnapshot> {
+    const token = await this.freshToken();
+    const url = this.port.url ?? this.token?.url ?? null;
+    if (url === null) throw lostError();
+    return await fetchSnapshot(url, token, this.place, query);
   }
 
   /** Tells the others something passing, such as `typing`. May be lost. */
