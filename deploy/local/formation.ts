@@ -4,6 +4,7 @@ import { AdminClient, type AdminOutcome } from "#operator/pki/admin-client.ts";
 import { replicaUri } from "#operator/pki/identity.ts";
 import { certifyReplica } from "#operator/pki/formation.ts";
 import { replaceMember } from "#operator/pki/replace-member.ts";
+import { upgradeMachine } from "#operator/pki/upgrade-machine.ts";
 import { randomHex } from "#operator/pki/proof.ts";
 import { readFileSync } from "node:fs";
 import type { FleetIdentity, ShardPlan } from "./fleet-files.ts";
@@ -25,6 +26,8 @@ export interface StartedShard extends ShardPlan {
 
 /** Milliseconds that the replacement of a volume may take. */
 const replacementLimitMs = 20_000;
+/** Milliseconds in which all three must answer and the upgrade be committed. */
+const upgradeLimitMs = 60_000;
 
 interface Volume {
   readonly client: AdminClient;
@@ -59,6 +62,7 @@ export async function formShard(
   if (missing.length === plan.places.length) {
     await performGenesis(plan, volumes, deadlineMs);
     await waitForPrimary(shard, volumes, plan.lastWords, deadlineMs);
+    upgradeLater(volumes);
     return [];
   }
   const empty = volumes.find(({ status: { replica, state } }) => {
@@ -74,9 +78,19 @@ export async function formShard(
     throw new Refusal(`${faults.join(" ")} Restore the data of ${shard} from a backup.`);
   }
   await waitForPrimary(shard, formatted, plan.lastWords, deadlineMs);
+  if (faults.length === 0) upgradeLater(volumes);
   return faults.map(
     (fault) => `${fault} ${shard} runs on two replicas; ${remedyOf(volumes, formatted)}.`,
   );
+}
+
+/**
+ * The shard goes to the newest version of the machine that its processes know, beside all else:
+ * it serves meanwhile, and when this comes to nothing the next start tries again.
+ */
+function upgradeLater(volumes: readonly Volume[]): void {
+  const admins = volumes.map((volume) => volume.client);
+  void upgradeMachine({ admins, limitMs: upgradeLimitMs });
 }
 
 /** A copy of a volume has lost what came after it, so nothing is restored: it is replaced. */

@@ -19,6 +19,7 @@ import {
   roomField,
   seqField,
   signalKindField,
+  threadField,
   tokenField,
   typeField,
 } from "./fields.ts";
@@ -73,24 +74,33 @@ export const attachFrame = ObjectOf(
           "cannot be honoured.",
       }),
     ),
-    thread: Optional(Text({ maxLength: 64, description: "Reserved: DENIED so far." })),
+    thread: Optional(threadField),
   },
   {
     description:
       "Follow a room. Answered by `attached`, then the entries from attached.next on, each once, " +
       `in order. since = resume: all later entries follow if they are at most ${
         recoverEntriesMax
-      }. A room that is attached already is attached anew. Needs scope read.`,
+      }. A room that is attached already is attached anew. Needs scope read, and the right to ` +
+      "see the room: else DENIED or BANNED. The room is detached (`err` with an empty id) when " +
+      "that right ends.",
     examples: [
       { op: "attach", id: "1", room: "lobby", token: token1, tail: 50 },
       { op: "attach", id: "2", room: "lobby", token: token1, since: { epoch: 1, seq: 41 } },
+      { op: "attach", id: "9", room: "lobby", thread: 7, token: token1, tail: 50 },
     ],
   },
 );
 
 /** Stop following a room. */
 export const detachFrame = ObjectOf(
-  { op: Literal("detach"), id: idField, room: roomField, token: Optional(tokenField) },
+  {
+    op: Literal("detach"),
+    id: idField,
+    room: roomField,
+    thread: Optional(threadField),
+    token: Optional(tokenField),
+  },
   {
     description: "Stop following a room. Answered by `ok`; no entry of the room follows it.",
     examples: [{ op: "detach", id: "7", room: "lobby" }],
@@ -99,7 +109,13 @@ export const detachFrame = ObjectOf(
 
 /** A newer token for an attached room. */
 export const refreshFrame = ObjectOf(
-  { op: Literal("refresh"), id: idField, room: roomField, token: tokenField },
+  {
+    op: Literal("refresh"),
+    id: idField,
+    room: roomField,
+    thread: Optional(threadField),
+    token: tokenField,
+  },
   {
     description:
       "A newer token for an attached room, for the same user. Answered by `ok` with " +
@@ -114,6 +130,7 @@ export const postFrame = ObjectOf(
     op: Literal("post"),
     id: idField,
     room: roomField,
+    thread: Optional(threadField),
     key: keyField,
     type: Optional(typeField),
     parent: Optional(seqField),
@@ -123,14 +140,18 @@ export const postFrame = ObjectOf(
   {
     ...oneBody,
     description:
-      "Post an entry to an attached room. `type` is msg when absent; `parent` is the seq that " +
-      "it answers; exactly one of body and body_b64. Answered by `ok` with {epoch, seq, t, " +
+      "Post an entry to an attached room, or to a thread of it. `type` is msg when absent; " +
+      "`parent` is the seq that it refers to; body or body_b64 as the type wants (see the types " +
+      "of entries). Answered by `ok` with {epoch, seq, t, " +
       "dup?} once two of three disks hold it, or by `err`. Posts of one room are committed in " +
       "the order of their frames as long as none of them fails: after an `err` resend the " +
       "failed one, and all after it, in order. Needs scope post.",
     examples: [
       { op: "post", id: "3", room: "lobby", key: key1, type: "msg", body: "Hello" },
       { op: "post", id: "4", room: "lobby", key: key1, type: "msg", parent: 7, body_b64: "AP8=" },
+      { op: "post", id: "10", room: "lobby", key: key1, type: "edit", parent: 7, body: "Hi" },
+      { op: "post", id: "11", room: "lobby", key: key1, type: "redact", parent: 7 },
+      { op: "post", id: "12", room: "lobby", thread: 7, key: key1, body: "An answer" },
     ],
   },
 );
@@ -141,6 +162,7 @@ export const readFrame = ObjectOf(
     op: Literal("read"),
     id: idField,
     room: roomField,
+    thread: Optional(threadField),
     after: Optional(positionField),
     before: Optional(seqField),
     limit: Optional(limitField),
@@ -150,9 +172,9 @@ export const readFrame = ObjectOf(
     description:
       "Read committed entries of an attached room: those after a seq (oldest first), or the " +
       "last ones before a seq. Exactly one of after and before. Answered by `ok` with {epoch, " +
-      "floor, head, events}, events always in rising seq. A page may be shorter than limit: " +
-      "read on " +
-      "until it is empty or reaches head.",
+      "floor, head, events, skips?}, events always in rising seq; skips name what is hidden from " +
+      "this viewer, so that each seq of the page is in an event or in a skip. A page may be " +
+      "shorter than limit: read on until it has neither or reaches head.",
     examples: [
       { op: "read", id: "5", room: "lobby", after: 41, limit: 200 },
       { op: "read", id: "6", room: "lobby", before: 42, limit: 50 },
@@ -165,6 +187,7 @@ export const signalFrame = ObjectOf(
   {
     op: Literal("signal"),
     room: roomField,
+    thread: Optional(threadField),
     kind: signalKindField,
   },
   {

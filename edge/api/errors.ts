@@ -7,14 +7,20 @@ export type ErrorName =
   | "TOKEN_INVALID"
   | "DENIED"
   | "BANNED"
+  | "MUTED"
+  | "QUOTA"
   | "NO_ROOM"
   | "HELLO_TIMEOUT"
   | "KEY_MISMATCH"
+  | "BAD_TARGET"
+  | "STALE"
+  | "REDACTED"
   | "EPOCH_CHANGED"
   | "BELOW_FLOOR"
   | "KEY_TOO_OLD"
   | "KEY_IN_FUTURE"
   | "TOO_LARGE"
+  | "BAD_POST"
   | "RATE_LIMITED"
   | "INTERNAL"
   | "NO_LEADER"
@@ -88,6 +94,20 @@ export const errorTable: readonly ErrorRow[] = [
     "Stop and tell the user.",
   ),
   row(
+    "MUTED",
+    [403, 403, null],
+    false,
+    "The user is muted in the room: reading is allowed, posting is not.",
+    "Tell the user; `you.muted_until` of `attached` says until when.",
+  ),
+  row(
+    "QUOTA",
+    [403, 403, null],
+    false,
+    "A quota of the room or of its tenant is used up.",
+    "Tell the user; the tenant's server can raise the quota.",
+  ),
+  row(
     "NO_ROOM",
     [404, 404, null],
     false,
@@ -107,6 +127,27 @@ export const errorTable: readonly ErrorRow[] = [
     false,
     "The key was used before for a message with another content.",
     "Tell the user; a new message needs a new key.",
+  ),
+  row(
+    "BAD_TARGET",
+    [409, 409, null],
+    false,
+    "The entry that it refers to is not there, or is not one that it can refer to.",
+    "Tell the user; `parent` is the seq of a message.",
+  ),
+  row(
+    "STALE",
+    [409, 409, null],
+    false,
+    "It is not newer than what the room has: a marker or version does not move back.",
+    "Nothing: the room is further already.",
+  ),
+  row(
+    "REDACTED",
+    [410, 410, null],
+    false,
+    "The entry that it refers to was redacted.",
+    "Drop it, and show the message as redacted.",
   ),
   row(
     "EPOCH_CHANGED",
@@ -142,6 +183,13 @@ export const errorTable: readonly ErrorRow[] = [
     false,
     "The frame, body or answer is over its limit.",
     "Tell the user.",
+  ),
+  row(
+    "BAD_POST",
+    [422, 422, null],
+    false,
+    "Parent or body are not what this type of entry wants, or not in this kind of room.",
+    "Stop: it is a bug of the client.",
   ),
   row(
     "RATE_LIMITED",

@@ -1,4 +1,4 @@
-import { Integer, Object as ObjectOf, Optional, String as Text } from "typebox";
+import { Integer, Literal, Object as ObjectOf, Optional, String as Text } from "typebox";
 import type { Static } from "typebox";
 import {
   bodyBase64CharsMax,
@@ -45,13 +45,36 @@ export const keyField = Text({
     "remembers it per sender for 24 hours. Returned in lower case.",
 });
 
+/** Types of entry that may be posted, as frames name them. */
+export const postTypes = [
+  "msg",
+  "edit",
+  "redact",
+  "react",
+  "unreact",
+  "marker",
+  "member",
+  "ban",
+  "mute",
+  "settings",
+] as const;
+
 /** Kind of an entry. */
 export const typeField = Text({
   pattern: "^[a-z][a-z_]{0,31}$",
   description:
-    "What the entry is: `msg` now. `edit`, `redact`, `react`, `member`, `marker` are reserved; " +
-    "posting one is DENIED until hello.limits.types lists it. Clients ignore types they do not " +
-    "know, but count their seq.",
+    "What the entry is: msg when posted without. hello.limits.types lists those that may be " +
+    "posted; `thread` is written by the server. Clients ignore types they do not know, but count " +
+    "their seq.",
+});
+
+/** Root of a thread. */
+export const threadField = Integer({
+  minimum: 1,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description:
+    "Seq of the message that a thread hangs on: the thread instead of the room. It has a seq of " +
+    "its own, the room's members and rules, and is empty until its first message.",
 });
 
 /** What a signal says. */
@@ -146,6 +169,18 @@ export const entryFields = {
   parent: Optional(seqField),
   body: Optional(Text({ description: "Text of the entry." })),
   body_b64: Optional(Text({ description: "Base64 of the body where it is not text." })),
+  redacted: Optional(Literal(true, { description: "The body was destroyed; `body` is empty." })),
+  only: Optional(
+    Text({
+      enum: ["staff", "own"],
+      description:
+        "Who else sees it: staff = moderators, owners and whom it is about; own = its sender. " +
+        "Absent: everybody in the room.",
+    }),
+  ),
+  authority: Optional(
+    Literal(true, { description: "Posted by the tenant's server, whatever the sender's role." }),
+  ),
 };
 
 /** One committed entry of a room. */
@@ -156,7 +191,12 @@ export const entrySchema = ObjectOf(entryFields, {
 /** One committed entry as JSON. */
 export type EntryJson = Static<typeof entrySchema>;
 
-/** Exactly one of `body` and `body_b64`. */
+/** Not both of `body` and `body_b64`; one of them but for types that need none. */
 export const oneBody = {
-  oneOf: [{ required: ["body"] }, { required: ["body_b64"] }],
+  not: { required: ["body", "body_b64"] },
+  anyOf: [
+    { required: ["body"] },
+    { required: ["body_b64"] },
+    { required: ["type"], properties: { type: { enum: ["redact", "marker"] } } },
+  ],
 };

@@ -35,6 +35,33 @@ Per room keep epoch and the seq of the last entry you processed.
   epoch: drop what you hold and page back with read before next.
 `;
 
+const entries = `
+## Types of entries
+
+Everything that happens in a room is an entry with a seq. \`parent\` and \`body\` of a post:
+
+| Type | parent | body | Who |
+|---|---|---|---|
+| msg | the entry it answers, or none | text, or bytes | members; in a readonly room moderators |
+| edit | own message | the new text | its sender |
+| redact | message or edit | a reason, or none | its sender; of others moderators |
+| react, unreact | message | the reaction, up to 64 bytes | members |
+| marker | the seq read up to | none | anybody who reads |
+| member | none | {"user","role"} as JSON text | moderators over lower roles |
+| ban, mute | none | {"user","until"} as JSON text | moderators over lower roles |
+| settings | none | {"closed","readonly","fromJoin","privateMarkers"} as JSON text | owners |
+| thread | the root | (written by the server: the first answer under a message) | |
+
+role: none, reader, member, moderator, owner. until: log time in microseconds, 0 = lifted. In a room
+that is not closed everybody counts as a member. An edit's text replaces the message's; of several
+the highest seq counts. A redacted entry comes with \`redacted\` and an empty body when it is read
+later; who holds it drops body and edits when the \`redact\` comes. Reactions count once a user.
+
+A thread (\`thread\` in attach, post, read …) is a log of its own under a message, with its own
+seq; it begins with its first msg. Entries that a viewer may not see come as \`skip\`, in pages as
+\`skips\`: each seq is in exactly one of both.
+`;
+
 const posting = `
 ## Posting exactly once
 
@@ -81,5 +108,5 @@ function errorsTable(): string {
 
 /** Markdown that, with the schemas, suffices to write a client. */
 export const protocolGuide: string =
-  [sequence, positions, posting, reconnecting].map((part) => part.trim()).join("\n\n") +
+  [sequence, positions, entries, posting, reconnecting].map((part) => part.trim()).join("\n\n") +
   `\n\n${errorsTable()}`;

@@ -15,7 +15,7 @@ export interface HttpParameter {
 /** One HTTP call of the edge. */
 export interface HttpCall {
   readonly id: string;
-  readonly method: "get" | "post";
+  readonly method: "get" | "post" | "put" | "delete";
   /** OpenAPI path. */
   readonly path: string;
   readonly summary: string;

@@ -1,12 +1,18 @@
-import { keyField, limitField, positionField, roomField, seqField } from "./fields.ts";
+import { keyField, limitField, positionField } from "./fields.ts";
+import { roomField, seqField, threadField, userField } from "./fields.ts";
 import type { HttpCall, HttpParameter } from "./http-call.ts";
 import type { HttpSchemaName } from "./http-schemas.ts";
 import { longPollSMax } from "./limits.ts";
+import { memberCalls } from "./member-calls.ts";
 import { proofCalls } from "./proof-calls.ts";
 
 const json = "application/json";
 const inRoom: readonly HttpParameter[] = [
   { name: "room", in: "path", required: true, schema: roomField },
+];
+const inLog: readonly HttpParameter[] = [
+  ...inRoom,
+  { name: "thread", in: "query", required: false, schema: threadField },
 ];
 const shardErrors = ["NO_ROOM", "RATE_LIMITED", "NO_LEADER"] as const;
 const tokenErrors = ["TOKEN_EXPIRED", "TOKEN_INVALID", "DENIED"] as const;
@@ -60,10 +66,12 @@ const roomCalls: readonly HttpCall[] = [
     id: "createDm",
     method: "post",
     path: "/v1/dms",
-    auth: ["apiKey"],
+    auth: ["apiKey", "cookie"],
     parameters: [],
     summary: "Create the room of two people",
-    description: "The room's id follows from the sorted pair, so both orders give one room.",
+    description:
+      "The room's id follows from the sorted pair, so both orders give one room. It is closed to " +
+      "others, and who is in it never changes. A login may open those that it is one of.",
     body: "DmRequest",
     answers: {
       200: answer("It existed before.", "Room"),
@@ -97,7 +105,7 @@ const roomCalls: readonly HttpCall[] = [
     method: "get",
     path: "/v1/rooms/{room}/head",
     auth: ["session", "apiKey"],
-    parameters: inRoom,
+    parameters: inLog,
     summary: "Position of a room",
     description: "",
     body: null,
@@ -113,7 +121,7 @@ const eventCalls: readonly HttpCall[] = [
     path: "/v1/rooms/{room}/events",
     auth: ["session", "apiKey"],
     parameters: [
-      ...inRoom,
+      ...inLog,
       { name: "Idempotency-Key", in: "header", required: true, schema: keyField },
     ],
     summary: "Post an entry",
@@ -132,6 +140,13 @@ const eventCalls: readonly HttpCall[] = [
       "KEY_MISMATCH",
       "KEY_TOO_OLD",
       "KEY_IN_FUTURE",
+      "BANNED",
+      "MUTED",
+      "QUOTA",
+      "BAD_TARGET",
+      "STALE",
+      "REDACTED",
+      "BAD_POST",
       "TOO_LARGE",
       "UNKNOWN_OUTCOME",
     ],
@@ -142,7 +157,7 @@ const eventCalls: readonly HttpCall[] = [
     path: "/v1/rooms/{room}/events",
     auth: ["session", "apiKey"],
     parameters: [
-      ...inRoom,
+      ...inLog,
       optional("query", "after", positionField),
       optional("query", "before", seqField),
       optional("query", "limit", limitField),
@@ -156,12 +171,33 @@ const eventCalls: readonly HttpCall[] = [
     errors: ["BAD_FRAME", ...tokenErrors, ...shardErrors, "BELOW_FLOOR"],
   },
   {
+    id: "snapshot",
+    method: "get",
+    path: "/v1/rooms/{room}/snapshot",
+    auth: ["session", "apiKey"],
+    parameters: [
+      ...inLog,
+      optional("query", "at", positionField),
+      optional("query", "before", seqField),
+      optional("query", "limit", { ...limitField, maximum: 100 }),
+      optional("query", "members_after", userField),
+    ],
+    summary: "A room as of a seq",
+    description:
+      "Settings, members and messages after edits, redactions and reactions, as of entry `at` " +
+      "(the head when absent), messages a page at a time: give the answer's `before`, and the " +
+      "same `at`, for the page before. A text that was redacted later is gone here too.",
+    body: null,
+    answers: { 200: answer("The snapshot.", "Snapshot") },
+    errors: ["BAD_FRAME", ...tokenErrors, ...shardErrors, "BANNED", "BELOW_FLOOR", "TOO_LARGE"],
+  },
+  {
     id: "stream",
     method: "get",
     path: "/v1/rooms/{room}/stream",
     auth: ["session", "apiKey"],
     parameters: [
-      ...inRoom,
+      ...inLog,
       optional("query", "after", positionField),
       optional("query", "wait", waitField),
       optional("header", "Last-Event-ID", lastEventId),
@@ -170,7 +206,8 @@ const eventCalls: readonly HttpCall[] = [
     description:
       "Server-sent events: `event: ev` with data = Entry and id = epoch:seq; " +
       "`event: attached` first with {epoch, head, floor, next, recovered}; `event: gap` with " +
-      "{from, to}; `event: drain` with {window_ms}. Starts after Last-Event-ID, else after " +
+      "{from, to}; `event: skip` with {to}: hidden up to there; `event: drain` with " +
+      "{window_ms}. Starts after Last-Event-ID, else after " +
       "`after`, else at the head.",
     body: null,
     answers: {
@@ -235,6 +272,7 @@ const pageCalls: readonly HttpCall[] = [
 export const httpCalls: readonly HttpCall[] = [
   ...roomCalls,
   ...eventCalls,
+  ...memberCalls,
   ...proofCalls,
   ...pageCalls,
 ];

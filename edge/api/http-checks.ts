@@ -4,16 +4,24 @@ import { keyField, roomField, userField } from "./fields.ts";
 import {
   dmRequestSchema,
   loginRequestSchema,
+  memberRequestSchema,
   postRequestSchema,
+  quotasRequestSchema,
   roomRequestSchema,
+  sanctionRequestSchema,
   sessionRequestSchema,
+  settingsRequestSchema,
 } from "./http-schemas.ts";
 import type {
   DmRequest,
   LoginRequest,
+  MemberRequest,
   PostRequest,
+  QuotasRequest,
   RoomRequest,
+  SanctionRequest,
   SessionRequest,
+  SettingsRequest,
 } from "./http-schemas.ts";
 
 /** A checked value, or a sentence that says what is wrong with it. */
@@ -36,6 +44,14 @@ export const checkDmRequest = checker<DmRequest>(compiledSchema(dmRequestSchema)
 export const checkSessionRequest = checker<SessionRequest>(compiledSchema(sessionRequestSchema));
 /** Checks the body of POST /v1/rooms/{room}/events; its size in bytes is checked apart. */
 export const checkPostRequest = checker<PostRequest>(compiledSchema(postRequestSchema));
+/** Checks the body of PUT …/members/{user}. */
+export const checkMemberRequest = checker<MemberRequest>(compiledSchema(memberRequestSchema));
+/** Checks the body of PUT …/bans/{user} and …/mutes/{user}. */
+export const checkSanctionRequest = checker<SanctionRequest>(compiledSchema(sanctionRequestSchema));
+/** Checks the body of PUT …/settings. */
+export const checkSettingsRequest = checker<SettingsRequest>(compiledSchema(settingsRequestSchema));
+/** Checks the body of PUT /v1/quotas and …/quotas. */
+export const checkQuotasRequest = checker<QuotasRequest>(compiledSchema(quotasRequestSchema));
 /** Checks the body of POST /v1/logins. */
 export const checkLoginRequest = checker<LoginRequest>(compiledSchema(loginRequestSchema));
 /** Checks a room id. */

@@ -7,6 +7,7 @@ import {
   String as Text,
 } from "typebox";
 import type { Static } from "typebox";
+import { roles, untilForever } from "#replica/wire/entry-body.ts";
 import {
   bodyBase64Field,
   bodyField,
@@ -21,7 +22,8 @@ import {
   userField,
 } from "./fields.ts";
 import { tokenLifetimeSMax } from "./limits.ts";
-import { postResultSchema, readResultSchema } from "./server-frames.ts";
+import { snapshotSchema } from "./snapshot-schema.ts";
+import { postResultSchema, readResultSchema, standingSchema } from "./server-frames.ts";
 
 /** Body of POST /v1/rooms. */
 export const roomRequestSchema = ObjectOf(
@@ -105,9 +107,87 @@ export const postRequestSchema = ObjectOf(
   },
   {
     ...oneBody,
-    description: "The entry. `from` is for API keys only: the user in whose name it is posted.",
+    description:
+      "The entry, as in the frame `post`. `from` is for API keys only: the user in whose name it " +
+      "is posted, with the server's authority: roles, bans and mutes are not looked at.",
     examples: [{ type: "msg", body: "Hello" }],
   },
+);
+
+/** Body of PUT …/members/{user}. */
+export const memberRequestSchema = ObjectOf(
+  {
+    role: Text({
+      enum: roles.filter((role) => role !== "none"),
+      description: "reader, member, moderator or owner.",
+    }),
+    from: Optional(userField),
+  },
+  {
+    description: "The role. `from` is for API keys only: in whose name; the key's id when absent.",
+    examples: [{ role: "moderator" }],
+  },
+);
+
+/** Body of PUT …/bans/{user} and …/mutes/{user}. */
+export const sanctionRequestSchema = ObjectOf(
+  {
+    until: Optional(
+      Integer({
+        minimum: 1,
+        maximum: untilForever,
+        description: "Log time, microseconds since 1970, when it ends; without end when absent.",
+      }),
+    ),
+    from: Optional(userField),
+  },
+  {
+    description: "Until when. `from`: as in MemberRequest.",
+    examples: [{}, { until: 1790000000000000 }],
+  },
+);
+
+/** Body of PUT …/settings. */
+export const settingsRequestSchema = ObjectOf(
+  {
+    closed: Bool({ description: "Only members may read and post." }),
+    readonly: Bool({ description: "Only moderators and owners may post messages." }),
+    fromJoin: Bool({ description: "Members see what was committed since they joined." }),
+    privateMarkers: Bool({ description: "Read markers are seen by their sender only." }),
+    from: Optional(userField),
+  },
+  {
+    description: "All settings of the room, each time. `from`: as in MemberRequest.",
+    examples: [{ closed: true, readonly: false, fromJoin: false, privateMarkers: false }],
+  },
+);
+
+function quota(description: string) {
+  return Optional(Integer({ minimum: 0, maximum: 2 ** 32 - 1, description }));
+}
+
+/** Body of PUT /v1/quotas and …/quotas. */
+export const quotasRequestSchema = ObjectOf(
+  {
+    version: Integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: "Higher than that of the quotas before; the same again is harmless.",
+    }),
+    rooms: quota("Rooms of the tenant; of a room: threads under it."),
+    members: quota("People with a role in one room."),
+    entries_per_s: quota("Entries in one second of log time, a room's with its threads."),
+  },
+  {
+    description: "The quotas; what is 0 or absent is not limited.",
+    examples: [{ version: 2, rooms: 1000, members: 500, entries_per_s: 50 }],
+  },
+);
+
+/** Answer of PUT quotas. */
+export const quotasSchema = ObjectOf(
+  { version: Integer({ description: "Version in force." }) },
+  { description: "The quotas hold from now on." },
 );
 
 /** Body of POST /v1/logins. */
@@ -174,6 +254,13 @@ export const httpSchemas = {
   PostResult: postResultSchema,
   Entry: entrySchema,
   ReadResult: readResultSchema,
+  Standing: standingSchema,
+  Snapshot: snapshotSchema,
+  MemberRequest: memberRequestSchema,
+  SanctionRequest: sanctionRequestSchema,
+  SettingsRequest: settingsRequestSchema,
+  QuotasRequest: quotasRequestSchema,
+  Quotas: quotasSchema,
   LoginRequest: loginRequestSchema,
   Login: loginSchema,
   Problem: problemSchema,
@@ -191,5 +278,13 @@ export type DmRequest = Static<typeof dmRequestSchema>;
 export type SessionRequest = Static<typeof sessionRequestSchema>;
 /** Body of POST /v1/rooms/{room}/events. */
 export type PostRequest = Static<typeof postRequestSchema>;
+/** Body of PUT …/members/{user}. */
+export type MemberRequest = Static<typeof memberRequestSchema>;
+/** Body of PUT …/bans/{user} and …/mutes/{user}. */
+export type SanctionRequest = Static<typeof sanctionRequestSchema>;
+/** Body of PUT …/settings. */
+export type SettingsRequest = Static<typeof settingsRequestSchema>;
+/** Body of PUT /v1/quotas and …/quotas. */
+export type QuotasRequest = Static<typeof quotasRequestSchema>;
 /** Body of POST /v1/logins. */
 export type LoginRequest = Static<typeof loginRequestSchema>;

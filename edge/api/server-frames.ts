@@ -9,6 +9,7 @@ import {
   Union,
 } from "typebox";
 import type { Static, TObject } from "typebox";
+import { roles } from "#replica/wire/entry-body.ts";
 import {
   entryFields,
   entrySchema,
@@ -19,6 +20,7 @@ import {
   roomField,
   seqField,
   signalKindField,
+  threadField,
   timeField,
   userField,
 } from "./fields.ts";
@@ -77,7 +79,7 @@ export const serverHelloFrame = ObjectOf(
           frames_burst: 60,
           posts_per_s: 5,
           posts_burst: 20,
-          types: ["msg"],
+          types: ["msg", "edit"],
         },
       },
     ],
@@ -102,6 +104,12 @@ export const readResultSchema = ObjectOf(
     head: positionField,
     floor: positionField,
     events: ListOf(entrySchema, { description: "Entries in rising seq, possibly none." }),
+    skips: Optional(
+      ListOf(
+        ObjectOf({ from: seqField, to: seqField }, { description: "From and to, both included." }),
+        { description: "Entries of this page that are hidden from this viewer; absent: none." },
+      ),
+    ),
   },
   {
     description:
@@ -167,11 +175,13 @@ export const errFrame = ObjectOf(
     retryable: Bool({ description: "true: the same frame may succeed later, unchanged." }),
     retry_ms: Optional(retryField),
     room: Optional(roomField),
+    thread: Optional(threadField),
   },
   {
     description:
       "The frame with this id failed. With an empty id and a room: the room was detached for " +
-      "that reason (TOKEN_EXPIRED, DENIED). With an empty id and no room: the connection ends " +
+      "that reason (TOKEN_EXPIRED, DENIED, BANNED). With an empty id and no room: the " +
+      "connection ends " +
       "with the close code of the table.",
     examples: [
       {
@@ -196,12 +206,27 @@ export const errFrame = ObjectOf(
   },
 );
 
+/** What a user is in a room. */
+export const standingSchema = ObjectOf(
+  {
+    role: Text({
+      enum: [...roles],
+      description: "none, reader, member, moderator or owner.",
+    }),
+    marker: positionField,
+    muted_until: Optional(timeField),
+    banned_until: Optional(timeField),
+  },
+  { description: "What the user is in the room now. marker: seq of the last read marker, or 0." },
+);
+
 /** A room is followed now. */
 export const attachedFrame = ObjectOf(
   {
     op: Literal("attached"),
     id: Text({ description: "Of the attach frame." }),
     room: roomField,
+    thread: Optional(threadField),
     rid: ridField,
     epoch: epochField,
     head: positionField,
@@ -213,6 +238,7 @@ export const attachedFrame = ObjectOf(
         "of another epoch, ahead of head, below floor or too far back; nothing is recovered " +
         "in part.",
     }),
+    you: Optional(standingSchema),
   },
   {
     description:
@@ -230,6 +256,7 @@ export const attachedFrame = ObjectOf(
         floor: 1,
         next: 42,
         recovered: true,
+        you: { role: "member", marker: 41 },
       },
     ],
   },
@@ -261,6 +288,17 @@ export const evFrame = ObjectOf(
         key: key1,
         parent: 42,
         body_b64: "AP8=",
+      },
+      {
+        op: "ev",
+        rid: 7,
+        seq: 44,
+        t: 1790000000000200,
+        type: "ban",
+        from: "ann",
+        key: key1,
+        body: '{"user":"eve","until":0}',
+        only: "staff",
       },
     ],
   },

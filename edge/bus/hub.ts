@@ -1,24 +1,37 @@
 import { pageEntriesMax } from "#edge/api/limits.ts";
 import type { ErrorName } from "#edge/api/errors.ts";
-import type { PostIntent, ReadOutcome, Refusal } from "#edge/connection/intents.ts";
+import { refused } from "#edge/connection/intents.ts";
+import type {
+  PostIntent,
+  PostOutcome,
+  ReadOutcome,
+  Refusal,
+  Skip,
+} from "#edge/connection/intents.ts";
 import { entryMembers } from "#edge/fanout/entry-json.ts";
+import { markOf, sees } from "#edge/fanout/entry-mark.ts";
 import { Fanout } from "#edge/fanout/fanout.ts";
 import type { FanoutEffect, SubscribeRequest } from "#edge/fanout/fanout.ts";
 import type { Outbox } from "#edge/fanout/outbox.ts";
 import type { FeedEntry } from "#edge/fanout/room-feed.ts";
+import { serverViewer } from "#edge/fanout/subscription.ts";
 import { seqFrom } from "#replica/base/brands.ts";
 import { textFromUtf8 } from "#replica/base/text.ts";
 import type {
   ProofQuestion,
+  ReadQuestion,
   ReadRange,
   RoomAnswer,
   RoomName,
 } from "#replica/wire/client-message.ts";
 import { decodeEntries, splitEntries } from "#replica/wire/entry.ts";
+import { decodeStanding } from "#replica/wire/room-standing.ts";
+import type { RoomStanding } from "#replica/wire/room-standing.ts";
+import type { Viewer } from "#replica/wire/visibility.ts";
 import type { Bus } from "./bus.ts";
 import { Dispatch } from "./dispatch.ts";
 import type { Submit } from "./dispatch.ts";
-import type { PostDone } from "./shard-poster.ts";
+import type { PostDone, QuotasIntent } from "./shard-poster.ts";
 import type { Shards } from "./shards.ts";
 
 /** The owner of an outbox: a socket or a stream. Calls are synchronous and must not throw. */
@@ -34,6 +47,25 @@ export interface Listener {
 /** A proof as text, empty when there is nothing to prove; or why there is none. */
 export type ProofOutcome =
   | { readonly ok: true; readonly text: string }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+/** A page as the shard has it, or why there is none. */
+export type PageOutcome =
+  | { readonly ok: true; readonly page: ReadPage }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+/** What somebody may see, or why nothing. */
+export type SightOutcome =
+  | { readonly ok: true; readonly viewer: Viewer }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+/** What somebody is in a room, and the room's position; or why that is not known. */
+export type StandingOutcome =
+  | {
+      readonly ok: true;
+      readonly standing: RoomStanding;
+      readonly position: RoomAnswer & { readonly code: "ok" };
+    }
   | { readonly ok: false; readonly refusal: Refusal };
 
 /** Entries of one push or page at most; a frame of the shard holds fewer. */
@@ -77,22 +109,75 @@ export class Hub {
     this.dispatch.submit(name, submit, done);
   }
 
-  /** Reads committed entries; a shard that does not answer at once is asked again for a while. */
-  async read(name: RoomName, range: ReadRange): Promise<ReadOutcome> {
+  /** Creates the room of two people. */
+  createDm(name: RoomName, users: readonly [low: string, high: string], done: PostDone): void {
+    const submit: Submit = (poster, settled) => poster.createDm(name, ...users, settled);
+    this.dispatch.submit(name, submit, done);
+  }
+
+  /** Sets quotas of a room. */
+  configureRoom(name: RoomName, by: string, quotas: QuotasIntent, done: PostDone): void {
+    const submit: Submit = (poster, settled) => poster.configure(name, by, quotas, settled);
+    this.dispatch.submit(name, submit, done);
+  }
+
+  /** Sets a tenant's quotas at every shard; the first refusal is the answer. */
+  async configureTenant(tenant: string, by: string, quotas: QuotasIntent): Promise<PostOutcome> {
+    const name = { tenant, room: "" };
+    const outcomes = await Promise.all(
+      this.shards.all().map(
+        ({ poster }) =>
+          new Promise<PostOutcome>((resolve) => {
+            const settle = (outcome: PostOutcome | "moved") => {
+              resolve(outcome === "moved" ? refused("NO_LEADER", 1_000) : outcome);
+            };
+            poster.configure(name, by, quotas, settle);
+          }),
+      ),
+    );
+    const failed = outcomes.find((outcome) => !outcome.ok);
+    return failed ?? outcomes[0] ?? refused("NO_LEADER", 1_000);
+  }
+
+  /** Reads committed entries as `user` sees them; null = the tenant's server. */
+  async read(name: RoomName, range: ReadRange, user: string | null): Promise<ReadOutcome> {
+    const [sight, page] = await Promise.all([this.sight(name, user), this.readPages(name, range)]);
+    if (!sight.ok) return sight;
+    return page.ok ? pageSeen(page.page, sight.viewer) : page;
+  }
+
+  /** A page as the shard has it; one that does not answer at once is asked again for a while. */
+  async readPages(name: RoomName, range: ReadRange): Promise<PageOutcome> {
     for (let round = 0; round < 3; round += 1) {
       const page = await this.readOnce(name, range);
       if (page === "no_room") return { ok: false, refusal: { error: "NO_ROOM" } };
-      if (page !== null) {
-        const { epoch, head, floor, entries } = page;
-        return {
-          ok: true,
-          epoch,
-          head,
-          floor,
-          events: entries.map(({ members }) => `{${members}}`),
-        };
+      if (page !== null) return { ok: true, page };
+      await pause();
+    }
+    return { ok: false, refusal: { error: "NO_LEADER", retryMs: 500 } };
+  }
+
+  /** What a user may see of a room or thread; a refusal when that is nothing. */
+  async sight(name: RoomName, user: string | null): Promise<SightOutcome> {
+    if (user === null) return { ok: true, viewer: serverViewer };
+    const outcome = await this.standing(name, user);
+    if (!outcome.ok) return outcome;
+    const { mayRead, staff, fromSeq, bannedUntilUs } = outcome.standing;
+    if (mayRead) return { ok: true, viewer: { user, staff, fromSeq } };
+    return { ok: false, refusal: { error: bannedUntilUs > 0 ? "BANNED" : "DENIED" } };
+  }
+
+  /** What a user is in a room or thread. */
+  async standing(name: RoomName, user: string): Promise<StandingOutcome> {
+    for (let round = 0; round < 3; round += 1) {
+      const outcome = await this.ask(name, { kind: "standing", user });
+      if (outcome?.answer.code === "no_room") return { ok: false, refusal: { error: "NO_ROOM" } };
+      if (outcome?.answer.code === "moved") this.refresh();
+      const standing = decodeStanding(outcome?.entries ?? new Uint8Array(0));
+      if (outcome?.answer.code === "ok" && standing !== null) {
+        return { ok: true, standing, position: outcome.answer };
       }
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await pause();
     }
     return { ok: false, refusal: { error: "NO_LEADER", retryMs: 500 } };
   }
@@ -142,6 +227,12 @@ export class Hub {
   leave(outbox: Outbox): void {
     this.fanout.leave(outbox, performance.now());
     this.listeners.delete(outbox);
+    this.pump();
+  }
+
+  /** Asks anew what the outbox's owner may see of a room. */
+  recheck(outbox: Outbox, name: RoomName): void {
+    this.fanout.recheck(outbox, name);
     this.pump();
   }
 
@@ -207,6 +298,9 @@ export class Hub {
       case "unwatch":
         this.bus.unwatch(effect.name);
         break;
+      case "standing":
+        void this.answerStanding(effect.outbox, effect.name, effect.user);
+        break;
       case "read":
         void this.readPage(effect.name, effect.after);
         break;
@@ -229,6 +323,25 @@ export class Hub {
     this.bus.watch(name).then(settle, () => settle(null));
   }
 
+  private async answerStanding(outbox: Outbox, name: RoomName, user: string): Promise<void> {
+    const outcome = await this.standing(name, user).catch(() => null);
+    if (outcome?.ok === false && outcome.refusal.error === "NO_ROOM") {
+      // The watch says so too, and turns everybody away.
+      return;
+    }
+    const standing = outcome?.ok === true ? outcome.standing : null;
+    this.fanout.standing(outbox, name, standing, performance.now());
+    this.pump();
+  }
+
+  private async ask(name: RoomName, question: ReadQuestion) {
+    const outcome = await this.shards
+      .of(name)
+      ?.link.read(name, question)
+      .catch(() => null);
+    return outcome?.kind === "ok" ? outcome : null;
+  }
+
   private async readPage(name: RoomName, after: number): Promise<void> {
     const range = { kind: "after" as const, seq: seqFrom(after), limit: pageEntriesMax };
     const page = await this.readOnce(name, range);
@@ -241,15 +354,16 @@ export class Hub {
     if (shard === null) return null;
     const outcome = await shard.link.read(name, range).catch(() => null);
     if (outcome === null || outcome.kind !== "ok") return null;
-    if (outcome.answer.code === "no_room") return "no_room";
-    if (outcome.answer.code === "moved") this.refresh();
-    if (outcome.answer.code !== "ok") return null;
+    const { answer } = outcome;
+    if (answer.code === "no_room") return "no_room";
+    if (answer.code === "moved") this.refresh();
+    if (answer.code !== "ok") return null;
     const entries = decodeFeedEntries(outcome.entries);
     if (entries === null) {
       this.malformedCount += 1;
       return null;
     }
-    const { epoch, head, floor } = outcome.answer;
+    const { epoch, head, floor } = answer;
     return { epoch, head, floor, entries };
   }
 
@@ -272,7 +386,8 @@ export class Hub {
   }
 }
 
-interface ReadPage {
+/** A page as the shard has it. */
+export interface ReadPage {
   readonly epoch: number;
   readonly head: number;
   readonly floor: number;
@@ -281,5 +396,26 @@ interface ReadPage {
 
 function decodeFeedEntries(encoded: Uint8Array): readonly FeedEntry[] | null {
   const entries = decodeEntries(encoded, entriesMax);
-  return entries?.map((entry) => ({ seq: entry.seq, members: entryMembers(entry) })) ?? null;
+  if (entries === null) return null;
+  return entries.map((entry) => {
+    return { seq: entry.seq, members: entryMembers(entry), mark: markOf(entry) };
+  });
+}
+
+/** A page as a viewer sees it. */
+function pageSeen(page: ReadPage, viewer: Viewer): ReadOutcome {
+  const { epoch, head, floor, entries } = page;
+  const events: string[] = [];
+  const skips: Skip[] = [];
+  for (const { seq, members, mark } of entries) {
+    const last = skips.at(-1);
+    if (sees(viewer, seq, mark)) events.push(`{${members}}`);
+    else if (last?.to === seq - 1) skips[skips.length - 1] = { from: last.from, to: seq };
+    else skips.push({ from: seq, to: seq });
+  }
+  return { ok: true, epoch, head, floor, events, skips };
+}
+
+async function pause(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 150));
 }

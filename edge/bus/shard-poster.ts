@@ -17,6 +17,13 @@ import {
   postBytes,
   readResult,
 } from "#replica/wire/operation.ts";
+import type { Quotas } from "#replica/wire/operation.ts";
+import {
+  appendConfigure,
+  appendCreateDm,
+  configureBytes,
+  createDmBytes,
+} from "#replica/wire/room-operation.ts";
 
 /** Told what became of one operation; never called inside the call that submitted it. */
 export type PostDone = (outcome: PostOutcome) => void;
@@ -30,6 +37,11 @@ const batchesWaitingMax = 16;
 const gatherMs = 1;
 const saltBytes = 16;
 const saltPoolBytes = 16 * 1024;
+
+/** Quotas and their version. */
+export interface QuotasIntent extends Quotas {
+  readonly version: number;
+}
 
 interface Batch {
   bytes: Uint8Array;
@@ -79,6 +91,7 @@ export class ShardPoster {
       type: intent.type,
       parent: intent.parent,
       body: intent.body,
+      authority: intent.authority === true,
     };
     const batch = this.roomFor(postBytes(fields), done);
     if (batch === null) return;
@@ -97,6 +110,36 @@ export class ShardPoster {
     const batch = this.roomFor(createRoomBytes(fields), done);
     if (batch === null) return;
     batch.used = appendCreateRoom(batch.view, batch.bytes, batch.used, fields);
+    batch.dones.push(done);
+    this.schedule(batch);
+  }
+
+  /** Creates the room of two people, `low` before `high`; `dup` = it was there. */
+  createDm(name: RoomName, low: string, high: string, done: PosterDone): void {
+    const fields = {
+      tenant: utf8From(name.tenant),
+      room: utf8From(name.room),
+      low: utf8From(low),
+      high: utf8From(high),
+    };
+    const batch = this.roomFor(createDmBytes(fields), done);
+    if (batch === null) return;
+    batch.used = appendCreateDm(batch.view, batch.bytes, batch.used, fields);
+    batch.dones.push(done);
+    this.schedule(batch);
+  }
+
+  /** Sets quotas of a room, or (empty room) of the tenant; `dup` = they held before. */
+  configure(name: RoomName, by: string, quotas: QuotasIntent, done: PosterDone): void {
+    const fields = {
+      tenant: utf8From(name.tenant),
+      room: utf8From(name.room),
+      by: utf8From(by),
+      ...quotas,
+    };
+    const batch = this.roomFor(configureBytes(fields), done);
+    if (batch === null) return;
+    batch.used = appendConfigure(batch.view, batch.bytes, batch.used, fields);
     batch.dones.push(done);
     this.schedule(batch);
   }

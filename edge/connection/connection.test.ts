@@ -86,6 +86,7 @@ test("connection: attach verifies, then subscribes with since and tail", () => {
       kind: "subscribe",
       id: "1",
       name: { tenant: "t", room: "lobby" },
+      user: "ann",
       since,
       tail: 5,
     },
@@ -156,9 +157,70 @@ test("connection: what the token does not allow is denied, and the connection st
     room: "lobby",
     key,
     body: "x",
-    type: "edit",
+    type: "thread",
   });
   assert.equal(type, undefined);
+});
+
+test("connection: each type is posted as the shard wants it, or refused with a reason", () => {
+  const good: readonly [object, string, number, string][] = [
+    [{ type: "edit", parent: 7, body: "better" }, "edit", 7, "better"],
+    [{ type: "redact", parent: 7 }, "redact", 7, ""],
+    [{ type: "react", parent: 7, body: "\u{1F44D}" }, "react", 7, "\u{1F44D}"],
+    [{ type: "marker", parent: 9 }, "marker", 9, ""],
+    [
+      { type: "member", body: '{ "role": "moderator", "user": "bob" }' },
+      "member",
+      0,
+      '{"user":"bob","role":"moderator"}',
+    ],
+    [{ type: "ban", body: '{"until":0,"user":"eve"}' }, "ban", 0, '{"user":"eve","until":0}'],
+  ];
+  for (const [members, type, parent, body] of good) {
+    const [effect] = say(attachedTo(), { op: "post", id: "1", room: "lobby", key, ...members });
+    assert.ok(effect?.kind === "post", type);
+    const { post } = effect;
+    assert.deepEqual(
+      [post.type, post.parent, Buffer.from(post.body).toString(), post.authority],
+      [type, parent, body, undefined],
+    );
+  }
+  const bad: readonly object[] = [
+    { type: "edit", body: "x" },
+    { type: "redact" },
+    { type: "react", parent: 7, body: "x".repeat(65) },
+    { type: "marker", parent: 7, body: "x" },
+    { type: "member", body: '{"user":"bob","role":"king"}' },
+    { type: "member", parent: 3, body: '{"user":"bob","role":"member"}' },
+    { type: "settings", body: "{}" },
+    { type: "mute", body: "eve" },
+  ];
+  for (const members of bad) {
+    const connection = attachedTo();
+    assert.deepEqual(say(connection, { op: "post", id: "1", room: "lobby", key, ...members }), []);
+    const [answer] = sent(connection);
+    assert.deepEqual([answer?.["id"], answer?.["name"]], ["1", "BAD_POST"]);
+    assert.match(String(answer?.["message"]), /^(An|A|The|Settings) .*\.$/);
+  }
+});
+
+test("connection: a thread is a log of its own under the room's session", () => {
+  const connection = attachedTo();
+  const [post] = say(connection, { op: "post", id: "1", room: "lobby", thread: 7, key, body: "x" });
+  assert.ok(post?.kind === "post");
+  assert.deepEqual(post.post.name, { tenant: "t", room: "lobby/7" });
+  say(connection, { op: "attach", id: "2", room: "lobby", thread: 7, token: "t" });
+  connection.verified(3, { ok: true, session }, 0);
+  const [subscribe] = connection.drain();
+  assert.ok(subscribe?.kind === "subscribe");
+  assert.deepEqual(subscribe.name, { tenant: "t", room: "lobby/7" });
+  connection.refused("", "lobby/7", "BANNED");
+  const [answer] = sent(connection);
+  assert.deepEqual(
+    [answer?.["room"], answer?.["thread"], answer?.["name"]],
+    ["lobby", 7, "BANNED"],
+  );
+  assert.equal(connection.roomsCount, 1);
 });
 
 test("connection: posts over the burst are told to wait, and frames in excess end it", () => {
@@ -182,6 +244,7 @@ test("connection: a room is detached 30 s after its token's end, unless refreshe
   say(fresh, { op: "refresh", id: "r", room: "lobby", token: "newer" });
   fresh.verified(2, { ok: true, session: { ...session, expiresS: 1200 } }, 0);
   assert.deepEqual(sent(fresh), [{ op: "ok", id: "r", result: { expires: 1200 } }]);
+  assert.deepEqual(fresh.drain(), [{ kind: "recheck", name: { tenant: "t", room: "lobby" } }]);
   for (const connection of [lapsed, fresh]) connection.tick(1, 629);
   assert.deepEqual(lapsed.drain(), []);
   for (const connection of [lapsed, fresh]) connection.tick(2, 630);
@@ -236,6 +299,9 @@ test("connection: any frames in any order are answered by frames that follow the
         for (const effect of connection.drain()) {
           if (effect.kind === "verify")
             connection.verified(effect.ticket, { ok: true, session }, now);
+          if (effect.kind === "subscribe" && effect.tail % 2 === 1) {
+            connection.refused(effect.id, effect.name.room, "DENIED");
+          }
           if (effect.kind === "post") {
             connection.posted(effect.ticket, { ok: true, epoch: 1, seq: 1, timeUs: 1, dup: false });
           }
@@ -243,7 +309,7 @@ test("connection: any frames in any order are answered by frames that follow the
         connection.tick(now, 0);
         sent(connection);
       }
-      assert.ok(connection.roomsCount <= 1);
+      assert.ok(connection.roomsCount <= 2);
     }),
     { numRuns: 100 },
   );

@@ -5,6 +5,7 @@ import { errorRow } from "#edge/api/errors.ts";
 import type { ErrorName } from "#edge/api/errors.ts";
 import {
   helloDeadlineMs,
+  idCharsMax,
   pageEntriesMax,
   pingIntervalMs,
   pongDeadlineMs,
@@ -14,15 +15,16 @@ import {
   tokenGraceMs,
 } from "#edge/api/limits.ts";
 import type { Scope, Session } from "#edge/auth/session.ts";
-import { bytesFromBase64 } from "#edge/fanout/base64.ts";
 import { socketEncoding, socketTextFrame } from "#edge/fanout/frame-encoding.ts";
 import { Outbox } from "#edge/fanout/outbox.ts";
 import type { EdgeLimits } from "#edge/limit/edge-limits.ts";
 import { TokenBucket } from "#edge/limit/token-bucket.ts";
 import { bytesFromHex } from "#replica/base/bytes.ts";
 import { seqFrom } from "#replica/base/brands.ts";
-import { utf8From } from "#replica/base/text.ts";
 import type { ReadRange } from "#replica/wire/client-message.ts";
+import { threadName } from "#replica/wire/room-names.ts";
+import { errorText, pageReadText, postedText } from "./answer-frames.ts";
+import { postedEntry } from "./posted-entry.ts";
 import { serverHello } from "./server-hello.ts";
 import type {
   ConnectionEffect,
@@ -53,8 +55,9 @@ function elsewhere(room: string): string {
   return `The token is for room ${room}: mint one for the room that is attached.`;
 }
 
-interface Room {
-  session: Session;
+/** Name of the log that a frame is about: the room's, or that of a thread in it. */
+function logOf(frame: { readonly room: string; readonly thread?: number }): string {
+  return frame.thread === undefined ? frame.room : threadName(frame.room, frame.thread);
 }
 
 /**
@@ -70,7 +73,8 @@ export class Connection {
   private readonly frames: TokenBucket;
   private readonly posts: TokenBucket;
   private effects: ConnectionEffect[] = [];
-  private readonly rooms = new Map<string, Room>();
+  /** Sessions by the name of the room or thread. */
+  private readonly rooms = new Map<string, Session>();
   private readonly tickets = new Map<number, Frame<"attach" | "refresh" | "post" | "read">>();
   private ticketNext = 1;
   private postsPending = 0;
@@ -170,13 +174,7 @@ export class Connection {
       this.error(frame.id, outcome.refusal);
       return;
     }
-    const { epoch, seq, timeUs, dup } = outcome;
-    const tail = dup ? ',"dup":true' : "";
-    this.send(
-      `{"op":"ok","id":${JSON.stringify(frame.id)},"result":{"epoch":${epoch},"seq":${
-        seq
-      },"t":${timeUs}${tail}}}`,
-    );
+    this.send(postedText(frame.id, outcome));
   }
 
   /** A `read` effect is answered. */
@@ -188,12 +186,7 @@ export class Connection {
       this.error(frame.id, outcome.refusal);
       return;
     }
-    const { epoch, head, floor, events } = outcome;
-    this.send(
-      `{"op":"ok","id":${JSON.stringify(frame.id)},"result":{"epoch":${epoch},"head":${
-        head
-      },"floor":${floor},"events":[${events.join(",")}]}}`,
-    );
+    this.send(pageReadText(frame.id, outcome));
   }
 
   /** Deadlines, pings, expiry. To be called about once a second. `nowS`: seconds since 1970. */
@@ -285,9 +278,10 @@ export class Connection {
   }
 
   private askAttach(frame: Frame<"attach">): void {
-    if (frame.thread !== undefined) {
-      this.failAttach(frame.id, { error: "DENIED", detail: "Threads are not offered yet." });
-    } else if (!this.rooms.has(frame.room) && this.rooms.size >= roomsPerConnectionMax) {
+    const log = logOf(frame);
+    if (log.length > idCharsMax) {
+      this.failAttach(frame.id, { error: "DENIED", detail: "The thread's name is too long." });
+    } else if (!this.rooms.has(log) && this.rooms.size >= roomsPerConnectionMax) {
       this.failAttach(frame.id, { error: "DENIED", detail: tooManyRooms });
     } else this.verify(frame);
   }
@@ -309,50 +303,54 @@ export class Connection {
       });
       return;
     }
-    const before = this.rooms.get(frame.room);
-    if (before !== undefined) this.unsubscribe(before.session);
+    const log = logOf(frame);
+    const before = this.rooms.get(log);
+    if (before !== undefined) this.unsubscribe(before, log);
     else if (this.rooms.size >= roomsPerConnectionMax) {
       this.failAttach(frame.id, { error: "DENIED", detail: tooManyRooms });
       return;
     }
-    this.rooms.set(frame.room, { session });
+    this.rooms.set(log, session);
     this.user ??= session.user;
-    const name = { tenant: session.tenant, room: session.room };
     const { id, since = null, tail = 0 } = frame;
-    this.effects.push({ kind: "subscribe", id, name, since, tail });
+    const { tenant, user } = session;
+    this.effects.push({ kind: "subscribe", id, name: { tenant, room: log }, user, since, tail });
   }
 
   private refresh(frame: Frame<"refresh">, session: Session, nowMs: number): void {
-    const room = this.rooms.get(frame.room);
-    const same = room?.session.user === session.user && room.session.tenant === session.tenant;
-    if (room === undefined || !same || !session.scopes.includes("read")) {
+    const log = logOf(frame);
+    const before = this.rooms.get(log);
+    const same = before?.user === session.user && before.tenant === session.tenant;
+    if (!same || !session.scopes.includes("read")) {
       const detail = "The room is not attached by this user, or the token lacks scope read.";
       this.error(frame.id, { error: "DENIED", detail });
       return;
     }
-    room.session = session;
+    this.rooms.set(log, session);
     this.heardMs = nowMs;
+    this.effects.push({ kind: "recheck", name: { tenant: session.tenant, room: log } });
     const result = { expires: session.expiresS };
     this.send(JSON.stringify({ op: "ok", id: frame.id, result }));
   }
 
   private detach(frame: Frame<"detach">): void {
-    const room = this.rooms.get(frame.room);
-    if (room !== undefined) this.unsubscribe(room.session);
-    this.rooms.delete(frame.room);
+    const log = logOf(frame);
+    const session = this.rooms.get(log);
+    if (session !== undefined) this.unsubscribe(session, log);
+    this.rooms.delete(log);
     this.send(JSON.stringify({ op: "ok", id: frame.id, result: {} }));
   }
 
-  private unsubscribe({ tenant, room }: Session): void {
-    this.effects.push({ kind: "unsubscribe", name: { tenant, room } });
+  private unsubscribe({ tenant }: Session, log: string): void {
+    this.effects.push({ kind: "unsubscribe", name: { tenant, room: log } });
   }
 
   private post(frame: Frame<"post">, nowMs: number): void {
-    const session = this.allowed(frame.id, frame.room, "post");
+    const session = this.allowed(frame, "post");
     if (session === null) return;
-    if (frame.type !== undefined && frame.type !== "msg") {
-      const detail = `Entries of type ${frame.type} are not offered yet.`;
-      this.error(frame.id, { error: "DENIED", detail });
+    const entry = postedEntry(frame);
+    if (!entry.ok) {
+      this.error(frame.id, entry.refusal);
       return;
     }
     const waitMs = this.postsPending >= postsPendingMax ? 100 : this.posts.take(1, nowMs);
@@ -361,20 +359,20 @@ export class Connection {
       return;
     }
     this.postsPending += 1;
-    const { body, body_b64: base64 = "", key, parent = 0 } = frame;
+    const { type, parent, body } = entry;
     const post = {
-      name: { tenant: session.tenant, room: session.room },
+      name: { tenant: session.tenant, room: logOf(frame) },
       sender: session.user,
-      key: bytesFromHex(key.replaceAll("-", "")),
-      type: "message" as const,
+      key: bytesFromHex(frame.key.replaceAll("-", "")),
+      type,
       parent,
-      body: body === undefined ? bytesFromBase64(base64) : utf8From(body),
+      body,
     };
     this.effects.push({ kind: "post", ticket: this.ticket(frame), post });
   }
 
   private read(frame: Frame<"read">): void {
-    const session = this.allowed(frame.id, frame.room, "read");
+    const session = this.allowed(frame, "read");
     if (session === null) return;
     if (this.readsPending >= readsPendingMax) {
       this.error(frame.id, { error: "RATE_LIMITED", retryMs: 200 });
@@ -387,20 +385,25 @@ export class Connection {
       before === undefined
         ? { kind: "after", seq: seqFrom(after ?? 0), limit }
         : { kind: "before", seq: seqFrom(before), limit };
-    const name = { tenant: session.tenant, room: session.room };
-    this.effects.push({ kind: "read", ticket: this.ticket(frame), name, range });
+    const name = { tenant: session.tenant, room: logOf(frame) };
+    const { user } = session;
+    this.effects.push({ kind: "read", ticket: this.ticket(frame), name, user, range });
   }
 
   private signal(frame: Frame<"signal">): void {
-    const session = this.rooms.get(frame.room)?.session;
+    const log = logOf(frame);
+    const session = this.rooms.get(log);
     if (session === undefined || !session.scopes.includes("signal")) return;
-    const name = { tenant: session.tenant, room: session.room };
+    const name = { tenant: session.tenant, room: log };
     this.effects.push({ kind: "signal", name, signal: frame.kind, from: session.user });
   }
 
-  private allowed(id: string, room: string, scope: Scope): Session | null {
-    const session = this.rooms.get(room)?.session;
-    if (session === undefined) {
+  /** The session of an attached room counts for its threads: a first answer makes a thread. */
+  private allowed(frame: Frame<"post"> | Frame<"read">, scope: Scope): Session | null {
+    const { id } = frame;
+    const log = logOf(frame);
+    const session = this.rooms.get(log) ?? this.rooms.get(frame.room);
+    if (session === undefined || log.length > idCharsMax) {
       this.error(id, { error: "DENIED", detail: "Attach the room first." });
       return null;
     }
@@ -428,11 +431,11 @@ export class Connection {
   }
 
   private expire(nowS: number): void {
-    for (const [room, { session }] of this.rooms) {
+    for (const [log, session] of this.rooms) {
       if (nowS < session.expiresS + tokenGraceMs / 1000) continue;
-      this.rooms.delete(room);
-      this.unsubscribe(session);
-      this.error("", { error: "TOKEN_EXPIRED" }, room);
+      this.rooms.delete(log);
+      this.unsubscribe(session, log);
+      this.error("", { error: "TOKEN_EXPIRED" }, log);
     }
   }
 
@@ -463,13 +466,8 @@ export class Connection {
     return this.state === "closed" ? null : frame;
   }
 
-  private error(id: string, refusal: Refusal, room?: string): void {
-    const { code, name, meaning, retryable } = errorRow(refusal.error);
-    const { retryMs, detail } = refusal;
-    const wait = retryable && retryMs !== undefined ? { retry_ms: retryMs } : {};
-    const where = room === undefined ? {} : { room };
-    const message = detail ?? meaning;
-    this.send(JSON.stringify({ op: "err", id, code, name, message, retryable, ...wait, ...where }));
+  private error(id: string, refusal: Refusal, log?: string): void {
+    this.send(errorText(id, refusal, log));
   }
 
   private send(text: string): void {

@@ -4,6 +4,7 @@ import type { Since } from "#edge/fanout/subscription.ts";
 import type { ReadRange, RoomName } from "#replica/wire/client-message.ts";
 import type { EntryType } from "#replica/wire/entry.ts";
 import type { OperationResult } from "#replica/wire/operation.ts";
+import { resultSentences } from "#replica/wire/result-sentences.ts";
 
 /** An entry to be posted, checked and authorised. */
 export interface PostIntent {
@@ -15,6 +16,8 @@ export interface PostIntent {
   /** Seq of the entry that it answers; 0 = none. */
   readonly parent: number;
   readonly body: Uint8Array;
+  /** The tenant's server vouches for it: roles, bans and mutes are not looked at. Absent = no. */
+  readonly authority?: boolean;
 }
 
 /** A definite no, or an unknown outcome. `retryMs` when waiting helps. */
@@ -36,6 +39,12 @@ export type PostOutcome =
     }
   | { readonly ok: false; readonly refusal: Refusal };
 
+/** Entries from..to, both included, are hidden from a viewer. */
+export interface Skip {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** What a read gave. `events`: JSON objects of entries, in rising seq. */
 export type ReadOutcome =
   | {
@@ -44,6 +53,8 @@ export type ReadOutcome =
       readonly head: number;
       readonly floor: number;
       readonly events: readonly string[];
+      /** Hidden from this viewer: with the events each seq of the page once. */
+      readonly skips: readonly Skip[];
     }
   | { readonly ok: false; readonly refusal: Refusal };
 
@@ -61,9 +72,13 @@ export type ConnectionEffect =
       readonly kind: "subscribe";
       readonly id: string;
       readonly name: RoomName;
+      /** Whose sight counts. */
+      readonly user: string;
       readonly since: Since | null;
       readonly tail: number;
     }
+  /** The token was refreshed: look again what the user may see. */
+  | { readonly kind: "recheck"; readonly name: RoomName }
   | { readonly kind: "unsubscribe"; readonly name: RoomName }
   /** Answer by `posted`. */
   | { readonly kind: "post"; readonly ticket: number; readonly post: PostIntent }
@@ -72,6 +87,7 @@ export type ConnectionEffect =
       readonly kind: "read";
       readonly ticket: number;
       readonly name: RoomName;
+      readonly user: string;
       readonly range: ReadRange;
     }
   | {
@@ -85,6 +101,26 @@ export type ConnectionEffect =
   /** Cut at once, without trying to flush. */
   | { readonly kind: "terminate"; readonly reason: string };
 
+/** Answers of the machine that are a definite no, by their rows of the table. */
+const errorOf = {
+  no_room: "NO_ROOM",
+  key_mismatch: "KEY_MISMATCH",
+  key_too_old: "KEY_TOO_OLD",
+  key_in_future: "KEY_IN_FUTURE",
+  too_large: "TOO_LARGE",
+  bad_operation: "BAD_POST",
+  denied: "DENIED",
+  banned: "BANNED",
+  muted: "MUTED",
+  bad_target: "BAD_TARGET",
+  redacted: "REDACTED",
+  stale: "STALE",
+  quota: "QUOTA",
+  gone: "BAD_TARGET",
+  held: "DENIED",
+  not_due: "STALE",
+} as const;
+
 /** A post's outcome from the machine's result; null = the reply was malformed. */
 export function postOutcomeOf(result: OperationResult | null): PostOutcome {
   if (result === null) return refused("UNKNOWN_OUTCOME", 200);
@@ -93,35 +129,30 @@ export function postOutcomeOf(result: OperationResult | null): PostOutcome {
     case "ok":
     case "room_exists":
       return { ok: true, epoch, seq, timeUs, dup: dup || code === "room_exists" };
-    case "no_room":
-      return refused("NO_ROOM");
-    case "key_mismatch":
-      return refused("KEY_MISMATCH");
-    case "key_too_old":
-      return refused("KEY_TOO_OLD");
-    case "key_in_future":
-      return refused("KEY_IN_FUTURE");
     case "moved":
     case "busy":
       return refused("NO_LEADER", 200);
+    case "rate_limited":
+      return refused("RATE_LIMITED", 1000);
+    case "no_room":
+    case "key_mismatch":
+    case "key_too_old":
+    case "key_in_future":
     case "too_large":
-      return refused("TOO_LARGE");
     case "bad_operation":
+    case "denied":
+    case "banned":
+    case "muted":
     case "bad_target":
     case "redacted":
     case "stale":
-    case "gone":
-    case "not_due":
-      return refused("BAD_FRAME");
-    case "banned":
-      return refused("BANNED");
-    case "denied":
-    case "muted":
     case "quota":
+    case "gone":
     case "held":
-      return refused("DENIED");
-    case "rate_limited":
-      return refused("RATE_LIMITED", 1000);
+    case "not_due": {
+      const refusal = { error: errorOf[code], detail: resultSentences[code] };
+      return { ok: false, refusal };
+    }
     default:
       return code satisfies never;
   }

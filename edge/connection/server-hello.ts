@@ -1,3 +1,4 @@
+import { postTypes } from "#edge/api/fields.ts";
 import {
   bodyBytesMax,
   frameBytesMax,
@@ -33,7 +34,7 @@ export function serverHello(
       frames_burst: limits.frames.burst,
       posts_per_s: limits.posts.perS,
       posts_burst: limits.posts.burst,
-      types: ["msg"],
+      types: [...postTypes],
     },
     time: wallUs,
   };

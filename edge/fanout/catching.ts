@@ -1,8 +1,10 @@
-import { joinedFrames } from "./frame-encoding.ts";
+import { sees } from "./entry-mark.ts";
 import { outboxBytesReady } from "./outbox.ts";
 import type { Outbox } from "./outbox.ts";
 import type { FeedEntry, FeedPage, RoomFeed } from "./room-feed.ts";
+import { serverViewer } from "./subscription.ts";
 import type { Subscription } from "./subscription.ts";
+import { viewFrames } from "./view-frames.ts";
 
 /** Pause before a read that failed, or gave nothing, is tried again. */
 const pauseMs = 100;
@@ -110,8 +112,7 @@ export class Catching {
     for (const subscription of feed.catching) {
       if (subscription.next >= feed.floor) continue;
       const { outbox } = subscription;
-      const skip = outbox.encoding.skip(feed.rid, feed.floor - 1);
-      if (skip !== null) outbox.push(skip);
+      outbox.push(outbox.encoding.skip(feed.rid, feed.epoch, feed.floor - 1));
       this.touch(outbox);
       subscription.next = feed.floor;
     }
@@ -123,8 +124,13 @@ export class Catching {
     for (const subscription of [...feed.catching]) {
       const { next, outbox } = subscription;
       if (next <= after || next > last || outbox.bytes > outboxBytesReady) continue;
-      const key = `${outbox.encoding.name}${next}`;
-      const bytes = made.get(key) ?? framesOf(feed, subscription, entries);
+      const { encoding } = outbox;
+      const viewer = subscription.viewer ?? serverViewer;
+      const rest = entries.filter(({ seq }) => seq >= next);
+      const sight = rest.map(({ seq, mark }) => (sees(viewer, seq, mark) ? "1" : "0")).join("");
+      const key = `${encoding.name} ${next} ${sight}`;
+      const view = { encoding, rid: feed.rid, epoch: feed.epoch, viewer };
+      const bytes = made.get(key) ?? viewFrames(view, rest);
       made.set(key, bytes);
       subscription.pages += 1;
       subscription.next = last + 1;
@@ -140,17 +146,4 @@ export class Catching {
 
 function lagging(subscription: Subscription): boolean {
   return subscription.state === "lagging";
-}
-
-function framesOf(
-  feed: RoomFeed,
-  subscription: Subscription,
-  entries: readonly FeedEntry[],
-): Uint8Array {
-  const { next, outbox } = subscription;
-  return joinedFrames(
-    entries
-      .filter((entry) => entry.seq >= next)
-      .map(({ seq, members }) => outbox.encoding.event(feed.rid, feed.epoch, seq, members)),
-  );
 }

@@ -25,7 +25,28 @@ export function entryMembers(entry: Entry): string {
   const parent = entry.parent === 0 ? "" : `,"parent":${entry.parent}`;
   const from = JSON.stringify(entry.sender);
   const head = `"seq":${entry.seq},"t":${entry.timeUs},"type":"${typeName(entry.type)}"`;
-  return `${head},"from":${from},"key":"${uuidFrom(entry.key)}"${parent},${bodyMember(entry)}`;
+  const rest = bodyMember(entry) + more(entry);
+  return `${head},"from":${from},"key":"${uuidFrom(entry.key)}"${parent},${rest}`;
+}
+
+/** Members that most entries lack. */
+function more(entry: Entry): string {
+  const redacted = entry.redacted ? ',"redacted":true' : "";
+  const only = entry.visibility === undefined ? "" : `,"only":"${entry.visibility}"`;
+  return redacted + only + (entry.authority === true ? ',"authority":true' : "");
+}
+
+/** Members of an entry as they are after its redaction. */
+export function redactedMembers(members: string): string {
+  const entry = JSON.parse(`{${members}}`) as Readonly<Record<string, unknown>>;
+  const { body: _body, body_b64: _base64, only, authority, ...head } = entry;
+  return JSON.stringify({ ...head, body: "", redacted: true, only, authority }).slice(1, -1);
+}
+
+/** The body as members of an object: text when it is UTF-8. */
+export function bodyText(entry: Entry): { readonly body: string } | { readonly body_b64: string } {
+  const text = entry.redacted ? "" : textFromUtf8(entry.body);
+  return text === null ? { body_b64: base64From(entry.body) } : { body: text };
 }
 
 function bodyMember(entry: Entry): string {

@@ -9,6 +9,8 @@ import { base64From, bytesFromBase64 } from "./base64.ts";
 import { Fanout } from "./fanout.ts";
 import type { FanoutEffect } from "./fanout.ts";
 import { socketEncoding, socketTextFrame, sseEncoding } from "./frame-encoding.ts";
+import type { RoomStanding } from "#replica/wire/room-standing.ts";
+import type { EntryMark } from "./entry-mark.ts";
 import { Outbox, outboxBytesSoft } from "./outbox.ts";
 import type { FeedEntry } from "./room-feed.ts";
 import type { Since } from "./subscription.ts";
@@ -80,7 +82,7 @@ class Shard {
   readonly effects: FanoutEffect[] = [];
 
   entry(seq: number): FeedEntry {
-    return { seq, members: `"seq":${seq},"body":"m${seq}"` };
+    return { seq, members: `"seq":${seq},"body":"m${seq}"`, mark: null };
   }
 
   post(nowMs: number, push = true): void {
@@ -123,7 +125,7 @@ class Shard {
 
   attach(client: Client, since: Since | null, tail: number, nowMs: number): void {
     const { outbox } = client;
-    this.fanout.subscribe({ outbox, id: "1", name, since, tail }, nowMs);
+    this.fanout.subscribe({ outbox, id: "1", name, user: null, since, tail }, nowMs);
   }
 }
 
@@ -200,7 +202,7 @@ test("fanout: a slow client loses its queue, gets one gap, and is live again", (
     shard.head += 1;
     const seq = shard.head;
     const members = `"seq":${seq},"body":"m${seq}","pad":"${padding}"`;
-    shard.fanout.entries(name, [{ seq, members }], now);
+    shard.fanout.entries(name, [{ seq, members, mark: null }], now);
     fast.take(1e9, now);
     assert.ok(slow.outbox.bytes <= outboxBytesSoft);
   }
@@ -342,4 +344,115 @@ test("fanout: frames have the three lengths of RFC 6455, and base64 is Node's", 
   );
   const sse = Buffer.from(sseEncoding.event(1, 2, 3, '"seq":3')).toString();
   assert.equal(sse, 'id: 2:3\nevent: ev\ndata: {"seq":3}\n\n');
+});
+
+function standingOf(change: Partial<RoomStanding> = {}): RoomStanding {
+  return {
+    role: "member",
+    bannedUntilUs: 0,
+    mutedUntilUs: 0,
+    marker: 0,
+    mayRead: true,
+    staff: false,
+    fromSeq: 0,
+    ...change,
+  };
+}
+
+/** A client that is a user of the room. */
+function user(shard: Shard, who: string, standing: RoomStanding): Client {
+  const client = new Client(0);
+  const { outbox } = client;
+  shard.fanout.subscribe({ outbox, id: who, name, user: who, since: null, tail: 0 }, 0);
+  shard.serve(0);
+  shard.fanout.standing(outbox, name, standing, 0);
+  shard.serve(0);
+  return client;
+}
+
+function textsOf(client: Client): readonly string[] {
+  return client.outbox.take(1e9, 0).map((bytes) => Buffer.from(bytes).toString());
+}
+
+function marked(shard: Shard, mark: Partial<EntryMark>, nowMs: number): void {
+  shard.head += 1;
+  const entry = shard.entry(shard.head);
+  const whole = {
+    type: "message",
+    parent: 0,
+    from: "mod",
+    only: null,
+    about: null,
+    ...mark,
+  } as const;
+  shard.fanout.entries(name, [{ ...entry, mark: whole }], nowMs);
+}
+
+test("fanout: what is for some is a skip for the others, so that nobody misses a seq", () => {
+  const shard = new Shard();
+  const [mod, eve, ann] = [
+    user(shard, "mod", standingOf({ role: "moderator", staff: true })),
+    user(shard, "eve", standingOf()),
+    user(shard, "ann", standingOf()),
+  ];
+  for (const client of [mod, eve, ann]) client.outbox.take(1e9, 0);
+  marked(shard, { type: "mute", only: "staff", about: "eve" }, 100);
+  for (const [client, sees] of [
+    [mod, true],
+    [eve, true],
+    [ann, false],
+  ] as const) {
+    const text = textsOf(client).join("");
+    assert.equal(text.includes('"body":"m1"'), sees);
+    assert.equal(text.includes('"op":"skip"') && text.includes('"to":1'), !sees);
+  }
+});
+
+test("fanout: nothing is told before the shard has said what the user may see", () => {
+  const shard = new Shard();
+  const client = new Client(0);
+  const { outbox } = client;
+  shard.fanout.subscribe({ outbox, id: "1", name, user: "ann", since: null, tail: 0 }, 0);
+  shard.serve(0);
+  shard.post(50);
+  assert.equal(outbox.empty, true);
+  shard.fanout.standing(outbox, name, standingOf({ mayRead: false, bannedUntilUs: 9 }), 60);
+  shard.serve(60);
+  assert.equal(outbox.empty, true);
+  const refused = shard.effects.filter((effect) => effect.kind === "refused");
+  assert.deepEqual(
+    refused.map(({ id, error }) => [id, error]),
+    [["1", "BANNED"]],
+  );
+});
+
+test("fanout: a ban that passes asks about whom it is about, and turns them away", () => {
+  const shard = new Shard();
+  const [eve, ann] = [user(shard, "eve", standingOf()), user(shard, "ann", standingOf())];
+  shard.effects.length = 0;
+  marked(shard, { type: "ban", only: "staff", about: "eve" }, 100);
+  shard.serve(100);
+  const asked = shard.effects.flatMap((each) => (each.kind === "standing" ? [each.user] : []));
+  assert.deepEqual(asked, ["eve"]);
+  shard.fanout.standing(eve.outbox, name, standingOf({ mayRead: false, bannedUntilUs: 9 }), 110);
+  shard.post(200);
+  shard.serve(200);
+  assert.ok(!textsOf(eve).join("").includes('"body":"m2"'));
+  assert.ok(textsOf(ann).join("").includes('"body":"m2"'));
+});
+
+test("fanout: a redaction empties the entries at hand, so no later client gets the text", () => {
+  const shard = new Shard();
+  const early = new Client(0);
+  shard.attach(early, null, 0, 0);
+  shard.serve(0);
+  shard.post(10);
+  marked(shard, { type: "edit", parent: 1 }, 20);
+  marked(shard, { type: "redact", parent: 1 }, 30);
+  const late = new Client(0);
+  shard.attach(late, { epoch: 1, seq: 0 }, 0, 40);
+  shard.serve(40);
+  const text = textsOf(late).join("");
+  assert.ok(!text.includes('"body":"m1"') && !text.includes('"body":"m2"'), text);
+  assert.ok(text.includes('"seq":1,"body":"","redacted":true') && text.includes('"body":"m3"'));
 });

@@ -3,11 +3,14 @@ import type { ErrorName } from "#edge/api/errors.ts";
 import { assert } from "#replica/base/assert.ts";
 import { BoundedMap } from "#replica/base/bounded-map.ts";
 import type { RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
+import { threadOf } from "#replica/wire/room-names.ts";
+import type { RoomStanding } from "#replica/wire/room-standing.ts";
 import { Catching } from "./catching.ts";
 import type { Outbox } from "./outbox.ts";
 import { RoomFeed } from "./room-feed.ts";
 import type { FeedEntry, FeedPage } from "./room-feed.ts";
 import { RoomTimes } from "./room-times.ts";
+import { serverViewer } from "./subscription.ts";
 import type { Since, Subscription } from "./subscription.ts";
 
 /** What the shell has to do for the fan-out, in order. */
@@ -15,6 +18,13 @@ export type FanoutEffect =
   /** Ask the room's shard for its position and for all later entries; answer by `watched`. */
   | { readonly kind: "watch"; readonly name: RoomName }
   | { readonly kind: "unwatch"; readonly name: RoomName }
+  /** Ask what the user is in the room or thread; answer by `standing`. */
+  | {
+      readonly kind: "standing";
+      readonly outbox: Outbox;
+      readonly name: RoomName;
+      readonly user: string;
+    }
   /** Read entries after a seq; answer by `page`. */
   | { readonly kind: "read"; readonly name: RoomName; readonly after: number }
   /** The attach frame with this id succeeded; the frame `attached` is in the outbox already. */
@@ -38,6 +48,8 @@ export interface SubscribeRequest {
   readonly outbox: Outbox;
   readonly id: string;
   readonly name: RoomName;
+  /** Whose sight counts; null = the tenant's server. */
+  readonly user: string | null;
   readonly since: Since | null;
   readonly tail: number;
 }
@@ -54,6 +66,10 @@ export interface FanoutCounts {
   recovered: number;
   unrecovered: number;
   heads: number;
+}
+
+function youOf({ role, marker, mutedUntilUs }: RoomStanding) {
+  return { role, marker, ...(mutedUntilUs > 0 ? { muted_until: mutedUntilUs } : {}) };
 }
 
 function keyOf(name: RoomName): string {
@@ -127,6 +143,9 @@ export class Fanout {
       since: request.since,
       tail: request.tail,
       startedMs: nowMs,
+      user: request.user,
+      viewer: request.user === null ? serverViewer : null,
+      standing: null,
       state: "waiting",
       next: 0,
       pages: 0,
@@ -135,6 +154,7 @@ export class Fanout {
     this.followed.set(outbox, followed.set(keyOf(name), subscription));
     feed.idleMs = Number.POSITIVE_INFINITY;
     feed.waiting.add(subscription);
+    if (request.user !== null) this.askStanding(subscription, request.user);
     if (feed.open) this.begin(feed, subscription, nowMs);
     else {
       this.times.opening.add(feed);
@@ -190,6 +210,33 @@ export class Fanout {
     this.times.opening.delete(feed);
     feed.start(answer.epoch, answer.head, answer.floor);
     for (const subscription of [...feed.waiting]) this.begin(feed, subscription, nowMs);
+  }
+
+  /** The answer to a `standing` effect; null = the shard did not say. */
+  standing(outbox: Outbox, name: RoomName, answer: RoomStanding | null, nowMs: number): void {
+    const subscription = this.followed.get(outbox)?.get(keyOf(name));
+    const feed = this.rooms.get(keyOf(name));
+    if (subscription === undefined || feed === undefined) return;
+    const waiting = subscription.state === "waiting";
+    const { user } = subscription;
+    if (answer === null || user === null) {
+      // A recheck that fails changes nothing; the next rule or refresh asks again.
+      if (waiting) this.turnAway(subscription, "NO_LEADER", nowMs);
+      return;
+    }
+    if (!answer.mayRead) {
+      this.turnAway(subscription, answer.bannedUntilUs > 0 ? "BANNED" : "DENIED", nowMs);
+      return;
+    }
+    subscription.standing = answer;
+    subscription.viewer = { user, staff: answer.staff, fromSeq: answer.fromSeq };
+    if (waiting && feed.open) this.begin(feed, subscription, nowMs);
+  }
+
+  /** Asks anew what this client may see of a room. */
+  recheck(outbox: Outbox, name: RoomName): void {
+    const subscription = this.followed.get(outbox)?.get(keyOf(name));
+    if (subscription?.user != null) this.askStanding(subscription, subscription.user);
   }
 
   /** Committed entries of a room, as the shard pushed them. */
@@ -279,8 +326,36 @@ export class Fanout {
     this.effects.push({ kind: "watch", name: feed.name });
   }
 
+  private askStanding({ outbox, name }: Subscription, user: string): void {
+    this.effects.push({ kind: "standing", outbox, name, user });
+  }
+
+  /** Rules passed: those whose sight they may change are asked about, in threads too. */
+  private applyRules(feed: RoomFeed): void {
+    const users = feed.takeRules();
+    if (users?.size === 0) return;
+    const { tenant, room } = feed.name;
+    for (const each of this.rooms.values()) {
+      const thread = each.name.tenant === tenant && each.name.room.startsWith(`${room}/`);
+      if (each !== feed && !thread) continue;
+      for (const subscription of [...each.live, ...each.catching, ...each.waiting]) {
+        const { user } = subscription;
+        if (user === null || (users !== null && !users.has(user))) continue;
+        this.askStanding(subscription, user);
+      }
+    }
+  }
+
+  private turnAway(subscription: Subscription, error: ErrorName, nowMs: number): void {
+    const { outbox, name, state } = subscription;
+    const id = state === "waiting" ? subscription.id : "";
+    this.unsubscribe(outbox, name, nowMs);
+    this.refuse(outbox, id, name.room, error);
+  }
+
   private begin(feed: RoomFeed, subscription: Subscription, nowMs: number): void {
-    const { outbox, since, tail, id } = subscription;
+    if (subscription.viewer === null) return;
+    const { outbox, since, tail, id, standing } = subscription;
     this.flush(feed, nowMs);
     feed.waiting.delete(subscription);
     const recovered =
@@ -292,16 +367,19 @@ export class Fanout {
     const first = recovered ? since.seq + 1 : Math.max(feed.head - tail + 1, feed.floor, 1);
     subscription.next = Math.min(first, feed.head + 1);
     if (since !== null) this.counts[recovered ? "recovered" : "unrecovered"] += 1;
+    const thread = threadOf(feed.name.room);
     outbox.push(
       outbox.encoding.attached({
         id,
-        room: feed.name.room,
+        room: thread?.room ?? feed.name.room,
+        ...(thread === null ? {} : { thread: thread.root }),
         rid: feed.rid,
         epoch: feed.epoch,
         head: feed.head,
         floor: feed.floor,
         next: subscription.next,
         recovered,
+        ...(standing === null ? {} : { you: youOf(standing) }),
       }),
     );
     this.effects.push({ kind: "attached", outbox, id, room: feed.name.room });
@@ -320,6 +398,7 @@ export class Fanout {
   /** After entries came in: notes what went out by itself, and sends the rest now or soon. */
   private settle(feed: RoomFeed, flushedBefore: number, nowMs: number): void {
     if (feed.flushed !== flushedBefore) this.noteFlush(feed, feed.flushed - flushedBefore, nowMs);
+    this.applyRules(feed);
     if (!feed.pending) return;
     if (this.times.quiet(feed, nowMs)) this.flush(feed, nowMs);
     else this.times.flushing.add(feed);

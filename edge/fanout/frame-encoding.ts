@@ -5,12 +5,20 @@ import { utf8From } from "#replica/base/text.ts";
 export interface AttachedFacts {
   readonly id: string;
   readonly room: string;
+  /** Root of the thread; absent: the room itself. */
+  readonly thread?: number;
   readonly rid: number;
   readonly epoch: number;
   readonly head: number;
   readonly floor: number;
   readonly next: number;
   readonly recovered: boolean;
+  /** What the viewer is in the room; absent: the tenant's server. */
+  readonly you?: {
+    readonly role: string;
+    readonly marker: number;
+    readonly muted_until?: number;
+  };
 }
 
 /**
@@ -23,7 +31,7 @@ export interface FrameEncoding {
   event(rid: number, epoch: number, seq: number, members: string): Uint8Array;
   attached(facts: AttachedFacts): Uint8Array;
   gap(rid: number, from: number, to: number): Uint8Array;
-  skip(rid: number, to: number): Uint8Array | null;
+  skip(rid: number, epoch: number, to: number): Uint8Array;
   head(rid: number, seq: number): Uint8Array | null;
   signal(rid: number, kind: string, from: string): Uint8Array | null;
 }
@@ -57,7 +65,7 @@ export const socketEncoding: FrameEncoding = {
   event: (rid, _epoch, _seq, members) => socketTextFrame(`{"op":"ev","rid":${rid},${members}}`),
   attached: (facts) => socketTextFrame(JSON.stringify({ op: "attached", ...facts })),
   gap: (rid, from, to) => socketTextFrame(JSON.stringify({ op: "gap", rid, from, to })),
-  skip: (rid, to) => socketTextFrame(JSON.stringify({ op: "skip", rid, to })),
+  skip: (rid, _epoch, to) => socketTextFrame(JSON.stringify({ op: "skip", rid, to })),
   head: (rid, seq) => socketTextFrame(`{"op":"head","rid":${rid},"seq":${seq}}`),
   signal: (rid, kind, from) => socketTextFrame(JSON.stringify({ op: "signal", rid, kind, from })),
 };
@@ -76,7 +84,7 @@ export const sseEncoding: FrameEncoding = {
     return sse("attached", data, `${epoch}:${next - 1}`);
   },
   gap: (_rid, from, to) => sse("gap", JSON.stringify({ from, to })),
-  skip: () => null,
+  skip: (_rid, epoch, to) => sse("skip", JSON.stringify({ to }), `${epoch}:${to}`),
   head: () => null,
   signal: () => null,
 };

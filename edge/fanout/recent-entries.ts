@@ -1,4 +1,6 @@
 import { assert } from "#replica/base/assert.ts";
+import { redactedMembers } from "./entry-json.ts";
+import type { EntryMark } from "./entry-mark.ts";
 
 /** Entries that a room keeps at hand, at most. */
 export const recentEntriesMax = 256;
@@ -11,6 +13,8 @@ export const recentCharsMax = 256 * 1024;
  */
 export class RecentEntries {
   private texts: string[] = [];
+  /** Marks of those that are not plain messages, by seq. */
+  private readonly marks = new Map<number, EntryMark>();
   private firstSeq = 1;
   private chars = 0;
 
@@ -27,13 +31,16 @@ export class RecentEntries {
   /** Forgets all; the next entry is `seq`. */
   reset(seq: number): void {
     this.texts = [];
+    this.marks.clear();
     this.firstSeq = seq;
     this.chars = 0;
   }
 
   /** Appends the next entry. */
-  append(seq: number, members: string): void {
+  append(seq: number, members: string, mark: EntryMark | null = null): void {
     assert(seq === this.last + 1, "EDF-01: recent entries have no hole");
+    if (mark !== null) this.marks.set(seq, mark);
+    if (mark?.type === "redact") this.redact(mark.parent);
     this.texts.push(members);
     this.chars += members.length;
     if (this.texts.length < 2 * recentEntriesMax && this.chars <= 2 * recentCharsMax) return;
@@ -47,6 +54,34 @@ export class RecentEntries {
     this.texts = this.texts.slice(drop);
     this.firstSeq += drop;
     this.chars -= dropped;
+    for (const marked of this.marks.keys()) if (marked < this.firstSeq) this.marks.delete(marked);
+  }
+
+  /** Mark of an entry at hand. */
+  mark(seq: number): EntryMark | null {
+    return this.marks.get(seq) ?? null;
+  }
+
+  /** True when every entry from `seq` on is for everybody. */
+  plainFrom(seq: number): boolean {
+    for (const [marked, { only }] of this.marks) if (marked >= seq && only !== null) return false;
+    return true;
+  }
+
+  /** A message's text is gone, and with it those of its edits; an edit alone goes alone. */
+  private redact(target: number): void {
+    this.empty(target);
+    for (const [seq, { type, parent }] of this.marks) {
+      if (type === "edit" && parent === target) this.empty(seq);
+    }
+  }
+
+  private empty(seq: number): void {
+    const text = this.texts[seq - this.firstSeq];
+    if (text === undefined) return;
+    const redacted = redactedMembers(text);
+    this.texts[seq - this.firstSeq] = redacted;
+    this.chars += redacted.length - text.length;
   }
 
   /** Members of an entry at hand. */

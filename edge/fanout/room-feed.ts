@@ -1,8 +1,11 @@
 import { assert } from "#replica/base/assert.ts";
 import { BoundedMap } from "#replica/base/bounded-map.ts";
 import type { RoomName } from "#replica/wire/client-message.ts";
-import { joinedFrames } from "./frame-encoding.ts";
+import type { Viewer } from "#replica/wire/visibility.ts";
+import type { EntryMark } from "./entry-mark.ts";
+import { changesSight } from "./entry-mark.ts";
 import type { FrameEncoding } from "./frame-encoding.ts";
+import { sightKey, viewFrames } from "./view-frames.ts";
 import { RecentEntries, recentCharsMax, recentEntriesMax } from "./recent-entries.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -13,6 +16,8 @@ const heldEntriesMax = 1024;
 export interface FeedEntry {
   readonly seq: number;
   readonly members: string;
+  /** Null for a message that everybody sees. */
+  readonly mark: EntryMark | null;
 }
 
 /** A page that a read gave, or null when the shard did not answer. */
@@ -55,7 +60,9 @@ export class RoomFeed {
   idleMs = Number.POSITIVE_INFINITY;
   /** Characters of the entries that wait: they are flushed before `recent` forgets them. */
   private pendingChars = 0;
-  private readonly held = new BoundedMap<number, string>(heldEntriesMax);
+  private rules = new Set<string>();
+  private allRules = false;
+  private readonly held = new BoundedMap<number, FeedEntry>(heldEntriesMax);
 
   /** `rid`: unique among the rooms of this process. */
   constructor(name: RoomName, rid: number) {
@@ -80,21 +87,33 @@ export class RoomFeed {
     if (entry.seq <= this.head) return;
     this.known = Math.max(this.known, entry.seq);
     if (entry.seq !== this.head + 1) {
-      this.held.trySet(entry.seq, entry.members);
+      this.held.trySet(entry.seq, entry);
       return;
     }
-    this.append(entry.seq, entry.members);
+    this.append(entry);
     while (true) {
-      const members = this.held.get(this.head + 1);
-      if (members === undefined) break;
+      const next = this.held.get(this.head + 1);
+      if (next === undefined) break;
       this.held.delete(this.head + 1);
-      this.append(this.head + 1, members);
+      this.append(next);
     }
     if (this.held.count > 0 && this.known === this.head) this.held.clear();
   }
 
-  private append(seq: number, members: string): void {
-    this.recent.append(seq, members);
+  /** Users whose sight may have changed since the last call; null = all. */
+  takeRules(): ReadonlySet<string> | null {
+    const rules = this.allRules ? null : this.rules;
+    if (this.allRules || this.rules.size > 0) this.rules = new Set();
+    this.allRules = false;
+    return rules;
+  }
+
+  private append({ seq, members, mark }: FeedEntry): void {
+    this.recent.append(seq, members, mark);
+    if (mark !== null && changesSight(mark)) {
+      if (mark.about === null) this.allRules = true;
+      else this.rules.add(mark.about);
+    }
     this.head = seq;
     this.pendingChars += members.length;
     const count = this.head - this.flushed;
@@ -118,19 +137,21 @@ export class RoomFeed {
     return this.flushed < this.head;
   }
 
-  /** Gives what waits to all live subscribers: one buffer for all of the same encoding. */
+  /** Gives what waits to all live subscribers: one buffer for all who see the same. */
   flush(): number {
     const from = this.flushed + 1;
     if (from > this.head) return 0;
-    let socket: Uint8Array | null = null;
-    let sse: Uint8Array | null = null;
+    const plain = this.recent.plainFrom(from);
+    const made = new Map<string, Uint8Array>();
     for (const subscription of this.live) {
-      const { outbox } = subscription;
-      if (subscription.state !== "live") continue;
-      if (outbox.encoding.name === "socket") socket ??= this.frames(outbox.encoding, from);
-      else sse ??= this.frames(outbox.encoding, from);
-      const bytes = outbox.encoding.name === "socket" ? socket : sse;
-      if (bytes !== null) outbox.pushEvents(bytes, subscription, from);
+      const { outbox, viewer } = subscription;
+      if (subscription.state !== "live" || viewer === null) continue;
+      const all = plain && viewer.fromSeq <= from;
+      const sight = all ? "" : sightKey(this.recent, viewer, from, this.head);
+      const key = outbox.encoding.name + sight;
+      const bytes = made.get(key) ?? this.frames(outbox.encoding, viewer, from);
+      made.set(key, bytes);
+      outbox.pushEvents(bytes, subscription, from);
     }
     const count = this.head - this.flushed;
     this.flushed = this.head;
@@ -138,13 +159,13 @@ export class RoomFeed {
     return count;
   }
 
-  /** Frames of the entries at hand from `from` to the head. */
-  frames(encoding: FrameEncoding, from: number): Uint8Array {
-    const frames: Uint8Array[] = [];
+  /** Frames of the entries at hand from `from` to the head, as the viewer sees them. */
+  frames(encoding: FrameEncoding, viewer: Viewer, from: number): Uint8Array {
+    const entries: FeedEntry[] = [];
     for (let seq = from; seq <= this.head; seq += 1) {
-      frames.push(encoding.event(this.rid, this.epoch, seq, this.recent.at(seq)));
+      entries.push({ seq, members: this.recent.at(seq), mark: this.recent.mark(seq) });
     }
-    return joinedFrames(frames);
+    return viewFrames({ encoding, rid: this.rid, epoch: this.epoch, viewer }, entries);
   }
 
   /** Makes a subscriber live: all that it lacks is at hand. The feed is flushed. */
@@ -154,9 +175,9 @@ export class RoomFeed {
     this.catching.delete(subscription);
     this.live.add(subscription);
     subscription.state = "live";
-    if (subscription.next > this.head) return;
-    const bytes = this.frames(subscription.outbox.encoding, subscription.next);
-    subscription.outbox.pushEvents(bytes, subscription, subscription.next);
+    const { outbox, viewer, next } = subscription;
+    if (next > this.head || viewer === null) return;
+    outbox.pushEvents(this.frames(outbox.encoding, viewer, next), subscription, next);
   }
 
   /** Tells one subscriber of a hole that it has to read itself. */

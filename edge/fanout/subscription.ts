@@ -1,4 +1,6 @@
 import type { RoomName } from "#replica/wire/client-message.ts";
+import type { RoomStanding } from "#replica/wire/room-standing.ts";
+import type { Viewer } from "#replica/wire/visibility.ts";
 import type { Outbox } from "./outbox.ts";
 
 /** A position that a client wants to resume from. */
@@ -6,6 +8,9 @@ export interface Since {
   readonly epoch: number;
   readonly seq: number;
 }
+
+/** The tenant's server: sees everything but what is somebody's own. */
+export const serverViewer: Viewer = { user: "", staff: true, fromSeq: 0 };
 
 /**
  * One client in one room. waiting: the room is being opened. catching: it reads what came before
@@ -19,6 +24,12 @@ export interface Subscription {
   readonly since: Since | null;
   readonly tail: number;
   readonly startedMs: number;
+  /** Who looks; null = the tenant's server, which sees what is not somebody's own. */
+  readonly user: string | null;
+  /** What it may see; null until the shard has said. */
+  viewer: Viewer | null;
+  /** As the shard said it last; null before, and for the tenant's server. */
+  standing: RoomStanding | null;
   state: "waiting" | "catching" | "live" | "lagging" | "ended";
   /** Seq that this client needs next; meaningful unless waiting or live. */
   next: number;

@@ -9,12 +9,14 @@ import { textFromUtf8 } from "#replica/base/text.ts";
 import { Callers } from "./callers.ts";
 import { eventRoutes } from "./event-routes.ts";
 import type { HttpDeps } from "./http-deps.ts";
+import { memberRoutes } from "./member-routes.ts";
 import { pageRoutes } from "./page-routes.ts";
 import { pathProblemText, sendNoRoute, sendPathProblem } from "./path-problem.ts";
 import type { PathStatus } from "./path-problem.ts";
 import { proofRoutes } from "./proof-routes.ts";
 import { Problem, problemType, sendProblem } from "./problem.ts";
 import { roomRoutes } from "./room-routes.ts";
+import { snapshotRoutes } from "./snapshot-routes.ts";
 import { Streams } from "./stream-routes.ts";
 
 const headerBytesMax = 16 * 1024;
@@ -70,7 +72,9 @@ export async function makeHttpServer(
   const streams = new Streams();
   roomRoutes(app, deps, callers);
   eventRoutes(app, deps, callers);
+  memberRoutes(app, deps, callers);
   proofRoutes(app, deps, callers);
+  snapshotRoutes(app, deps, callers);
   streams.register(app, deps, callers);
   await pageRoutes(app, deps, callers);
   return { app, streams };

@@ -1,14 +1,16 @@
 import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import type { Session } from "#edge/auth/session.ts";
 import type { Hub } from "#edge/bus/hub.ts";
 import { bytesFromBase64 } from "#edge/fanout/base64.ts";
+import { markOf, sees } from "#edge/fanout/entry-mark.ts";
 import { seqFrom } from "#replica/base/brands.ts";
 import { bytesConcat } from "#replica/base/bytes.ts";
 import { utf8From } from "#replica/base/text.ts";
 import { sha256Bytes } from "#replica/crypto/hash.ts";
 import type { ProofQuestion, RoomName } from "#replica/wire/client-message.ts";
 import { decodeEntry, entryLeafPreimage, entrySeqAt } from "#replica/wire/entry.ts";
+import type { Viewer } from "#replica/wire/visibility.ts";
+import { viewerOf } from "./callers.ts";
 import type { Callers } from "./callers.ts";
 import { countOf } from "./event-routes.ts";
 import type { HttpDeps } from "./http-deps.ts";
@@ -22,11 +24,14 @@ const text = "text/plain; charset=utf-8";
 export function proofRoutes(app: FastifyInstance, deps: HttpDeps, callers: Callers): void {
   const { hub } = deps;
   app.get("/v1/rooms/:room/proof", async (request, reply) => {
-    const { name, session } = await callers.inRoom(request, "read");
+    const caller = await callers.inRoom(request, "read");
+    const { name } = caller;
+    const sight = await hub.sight(name, viewerOf(caller));
+    if (!sight.ok) throw Problem.of(sight.refusal);
     const seq = required(request, "seq", 1);
     const receipt = await proofOf(hub, name, { kind: "receipt", seq: seqFrom(seq), limit: 1 });
     if (receipt === "") throw new Problem("BAD_FRAME", `The room has no entry ${seq}.`);
-    if (session !== null) requireVisible(receipt, session);
+    if (caller.session !== null) requireVisible(receipt, sight.viewer);
     return await reply.type(text).send(receipt);
   });
 
@@ -72,13 +77,12 @@ async function proofOf(hub: Hub, name: RoomName, question: ProofQuestion): Promi
 }
 
 /** A receipt holds the whole entry: it goes only to those who may see that. */
-function requireVisible(receipt: string, session: Session): void {
+function requireVisible(receipt: string, viewer: Viewer): void {
   const extra = /^extra (\S+)$/m.exec(receipt)?.[1] ?? "";
   const { entry } = JSON.parse(Buffer.from(extra, "base64").toString()) as { entry: string };
   const decoded = decodeEntry(bytesFromBase64(entry));
   if (!decoded.ok) throw new Problem("INTERNAL");
-  const { visibility, sender } = decoded.value;
-  if (visibility === undefined || sender === session.user) return;
+  if (sees(viewer, decoded.value.seq, markOf(decoded.value))) return;
   throw new Problem("DENIED", "This entry is hidden from this user.");
 }
 

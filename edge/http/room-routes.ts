@@ -24,9 +24,11 @@ export function baseUrl(request: FastifyRequest, deps: HttpDeps): string {
   return deps.publicUrl ?? `${request.protocol}://${request.headers.host ?? "localhost"}`;
 }
 
+const dmPrefix = "dm:";
+
 /** Id of the room of two people: the same for both orders. */
 export function dmRoom(users: readonly string[]): string {
-  return `dm:${sha256(utf8From(JSON.stringify([...users].sort()))).slice(0, 40)}`;
+  return `${dmPrefix}${sha256(utf8From(JSON.stringify([...users].sort()))).slice(0, 40)}`;
 }
 
 /** Rooms, direct messages, sessions. */
@@ -39,9 +41,14 @@ export function roomRoutes(app: FastifyInstance, deps: HttpDeps, callers: Caller
   });
 
   app.post("/v1/dms", async (request, reply) => {
-    const key = callers.application(request, "rooms");
     const { users } = bodyOf(checkDmRequest(request.body));
-    const answer = await create(deps, { tenant: key.tenant, room: dmRoom(users) }, key.id);
+    const tenant = await tenantOfPair(request, users, deps, callers);
+    const room = dmRoom(users);
+    const [low = "", high = ""] = [...users].sort();
+    const outcome = await new Promise<PostOutcome>((resolve) => {
+      deps.hub.createDm({ tenant, room }, [low, high], resolve);
+    });
+    const answer = createdRoom(room, outcome);
     return await reply.code(answer.created ? 201 : 200).send(answer);
   });
 
@@ -62,10 +69,35 @@ async function create(deps: HttpDeps, name: RoomName, creator: string) {
   const outcome = await new Promise<PostOutcome>((resolve) => {
     deps.hub.createRoom(name, creator, resolve);
   });
+  return createdRoom(name.room, outcome);
+}
+
+function createdRoom(room: string, outcome: PostOutcome) {
   if (!outcome.ok) throw Problem.of(outcome.refusal);
-  const { room } = name;
   const { epoch, seq, dup } = outcome;
   return { room, epoch, head: seq, floor: 1, created: !dup };
+}
+
+/** Tenant of a pair's room: an application opens any, a login those that it is one of. Throws. */
+async function tenantOfPair(
+  request: FastifyRequest,
+  users: readonly string[],
+  deps: HttpDeps,
+  callers: Callers,
+): Promise<string> {
+  const { authorization, cookie } = request.headers;
+  const login = authorization === undefined ? await deps.gate.login(cookie) : null;
+  if (login === null) return callers.application(request, "rooms").tenant;
+  callers.loggedIn(login);
+  if (users.includes(login.user)) return login.tenant;
+  throw new Problem("DENIED", "A login opens only rooms that it is one of the two in.");
+}
+
+/** True for a direct message of that user; the shard knows who is in it. */
+async function isOwnPair(deps: HttpDeps, name: RoomName, user: string): Promise<boolean> {
+  if (!name.room.startsWith(dmPrefix)) return false;
+  const outcome = await deps.hub.standing(name, user);
+  return outcome.ok && outcome.standing.mayRead;
 }
 
 /** Who the session is for: by API key anybody, by a login cookie oneself in the login's rooms. */
@@ -85,7 +117,9 @@ async function subjectOf(
     return { tenant, user: asked.user };
   }
   const { tenant, user, rooms } = login;
-  if (!rooms.includes(room)) throw new Problem("DENIED", "The login does not include this room.");
+  if (!rooms.includes(room) && !(await isOwnPair(deps, { tenant, room }, user))) {
+    throw new Problem("DENIED", "The login does not include this room.");
+  }
   if (asked.user !== undefined && asked.user !== user) {
     throw new Problem("DENIED", "A login mints sessions for itself only.");
   }

@@ -3,14 +3,15 @@ import { errorRow } from "#edge/api/errors.ts";
 import type { ErrorName } from "#edge/api/errors.ts";
 import { longPollSMax, tokenGraceMs } from "#edge/api/limits.ts";
 import type { Hub, Listener } from "#edge/bus/hub.ts";
+import { pageText } from "#edge/connection/answer-frames.ts";
 import type { ReadOutcome } from "#edge/connection/intents.ts";
 import { sseEncoding } from "#edge/fanout/frame-encoding.ts";
 import { Outbox } from "#edge/fanout/outbox.ts";
 import type { Since } from "#edge/fanout/subscription.ts";
 import { seqFrom } from "#replica/base/brands.ts";
-import type { RoomName } from "#replica/wire/client-message.ts";
+import { viewerOf } from "./callers.ts";
 import type { Callers, RoomCaller } from "./callers.ts";
-import { countOf, pageText } from "./event-routes.ts";
+import { countOf } from "./event-routes.ts";
 import type { HttpDeps } from "./http-deps.ts";
 import { Problem } from "./problem.ts";
 
@@ -91,12 +92,12 @@ export class Streams {
     app.get("/v1/rooms/:room/stream", async (request, reply) => {
       const caller = await callers.inRoom(request, "read");
       const waitS = countOf(request, "wait", { min: 1, max: longPollSMax });
-      const since = await positionOf(request, caller.name, deps.hub);
+      const since = await positionOf(request, caller, deps.hub);
       if (waitS === undefined) {
         this.follow(reply, caller, since, deps.hub);
         return;
       }
-      const page = await longPoll(deps.hub, caller.name, since, waitS * 1000, this.polls);
+      const page = await longPoll(deps.hub, caller, since, waitS * 1000, this.polls);
       if (!page.ok) throw Problem.of(page.refusal);
       await reply.type("application/json").send(pageText(page));
     });
@@ -110,17 +111,18 @@ export class Streams {
       "x-accel-buffering": "no",
     });
     const { name, session } = caller;
+    const user = viewerOf(caller);
     const endMs =
       session === null ? Number.POSITIVE_INFINITY : session.expiresS * 1000 + tokenGraceMs;
     const stream = new EventStream(reply, hub, endMs);
     this.open.add(stream);
     reply.raw.on("close", () => this.open.delete(stream));
-    hub.subscribe({ outbox: stream.outbox, id: "", name, since, tail: 0 }, stream);
+    hub.subscribe({ outbox: stream.outbox, id: "", name, user, since, tail: 0 }, stream);
   }
 }
 
 /** Where to go on: Last-Event-ID, else `after` of the epoch now, else the head. Throws. */
-async function positionOf(request: FastifyRequest, name: RoomName, hub: Hub): Promise<Since> {
+async function positionOf(request: FastifyRequest, caller: RoomCaller, hub: Hub): Promise<Since> {
   const last = request.headers["last-event-id"];
   if (typeof last === "string" && last !== "") {
     const [, epoch, seq] = /^([0-9]{1,15}):([0-9]{1,15})$/.exec(last) ?? [];
@@ -128,7 +130,8 @@ async function positionOf(request: FastifyRequest, name: RoomName, hub: Hub): Pr
     return { epoch: Number(epoch), seq: Number(seq) };
   }
   const after = countOf(request, "after", { min: 0, max: seqEnd });
-  const page = await hub.read(name, { kind: "before", seq: seqFrom(seqEnd), limit: 1 });
+  const newest = { kind: "before", seq: seqFrom(seqEnd), limit: 1 } as const;
+  const page = await hub.read(caller.name, newest, viewerOf(caller));
   if (!page.ok) throw Problem.of(page.refusal);
   return { epoch: page.epoch, seq: after ?? page.head };
 }
@@ -136,14 +139,17 @@ async function positionOf(request: FastifyRequest, name: RoomName, hub: Hub): Pr
 /** Answers as soon as there is an entry after the position, or with an empty page. */
 async function longPoll(
   hub: Hub,
-  name: RoomName,
+  caller: RoomCaller,
   since: Since,
   waitMs: number,
   polls: Set<() => void>,
 ): Promise<ReadOutcome> {
-  const read = () => hub.read(name, { kind: "after", seq: seqFrom(since.seq), limit: 200 });
+  const { name } = caller;
+  const user = viewerOf(caller);
+  const range = { kind: "after", seq: seqFrom(since.seq), limit: 200 } as const;
+  const read = () => hub.read(name, range, user);
   const first = await read();
-  if (!first.ok || first.events.length > 0) return judged(first, since);
+  if (!first.ok || first.events.length + first.skips.length > 0) return judged(first, since);
   const outbox = new Outbox(sseEncoding, performance.now());
   const refusal = await new Promise<ErrorName | null>((resolve) => {
     let chunks = 0;
@@ -165,7 +171,7 @@ async function longPoll(
       refused: (_id, _room, error) => done(error),
     };
     const position = { epoch: first.epoch, seq: since.seq };
-    hub.subscribe({ outbox, id: "", name, since: position, tail: 0 }, listener);
+    hub.subscribe({ outbox, id: "", name, user, since: position, tail: 0 }, listener);
   });
   hub.leave(outbox);
   if (refusal !== null) return { ok: false, refusal: { error: refusal, retryMs: 500 } };

@@ -157,10 +157,13 @@ export class ClientSocket implements Listener {
         this.verify(effect.ticket, effect.token);
         break;
       case "subscribe": {
-        const { id, name, since, tail } = effect;
-        hub.subscribe({ outbox, id, name, since, tail }, this);
+        const { id, name, user, since, tail } = effect;
+        hub.subscribe({ outbox, id, name, user, since, tail }, this);
         break;
       }
+      case "recheck":
+        hub.recheck(outbox, effect.name);
+        break;
       case "unsubscribe":
         hub.unsubscribe(outbox, effect.name);
         break;
@@ -220,12 +223,12 @@ export class ClientSocket implements Listener {
     });
   }
 
-  private read({ ticket, name, range }: Extract<ConnectionEffect, { kind: "read" }>): void {
+  private read({ ticket, name, range, user }: Extract<ConnectionEffect, { kind: "read" }>): void {
     const settle = (outcome: Parameters<Connection["pageRead"]>[1]) => {
       this.connection.pageRead(ticket, outcome);
       this.after();
     };
-    this.deps.hub.read(name, range).then(settle, () => {
+    this.deps.hub.read(name, range, user).then(settle, () => {
       settle({ ok: false, refusal: { error: "INTERNAL" } });
     });
   }

@@ -5,6 +5,7 @@ import type { ObservedShard } from "./observed.ts";
 import { isHealthy, type QuorumFacts } from "./quorum.ts";
 import type { RestartStep } from "./restart.ts";
 import type { RollDecision } from "./roll.ts";
+import { machineFinding } from "./upgrade.ts";
 
 /** What was decided in this round, for people to see. */
 export interface Decided {
@@ -109,6 +110,7 @@ export function findingsOf(
       : finding("PrimaryKnown", true, "Elected", `Replica ${quorum.primary} is the primary.`),
     certificates(observed),
     storage(observed),
+    machineFinding(observed),
     finding(
       "Draining",
       spec.lifecycle === "Draining",

@@ -12,6 +12,8 @@ export interface ReplicaReport {
   readonly caughtUp: boolean;
   readonly slots: { readonly owned: number; readonly epoch: number };
   readonly version: string;
+  /** Version of the machine that runs, and those that this build knows. */
+  readonly machine: { readonly version: number | null; readonly min: number; readonly max: number };
   readonly message: string;
 }
 

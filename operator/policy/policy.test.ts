@@ -14,6 +14,7 @@ import { restartStep } from "./restart.ts";
 import { rollDecision, rollPatienceMs } from "./roll.ts";
 import { isUrgent, statusOf } from "./status.ts";
 import { waitsFor } from "./turn.ts";
+import { upgradeStep } from "./upgrade.ts";
 
 const cluster = "0f".repeat(16);
 const formationId = "ab".repeat(32);
@@ -78,6 +79,7 @@ function memberOf(replica: number, seed: MemberSeed): ObservedMember {
     primary: null,
     slots: { owned: 0, epoch: 0 },
     version: "0.1.0",
+    machine: { version: 1, min: 1, max: 1 },
     message: "",
   };
   return {
@@ -195,6 +197,33 @@ function formingMembers(
     return { ...member, claim: { uid: "u", genesis } };
   });
 }
+
+function versioned(max: readonly number[], template: object = {}, versions = [1, 1, 1]) {
+  const members = max.map((newest, replica) => {
+    const machine = { version: versions[replica] ?? null, min: 1, max: newest };
+    return memberOf(replica, { ...healthy, report: { ...healthy.report, machine } as never });
+  });
+  const observed = observedOf(members);
+  return { ...observed, template: { ...observed.template, proven: "new", ...template } };
+}
+
+test("policy: a later machine waits for three builds that know it and a proven template", () => {
+  assert.deepEqual(upgradeStep(versioned([2, 2, 2])), { kind: "upgrade", primary: 1, version: 2 });
+  assert.deepEqual(upgradeStep(versioned([2, 1, 2])), { kind: "none" });
+  assert.deepEqual(upgradeStep(versioned([2, 2, 2], {}, [2, 2, 2])), { kind: "none" });
+  const rolling = upgradeStep(versioned([2, 2, 2], { proven: "old" }));
+  assert.equal(rolling.kind === "wait" && rolling.reason, "Rolling");
+  const reverting = upgradeStep(versioned([2, 2, 2], { current: "old", failed: "new" }));
+  assert.equal(reverting.kind, "wait");
+  const whole = versioned([2, 2, 2]);
+  const [first, ...others] = whole.members;
+  assert.ok(first?.report !== undefined);
+  const behind = { ...first, report: { ...first.report, caughtUp: false } };
+  const lagging = upgradeStep({ ...whole, members: [behind, ...others] });
+  assert.equal(lagging.kind === "wait" && lagging.reason, "NotCaughtUp");
+  const { report: _, ...silent } = first;
+  assert.equal(upgradeStep({ ...whole, members: [silent, ...others] }).kind, "wait");
+});
 
 test("policy: claims that say done rule out every further genesis, whatever the disks say", () => {
   for (const state of ["unformatted", "normal", "poisoned"]) {

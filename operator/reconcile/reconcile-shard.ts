@@ -9,6 +9,7 @@ import type { ObservedShard } from "#operator/policy/observed.ts";
 import { restartStep } from "#operator/policy/restart.ts";
 import { type RollDecision, rollDecision } from "#operator/policy/roll.ts";
 import { statusOf } from "#operator/policy/status.ts";
+import { upgradeStep } from "#operator/policy/upgrade.ts";
 import { advanceGenesis } from "./advance-genesis.ts";
 import { certifyMember } from "./certify-member.ts";
 import type { Context } from "./context.ts";
@@ -28,6 +29,7 @@ import { growClaims } from "./grow-claims.ts";
 import { type Freshness, observeMembers } from "./observe-shard.ts";
 import { publishRouting } from "./reserve-slots.ts";
 import { restartMember } from "./restart-member.ts";
+import { upgradeShard } from "./upgrade-shard.ts";
 import { writeStatus } from "./write-status.ts";
 
 /** How soon a shard in motion is looked at again, in milliseconds. */
@@ -133,6 +135,9 @@ async function act(
   }
   const restart = inTurn(context, shard, restartStep(live.observed));
   await restartMember(context, shard, fleet, members, restart);
+  if (restart.kind === "none") {
+    await upgradeShard(context, shard, fleet, members, upgradeStep(live.observed));
+  }
   return { moved: true, obstacle: undefined };
 }
 
@@ -142,13 +147,14 @@ function stuckOnly(observed: ObservedShard) {
   return step.kind === "delete" ? step : ({ kind: "none" } as const);
 }
 
-/** Nothing to certify and nothing to restart. */
+/** Nothing to certify, nothing to restart, nothing to upgrade. */
 function isSettled(round: Round): boolean {
   const { members } = round.observed;
   const certain = members.every(
     ({ certification }) => !["missing", "renew"].includes(certification),
   );
-  return certain && restartStep(round.observed).kind === "none";
+  const upgraded = upgradeStep(round.observed).kind !== "upgrade";
+  return certain && upgraded && restartStep(round.observed).kind === "none";
 }
 
 async function report(

@@ -331,6 +331,11 @@ export class ChatMachine {
     this.tables.restoreKeys(block);
   }
 
+  /** Makes runs of the keys taken; false when all are. */
+  restoreSettle(): boolean {
+    return this.tables.keys.restoreStep();
+  }
+
   /** The machine is as of the checkpoint and answers again. */
   restoreEnd(history: readonly HistorySegment[]): void {
     const { tables } = this;

@@ -20,7 +20,19 @@ const chunkMask = 2 ** chunkBits - 1;
 export class Column {
   /** Numbers written. */
   length = 0;
-  private readonly chunks: Uint32Array[] = [];
+  private chunks: Uint32Array[] = [];
+
+  /** Takes an array as it is, in the same pieces. */
+  static of(numbers: Uint32Array): Column {
+    const column = new Column();
+    column.length = numbers.length;
+    const size = 2 ** chunkBits;
+    const pieces = Math.ceil(numbers.length / size);
+    column.chunks = Array.from({ length: pieces }, (_, i) =>
+      numbers.subarray(i * size, (i + 1) * size),
+    );
+    return column;
+  }
 
   /** Bytes of memory held. */
   get memoryBytes(): number {
@@ -54,15 +66,21 @@ export class KeyRun {
   readonly count: number;
   readonly bits: number;
   /** Where each bucket begins; one more than buckets. */
-  readonly starts = new Column();
+  readonly starts: Column;
   /** The hash behind the bucket's bits. */
-  readonly rests = new Column();
+  readonly rests: Column;
   /** The seq's low 32 bits. */
-  readonly seqs = new Column();
+  readonly seqs: Column;
 
-  constructor(count: number) {
+  constructor(
+    count: number,
+    columns = { starts: new Column(), rests: new Column(), seqs: new Column() },
+  ) {
     this.count = count;
     this.bits = bucketBitsFor(count);
+    this.starts = columns.starts;
+    this.rests = columns.rests;
+    this.seqs = columns.seqs;
   }
 
   /** Bytes of memory held. */
@@ -92,6 +110,38 @@ export class RunWriter {
 
   constructor(count: number) {
     this.run = new KeyRun(count);
+  }
+
+  /** A run of keys in any order, three words each: hash and low word of the seq. */
+  static sort(pieces: readonly Int32Array[], count: number): KeyRun {
+    const bits = bucketBitsFor(count);
+    const shift = 32 - bits;
+    const starts = new Uint32Array(2 ** bits + 1);
+    for (const words of pieces) {
+      for (let i = 0; i < words.length; i += 3) {
+        const next = ((words[i] ?? 0) >>> shift) + 1;
+        starts[next] = (starts[next] ?? 0) + 1;
+      }
+    }
+    for (let bucket = 1; bucket < starts.length; bucket += 1) {
+      starts[bucket] = (starts[bucket] ?? 0) + (starts[bucket - 1] ?? 0);
+    }
+    const free = starts.slice();
+    const rests = new Uint32Array(count);
+    const seqs = new Uint32Array(count);
+    for (const words of pieces) {
+      for (let i = 0; i < words.length; i += 3) {
+        const hash0 = words[i] ?? 0;
+        const bucket = hash0 >>> shift;
+        const at = free[bucket] ?? 0;
+        free[bucket] = at + 1;
+        rests[at] = (((hash0 << bits) >>> bits) << 8) | ((words[i + 1] ?? 0) >>> 24);
+        seqs[at] = words[i + 2] ?? 0;
+      }
+    }
+    const [s, r, q] = [starts, rests, seqs].map((numbers) => Column.of(numbers));
+    assert(s !== undefined && r !== undefined && q !== undefined, "MCH-16: columns of a run");
+    return new KeyRun(count, { starts: s, rests: r, seqs: q });
   }
 
   /** Adds a key to a bucket that is not before that of the last one. */

@@ -83,6 +83,11 @@ export class KeySpan {
     }
   }
 
+  /** Takes a run that was made elsewhere. */
+  addRun(run: KeyRun): void {
+    this.runs.push(run);
+  }
+
   /** Begins to make a run of the loose keys. */
   seal(): void {
     this.sealing = this.loose;

@@ -1,6 +1,7 @@
 import { assert } from "#replica/base/assert.ts";
 import type { Cursor } from "./key-span.ts";
 import { KeySpan } from "./key-span.ts";
+import { StagedKeys } from "./staged-keys.ts";
 
 /** Milliseconds of keys' own time that share a generation: 2^20, about 17.5 minutes. */
 export const generationMs = 2 ** 20;
@@ -11,6 +12,10 @@ const spansPerGeneration = generationMs / spanMs;
 const looseMaxDefault = 2 ** 20;
 /** Of that, loose keys of one span below which it is not worth a run. */
 const sealShare = 1 / 1024;
+/** Keys staged by a restore in all spans together, above which full spans become runs. */
+const stagedTotalMax = 2 ** 23;
+/** Keys of which one step makes runs: a millisecond or two. */
+const settleKeys = 2 ** 16;
 /** Keys that one step of work looks at, at least. */
 const workLeast = 4096;
 
@@ -47,6 +52,12 @@ export class KeyTable {
   /** The span that is being made smaller, and its generation. */
   private working: { readonly span: KeySpan; readonly generation: number } | null = null;
 
+  /** Keys on their way from a checkpoint, by number of their span. */
+  private readonly staged = new Map<number, StagedKeys>();
+  private stagedTotal = 0;
+  private settling = this.staged.entries();
+  private pieces: Int32Array[] = [];
+
   /** `looseMax`: keys held loosely at most, but for those of small spans. */
   constructor(looseMax = looseMaxDefault) {
     this.looseMax = looseMax;
@@ -77,7 +88,7 @@ export class KeyTable {
     for (const { spans } of this.generations.values()) {
       for (const span of spans) bytes += span?.memoryBytes ?? 0;
     }
-    return bytes;
+    return bytes + 12 * this.stagedTotal;
   }
 
   /** Forgets every generation whose last key has an own time below `floorMs`. */
@@ -114,6 +125,15 @@ export class KeyTable {
 
   /** Remembers a key. */
   add(keyMs: number, room: number, seq: number, hash: Int32Array): void {
+    const { generation, span } = this.spanFor(keyMs);
+    span.loose.add(room, seq, fingerprintOf(hash), hash[1] ?? 0);
+    generation.count += 1;
+    this.total += 1;
+    this.loose += 1;
+    this.added += 1;
+  }
+
+  private spanFor(keyMs: number): { readonly generation: Generation; readonly span: KeySpan } {
     const number = Math.floor(keyMs / generationMs);
     assert(number >= this.floor, "MCH-05: a key to remember is not too old");
     let generation = this.generations.get(number);
@@ -126,11 +146,58 @@ export class KeyTable {
       span = new KeySpan();
       generation.spans[Math.floor(keyMs / spanMs) % spansPerGeneration] = span;
     }
-    span.loose.add(room, seq, fingerprintOf(hash), hash[1] ?? 0);
-    generation.count += 1;
-    this.total += 1;
-    this.loose += 1;
-    this.added += 1;
+    return { generation, span };
+  }
+
+  /** Remembers a key of a checkpoint; it counts and is found once {@link restoreStep} is done. */
+  restore(keyMs: number, seqLow: number, hash0: number, hash1: number): void {
+    const number = Math.floor(keyMs / spanMs);
+    let staged = this.staged.get(number);
+    if (staged === undefined) {
+      staged = new StagedKeys(this.pieces);
+      this.staged.set(number, staged);
+    }
+    this.stagedTotal += 1;
+    if (staged.add(hash0 === 0 ? 1 : hash0, hash1, seqLow)) this.settle(number, staged);
+    else if (this.stagedTotal > stagedTotalMax) this.settleNext();
+  }
+
+  /** Makes runs of some of the staged keys; false when none are left. */
+  restoreStep(): boolean {
+    let done = 0;
+    for (const [number, staged] of this.staged) {
+      if (done > settleKeys) return true;
+      done += staged.count + 1024;
+      this.settle(number, staged);
+      this.staged.delete(number);
+    }
+    this.pieces = [];
+    return false;
+  }
+
+  private settle(number: number, staged: StagedKeys): void {
+    if (staged.count === 0) return;
+    const { generation, span } = this.spanFor(number * spanMs);
+    generation.count += staged.count;
+    this.total += staged.count;
+    this.stagedTotal -= staged.count;
+    span.addRun(staged.takeRun());
+  }
+
+  /** Makes a run of the next span, in turn, that has as many keys as most. */
+  private settleNext(): void {
+    const least = this.stagedTotal / this.staged.size;
+    for (;;) {
+      const next = this.settling.next();
+      if (next.done === true) {
+        this.settling = this.staged.entries();
+        continue;
+      }
+      const [number, staged] = next.value;
+      if (staged.count < least) continue;
+      this.settle(number, staged);
+      return;
+    }
   }
 
   /** Makes the table smaller, a bounded bit at a time: call it after some keys were added. */

@@ -37,7 +37,6 @@ export class MachineTables {
   keyHash0 = 0;
   keyHash1 = 0;
   private dirty = new DirtyRooms();
-  private readonly hash = new Int32Array(2);
 
   constructor(state: MachineState, options: MachineOptions) {
     this.looseKeysMax = options.looseKeysMax;
@@ -179,11 +178,9 @@ export class MachineTables {
     for (let at = 0; at + keyRowBytes <= block.length; at += keyRowBytes) {
       const keyMs = keyRowMs(view, at);
       if (keyMs < floorMs) continue;
-      this.hash[0] = view.getInt32(at + 16, true);
-      this.hash[1] = view.getInt32(at + 20, true);
-      this.keys.add(keyMs, view.getUint32(at + 12, true), keyRowSeq(view, at), this.hash);
+      const seqLow = keyRowSeq(view, at) >>> 0;
+      this.keys.restore(keyMs, seqLow, view.getInt32(at + 16, true), view.getInt32(at + 20, true));
     }
-    this.keys.work();
   }
 }
 

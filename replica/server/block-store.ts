@@ -7,12 +7,16 @@ import type { Storage } from "#replica/wire/storage-port.ts";
 export const repairsMax = 64;
 /** From asking a peer for a block to asking the other one, ms. */
 export const repairRetryMs = 100;
+/** Times that a block was asked for in vain after which no peer seems to have it. */
+export const starvedTries = 20;
 
 /** One damaged block that a peer is asked for. */
 interface Repair {
   readonly address: BlockAddress;
   readonly digest: Checksum;
   readonly waiting: ((bytes: Uint8Array | null) => void)[];
+  /** The log or a checkpoint cannot go on without it; otherwise only a reader waits. */
+  needed: boolean;
   retryAtMs: number;
   /** Turns from one peer to the other at every try. */
   tries: number;
@@ -28,6 +32,8 @@ export interface BlockStorePorts {
   /** Asks a peer (0 or 1: which of the two) for a block. */
   readonly ask: (peer: number, address: BlockAddress) => void;
   readonly alarm: (what: string) => void;
+  /** A needed block has been asked of both peers in vain for some seconds; or that is over. */
+  readonly starved: (starved: boolean) => void;
 }
 
 function keyOf(segment: string, block: number): string {
@@ -41,6 +47,7 @@ export class BlockStore {
   private readonly loads = new Set<number>();
   /** Number of the next load; loads with a lower one may still read what is garbage by now. */
   loadNext = 1;
+  private starved = false;
   /** Blocks repaired since the start. */
   repairedCount = 0;
 
@@ -69,11 +76,13 @@ export class BlockStore {
 
   /**
    * All blocks in the order of `addresses`, however long a repair takes; null when a state sync
-   * has replaced their segments meanwhile. `done` comes later.
+   * has replaced their segments meanwhile. `done` comes later. `needed`: the log or a checkpoint
+   * cannot go on without them.
    */
   load(
     addresses: readonly BlockAddress[],
     done: (blocks: readonly Uint8Array[] | null) => void,
+    needed = false,
   ): void {
     assert(addresses.length > 0, "SRV-02: a load names blocks");
     const blocks = new Array<Uint8Array | null>(addresses.length).fill(null);
@@ -91,7 +100,7 @@ export class BlockStore {
         done(whole.length === blocks.length ? whole : null);
       };
       this.ports.storage.readBlock(address.segment, address.block, (bytes) => {
-        if (bytes === null) this.repair(address, give);
+        if (bytes === null) this.repair(address, give, needed);
         else give(bytes);
       });
     });
@@ -109,6 +118,7 @@ export class BlockStore {
       this.repairedCount += 1;
       for (const give of repair.waiting) give(kept);
     });
+    this.tellStarved();
     return true;
   }
 
@@ -117,13 +127,39 @@ export class BlockStore {
     for (const repair of this.repairs.values()) {
       if (nowMs >= repair.retryAtMs) this.ask(repair, nowMs);
     }
+    this.tellStarved();
   }
 
-  private repair(address: BlockAddress, give: (bytes: Uint8Array | null) => void): void {
+  private tellStarved(): void {
+    let starved = false;
+    for (const { needed, tries } of this.repairs.values()) {
+      if (needed && tries >= starvedTries) starved = true;
+    }
+    if (starved === this.starved) return;
+    this.starved = starved;
+    this.ports.starved(starved);
+  }
+
+  /** A state sync has replaced the state: blocks that no live segment has are given up. */
+  forget(): void {
+    for (const [key, { address, waiting }] of [...this.repairs]) {
+      if (this.ports.digestOf(address) !== null) continue;
+      this.repairs.delete(key);
+      for (const give of waiting) give(null);
+    }
+    this.tellStarved();
+  }
+
+  private repair(
+    address: BlockAddress,
+    give: (bytes: Uint8Array | null) => void,
+    needed: boolean,
+  ): void {
     const key = keyOf(address.segment, address.block);
     const known = this.repairs.get(key);
     if (known !== undefined) {
       known.waiting.push(give);
+      known.needed ||= needed;
       return;
     }
     const digest = this.ports.digestOf(address);
@@ -132,7 +168,7 @@ export class BlockStore {
       return;
     }
     assert(this.repairs.size < repairsMax, "SRV-03: repairs are bounded by what asks for them");
-    const repair: Repair = { address, digest, waiting: [give], retryAtMs: 0, tries: 0 };
+    const repair: Repair = { address, digest, needed, waiting: [give], retryAtMs: 0, tries: 0 };
     this.repairs.set(key, repair);
     this.ports.alarm(`block ${key} is damaged; asking a peer for it`);
     this.ask(repair, this.ports.nowMs());

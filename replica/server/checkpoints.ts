@@ -121,11 +121,7 @@ export class Checkpoints {
         });
         return;
       case "read":
-        this.ports.blocks().load(step.addresses, (blocks) => {
-          if (this.retired || blocks === null) return;
-          this.writer.loaded(blocks);
-          this.resume();
-        });
+        this.ports.blocks().load(step.addresses, (blocks) => this.loaded(blocks), true);
         return;
       case "ready":
         this.writeManifest(step.op, step.root, step.manifest);
@@ -133,6 +129,12 @@ export class Checkpoints {
       default:
         step satisfies never;
     }
+  }
+
+  private loaded(blocks: readonly Uint8Array[] | null): void {
+    if (this.retired || blocks === null) return;
+    this.writer.loaded(blocks);
+    this.resume();
   }
 
   /** The superblock names nothing older: older segments may go, the delta leaves memory. */

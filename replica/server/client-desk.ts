@@ -12,7 +12,7 @@ import type {
   ServerMessage,
 } from "#replica/wire/client-message.ts";
 import { validateOperations } from "#replica/wire/operation.ts";
-import { answerStanding } from "./answer-standing.ts";
+import { answerStanding, orEmptyThread } from "./answer-standing.ts";
 import type { BlockStore } from "./block-store.ts";
 import { WatchTable } from "./watch-table.ts";
 
@@ -256,7 +256,8 @@ export class ClientDesk {
     }
     const step = this.ports.machine.read(name, range, loaded);
     if (step.kind === "answer") {
-      this.answerRead(connection, id, step.answer, step.entries);
+      const answer = orEmptyThread(this.ports.machine, name, step.answer);
+      this.answerRead(connection, id, answer, step.entries);
       return;
     }
     if (this.readsCount >= readsMax || rounds >= readRoundsMax) {
@@ -282,7 +283,9 @@ export class ClientDesk {
 
   private watch(connection: number, message: Extract<ClientMessage, { kind: "watch" }>): void {
     const { id, name } = message;
-    const send = (answer: RoomAnswer): void => {
+    const { machine } = this.ports;
+    const send = (found: RoomAnswer): void => {
+      const answer = orEmptyThread(machine, name, found);
       this.ports.send(connection, { kind: "watched", id, answer });
     };
     if (!this.ports.readable()) {
@@ -291,7 +294,7 @@ export class ClientDesk {
     }
     const added = this.watches.add(connection, name);
     if (added === "full") send({ code: "busy" });
-    else if (added === "first") send(this.ports.machine.watch(name));
-    else send(this.ports.machine.room(name));
+    else if (added === "first") send(machine.watch(name));
+    else send(machine.room(name));
   }
 }

@@ -37,6 +37,7 @@ function setReplica(meters: Meters, running: RunningReplica): void {
     meters.set("replicaQueueDepth", depth, { queue });
   }
   meters.set("replicaConnections", clients.connectionsCount, { kind: "client" });
+  meters.set("replicaMachineVersion", running.host.replica.machineVersion);
   running.sockets.setMetrics(meters);
   setScrub(meters, running);
   setProofs(meters, running);

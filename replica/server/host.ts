@@ -248,11 +248,7 @@ export class Host {
         this.writeSuperblock(effect);
         return;
       case "load_blocks":
-        this.blocks.load(effect.addresses, (blocks) => {
-          // Null only after a state sync, which made this op part of the past.
-          if (blocks === null) return;
-          this.step({ kind: "blocks_loaded", op: effect.op, blocks });
-        });
+        this.loadBlocks(effect);
         return;
       case "reply":
         this.clients.reply(effect);
@@ -320,6 +316,14 @@ export class Host {
     });
   }
 
+  private loadBlocks({ op, addresses }: Extract<Effect, { kind: "load_blocks" }>): void {
+    const loaded = (blocks: readonly Uint8Array[] | null): void => {
+      // Null only after a state sync, which made this op part of the past.
+      if (blocks !== null) this.step({ kind: "blocks_loaded", op, blocks });
+    };
+    this.blocks.load(addresses, loaded, true);
+  }
+
   private committed(op: Op): void {
     this.counts.prepares += 1;
     this.lastCommitWallMs = this.ports.wallUs() / 1000;
@@ -373,6 +377,7 @@ export class Host {
         this.askChunk(replicaFrom((replica + 1 + peer) % 3), this.installed.id, address);
       },
       alarm: (what) => this.alarm(what),
+      starved: (starved) => this.step({ kind: "starved", starved }),
     });
   }
 
@@ -477,6 +482,7 @@ export class Host {
       this.installed = target;
       this.source.add(target);
       this.step({ kind: "sync_done", checkpoint: target, sessions: restored.sessions });
+      this.blocks.forget();
     });
   }
 

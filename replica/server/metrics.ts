@@ -193,6 +193,12 @@ export const replicaMetrics = {
     help: "Conditions that last now and need a person; GET /v1/status names them.",
     labels: [],
   },
+  replicaMachineVersion: {
+    name: "tigerchat_replica_machine_version",
+    kind: "gauge",
+    help: "Version of the machine that applies the next op here.",
+    labels: [],
+  },
   replicaLoopLag: {
     name: "tigerchat_replica_event_loop_lag_seconds",
     kind: "gauge",

@@ -23,7 +23,8 @@ const sections = ["history", "rooms", "keys"] as const;
 
 /**
  * Merges the groups of one level into one group of the next: entries by (room, seq), rooms by
- * number, of each cell its newest value, keys in the order of the log but forgotten ones. Runs a bounded number of bytes a step; what it makes depends on its inputs alone.
+ * number, of each cell its newest value, keys in the order of the log but forgotten ones. Runs a
+ * bounded number of bytes a step; what it makes depends on its inputs alone.
  */
 export class Merge {
   readonly record: ManifestMerge;

@@ -62,6 +62,8 @@ export interface RestoreSink {
   /** Entries [seqFirst, seqFirst + count) of a room are on disk. */
   restoreRun(room: number, seqFirst: number, count: number): void;
   restoreKeys(block: Uint8Array): void;
+  /** Goes on with what the keys left to do, some milliseconds; false when nothing is left. */
+  restoreSettle(): boolean;
   restoreEnd(history: readonly HistorySegment[]): void;
 }
 
@@ -75,7 +77,7 @@ export interface SegmentWrite {
  * What this room must know of the machine's rows. A row of a room begins with its own length and
  * its number, u32 each; a cell's row (replica/machine/cell-table.ts) with its own length and its
  * kind, marked by the highest bit; then the hash's halves and the room u32 each, number and value
- * u64, subject. A row of a key has 24 bytes and begins with the key's own time in milliseconds, u48.
+ * u64, subject. A row of a key has 24 bytes and begins with the key's own time, milliseconds u48.
  */
 
 /** Bytes of a row of a remembered key. */

@@ -38,7 +38,7 @@ const wantedMax = 32;
 /** Runs taken in one call: some milliseconds. */
 const runsMax = 20_000;
 
-const phases = ["heads", "indexes", "rooms", "runs", "keys", "sessions", "end"] as const;
+const phases = ["heads", "indexes", "rooms", "runs", "keys", "settle", "sessions", "end"] as const;
 
 /** Rebuilds a machine from a manifest and the blocks on disk, a few blocks at a time. Pure. */
 export class Restorer {
@@ -82,6 +82,7 @@ export class Restorer {
       this.takeRuns();
       return { kind: "more" };
     }
+    if (phase === "settle" && this.sink.restoreSettle()) return { kind: "more" };
     if (this.pendingAt === this.pending.length) {
       this.enter(this.phase + 1);
       return { kind: "more" };

@@ -32,6 +32,8 @@ export type Event =
       /** Encoded session table as of that checkpoint. */
       readonly sessions: Uint8Array;
     }
+  /** A damaged block of own state was asked of both peers in vain for a while; or that is over. */
+  | { readonly kind: "starved"; readonly starved: boolean }
   | { readonly kind: "sync_failed"; readonly checkpoint: CheckpointDescriptor }
   /** Planned transfer (A8), asked by the admin port or by SIGTERM. */
   | { readonly kind: "transfer"; readonly target: ReplicaIndex }

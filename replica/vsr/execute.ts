@@ -87,6 +87,8 @@ export function onBlocksLoaded(state: State, op: Op, blocks: readonly Uint8Array
   const { execution } = state;
   if (execution.kind !== "loading" || execution.op !== op) return;
   state.execution = { kind: "idle" };
+  // While a sync is under way the machine is not to be touched: the op comes again if that fails.
+  if (state.sync !== null) return;
   // A state sync may have passed this op meanwhile.
   if (op === state.commitMin + 1) apply(state, execution.prepare, blocks);
 }

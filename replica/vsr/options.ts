@@ -1,6 +1,6 @@
 import { assert } from "#replica/base/assert.ts";
 import type { ReplicaIndex } from "#replica/base/brands.ts";
-import { pipelineMax, replicasCount } from "#replica/base/limits.ts";
+import { pipelineMax, prepareBodyBytesMax, replicasCount } from "#replica/base/limits.ts";
 import type { RecoveredState } from "#replica/wire/storage-port.ts";
 import type { Machine, Sealer } from "./port.ts";
 
@@ -29,6 +29,8 @@ export interface BatchOptions {
    * a signature and a synced write, whatever it carries, so fewer and larger ones save CPU.
    */
   readonly gapMs?: number;
+  /** Bytes of a prepare's body at most; default and maximum {@link prepareBodyBytesMax}. */
+  readonly bytesMax?: number;
 }
 
 /** Everything that a {@link Replica} is given at its start. */
@@ -62,5 +64,6 @@ export function checkOptions(options: ReplicaOptions): void {
   assert(batch.lingerMs >= 0 && (batch.gapMs ?? 0) >= 0, "VSR-02: linger");
   const depth = batch.depth ?? 2;
   assert(depth >= 1 && depth <= pipelineMax, "VSR-02: depth");
+  assert((batch.bytesMax ?? 0) <= prepareBodyBytesMax, "VSR-02: a batch fits a slot");
   assert(options.recovered.superblock.identity.replica === options.replica, "VSR-03: own volume");
 }

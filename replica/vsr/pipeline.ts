@@ -1,11 +1,6 @@
 import { assert } from "#replica/base/assert.ts";
 import type { Op, ReplicaIndex } from "#replica/base/brands.ts";
-import {
-  pipelineMax,
-  prepareBodyBytesMax,
-  sessionWindowMax,
-  sessionsMax,
-} from "#replica/base/limits.ts";
+import { pipelineMax, sessionWindowMax, sessionsMax } from "#replica/base/limits.ts";
 import { Ring } from "#replica/base/ring.ts";
 import type { Prepare, Request } from "#replica/wire/prepare.ts";
 import { requestEncodedBytes } from "#replica/wire/request.ts";
@@ -27,6 +22,12 @@ export class Pipeline {
   /** Taken from the queue, but did not fit the last batch. */
   private carried: Request | null = null;
   private queuedBytes = 0;
+  private readonly bytesMax: number;
+
+  /** `bytesMax`: of the requests of one prepare; every request fits. */
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
 
   /** Requests taken and not yet in a prepare. */
   get waiting(): number {
@@ -35,11 +36,12 @@ export class Pipeline {
 
   /** Enough waits to fill a prepare. */
   get batchFull(): boolean {
-    return this.queuedBytes >= prepareBodyBytesMax;
+    return this.queuedBytes >= this.bytesMax;
   }
 
   /** Takes a request; false when the queue is full. */
   enqueue(request: Request): boolean {
+    assert(requestEncodedBytes(request.body.length) <= this.bytesMax, "VSR-33: fits a prepare");
     if (!this.queue.tryPush(request)) return false;
     this.queuedBytes += requestEncodedBytes(request.body.length);
     return true;
@@ -56,7 +58,7 @@ export class Pipeline {
       if (request === undefined) break;
       const size = requestEncodedBytes(request.body.length);
       if (request.header.session === 0) registrations += 1;
-      if (bytes + size > prepareBodyBytesMax || registrations > 1) {
+      if (bytes + size > this.bytesMax || registrations > 1) {
         this.carried = request;
         break;
       }

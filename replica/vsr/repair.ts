@@ -43,7 +43,8 @@ export function repairRound(state: State): void {
   if (mayRepair(state)) {
     considerSync(state);
     const missing = askHeaders(state);
-    if (!askBodies(state) && !missing && state.opSeen - state.log.slotsCount <= state.commitMin) {
+    const behind = state.opSeen - state.log.slotsCount > state.commitMin || state.starved;
+    if (!askBodies(state) && !missing && !behind) {
       state.repairPending = false;
       return;
     }

@@ -39,7 +39,7 @@ import { State } from "./state.ts";
 import { statusOf } from "./status.ts";
 import { superblockDurable } from "./superblock.ts";
 import { armSuspicion } from "./suspicion.ts";
-import { onSyncDone, onSyncFailed } from "./sync.ts";
+import { onStarved, onSyncDone, onSyncFailed } from "./sync.ts";
 import { fireTimers } from "./timers.ts";
 import { onTransfer, pong } from "./transfer.ts";
 import { commonVersions, onUpgrade, upgradeRefusal } from "./upgrade.ts";
@@ -256,6 +256,9 @@ function dispatch(state: State, event: Event): void {
       return;
     case "sync_done":
       onSyncDone(state, event.checkpoint, event.sessions);
+      return;
+    case "starved":
+      onStarved(state, event.starved);
       return;
     case "sync_failed":
       onSyncFailed(state);

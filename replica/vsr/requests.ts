@@ -2,7 +2,7 @@ import type { ClientId } from "#replica/base/brands.ts";
 import { requestBodyBytesMax } from "#replica/base/limits.ts";
 import { mutated } from "#replica/base/mutation.ts";
 import type { Prepare, Request, RequestHeader } from "#replica/wire/prepare.ts";
-import { RequestReader } from "#replica/wire/request.ts";
+import { requestEncodedBytes, RequestReader } from "#replica/wire/request.ts";
 import type { RejectReason } from "./effect.ts";
 import { clusterTime } from "./clock-keeping.ts";
 import { replyStored } from "./execute.ts";
@@ -73,7 +73,9 @@ export function onRequest(state: State, request: Request, viewKnown: number): vo
     reject(state, header, "not_primary");
     return;
   }
-  if (request.body.length > requestBodyBytesMax) {
+  const bytesMax = state.options.batch.bytesMax ?? Infinity;
+  const fits = requestEncodedBytes(request.body.length) <= bytesMax;
+  if (!fits || request.body.length > requestBodyBytesMax) {
     reject(state, header, "busy");
     return;
   }

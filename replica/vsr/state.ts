@@ -1,5 +1,5 @@
 import type { Checksum, Op, ReplicaIndex, View } from "#replica/base/brands.ts";
-import { sessionsMax } from "#replica/base/limits.ts";
+import { prepareBodyBytesMax, sessionsMax } from "#replica/base/limits.ts";
 import { Prng } from "#replica/base/prng.ts";
 import type {
   CheckpointDescriptor,
@@ -100,7 +100,7 @@ export class State {
   readonly options: ReplicaOptions;
   readonly replica: ReplicaIndex;
   readonly log: Log;
-  readonly pipeline = new Pipeline();
+  readonly pipeline: Pipeline;
   readonly sessions = new Sessions(sessionsMax);
   readonly prng: Prng;
   readonly deadlines = new Deadlines();
@@ -191,6 +191,8 @@ export class State {
   differsSinceMs = Infinity;
   /** Oldest op whose body repair asks for; 0 = none. */
   missingOp = 0;
+  /** A damaged block of this state was asked for in vain: peers may have merged it away. */
+  starved = false;
   /** Target of the last sync that failed; 0 after one that did not. */
   syncFailedOp = 0;
   /** Three replicas reported one formation id (rule A11), durable as the volume's first life. */
@@ -232,6 +234,7 @@ export class State {
     this.replica = options.replica;
     this.clock = new ClusterClock(options.replica);
     this.log = log;
+    this.pipeline = new Pipeline(options.batch.bytesMax ?? prepareBodyBytesMax);
     this.prng = new Prng(options.seed);
     this.superblock = {
       durable: superblock,

@@ -1,4 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
+import { viewFrom } from "#replica/base/brands.ts";
 import { pipelineMax } from "#replica/base/limits.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
 import { checkpointBusy } from "./checkpoint.ts";
@@ -7,6 +8,7 @@ import { adoptMembers } from "./membership.ts";
 import { othersOf } from "./quorum.ts";
 import type { State } from "./state.ts";
 import { persist } from "./superblock.ts";
+import { enterView } from "./view-change.ts";
 
 /** Heartbeats after which a sync that does not end is aimed at the newest checkpoint. */
 const retargetHeartbeats = 500;
@@ -18,10 +20,10 @@ const retargetHeartbeats = 500;
 export function considerSync(state: State): void {
   const target = state.checkpointSeen;
   if (state.status !== "normal" || state.leads || state.sync !== null || target === null) return;
-  if (checkpointBusy(state) || state.execution.kind !== "idle") return;
+  if (!mayLeave(state)) return;
   if (target.op > state.quorumCheckpointOp || target.op <= state.commitMin) return;
   const gone = Math.max(state.opSeen, state.log.head, state.commitMax) - state.log.slotsCount;
-  if (gone <= state.commitMin || target.op > state.log.head) return;
+  if ((gone <= state.commitMin && !state.starved) || target.op > state.log.head) return;
   if (state.deadlines.running("sync")) return; // A failed try a moment ago.
   const [one, other] = othersOf(state.replica);
   assert(one !== undefined && other !== undefined, "VSR-03: peers");
@@ -33,6 +35,31 @@ export function considerSync(state: State): void {
   state.deadlines.set("sync", state.nowMs + retargetHeartbeats * heartbeatMs);
   state.emit({ kind: "sync", target, source });
   state.emit({ kind: "status" });
+}
+
+/**
+ * True when nothing under way here is worth waiting for: a replica that no peer gives a block of
+ * its own state leaves the op and the checkpoint that need it.
+ */
+function mayLeave(state: State): boolean {
+  const { checkpointNext, execution, starved } = state;
+  if (starved) return checkpointNext === null && execution.kind !== "reading";
+  return !checkpointBusy(state) && execution.kind === "idle";
+}
+
+/**
+ * The host says that a damaged block of this state has been asked for in vain, or has come: peers
+ * that have merged its segment away hold a newer checkpoint.
+ */
+export function onStarved(state: State, starved: boolean): void {
+  state.starved = starved;
+  if (starved) state.repairPending = true;
+}
+
+/** A primary cannot sync, so one that cannot run the next op gives its place away. */
+export function considerStarved(state: State): void {
+  if (!state.starved || !state.leads || state.execution.kind !== "loading") return;
+  enterView(state, viewFrom(state.view + 1));
 }
 
 /** A sync takes very long: aims it at the newest quorum-durable checkpoint. */
@@ -56,8 +83,12 @@ export function onSyncDone(
   assert(state.sync !== null, "VSR-70: a sync was asked for");
   assert(checkpoint.op > state.commitMin, "VSR-70: a sync moves forward");
   assert(checkpoint.op <= state.log.head, "VSR-71: the log reaches over the checkpoint");
-  assert(!checkpointBusy(state), "VSR-51: one checkpoint at a time");
+  assert(!checkpointBusy(state) || state.starved, "VSR-51: one checkpoint at a time");
   state.sync = null;
+  state.starved = false;
+  // What was under way belongs to the state that is gone.
+  state.checkpointWriting = null;
+  state.execution = { kind: "idle" };
   state.syncFailedOp = 0;
   state.deadlines.clear("sync");
   // A checkpoint never lies inside an upgrade.

@@ -7,7 +7,7 @@ import { repairRound } from "./repair.ts";
 import { send } from "./send.ts";
 import { keepMemories } from "./standing.ts";
 import type { State } from "./state.ts";
-import { syncTimeout } from "./sync.ts";
+import { considerStarved, syncTimeout } from "./sync.ts";
 import { latenessMs, type TimerName } from "./timeouts.ts";
 import { considerFloor, continueTransfer, ping } from "./transfer.ts";
 import { resendMs, sendVote, suspect } from "./view-change.ts";
@@ -116,6 +116,7 @@ function pingAll(state: State): void {
   keepMemories(state);
   considerVoting(state);
   considerFloor(state);
+  considerStarved(state);
   // While the cluster forms, no heartbeat runs yet.
   if (state.leads && state.voting && state.logDurable && !state.deadlines.running("heartbeat")) {
     sendCommit(state);

@@ -209,7 +209,7 @@ export class OperationReader {
   type = 0;
   /** 1 = the tenant's server vouches for a post. */
   authority = 0;
-  /** Of a configuration ({@link readQuotas}) or retention ({@link readRetention}); a trim's floor. */
+  /** Of a configuration or a retention; of a trim its floor. */
   version = 0;
   private quotasAt = 0;
 

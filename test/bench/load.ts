@@ -32,6 +32,16 @@ export interface LoadResult {
   readonly histogram: Histogram;
 }
 
+/** How long nobody was answered, and what failed. */
+export interface Gap {
+  /** Longest time without an answer since the mark, and the one that lasts now. */
+  readonly ms: number;
+  readonly openMs: number;
+  /** Messages since the start that got no answer or a refusal; results other than ok. */
+  readonly failed: number;
+  readonly wrong: Readonly<Record<number, number>>;
+}
+
 /**
  * Offers load through one link per simulated edge. Open loop: a message's time starts when it was
  * due by the clock, so a stalled shard cannot hide its stall (no coordinated omission).
@@ -116,9 +126,11 @@ export class Load {
     this.gapMs = 0;
   }
 
-  /** Longest time without an answer since {@link mark}, ms. */
-  gap(): number {
-    return Math.max(this.gapMs, performance.now() - this.lastAnswerMs);
+  /** Longest time without an answer since {@link mark}, the one that lasts now, and failures. */
+  gap(): Gap {
+    const openMs = performance.now() - this.lastAnswerMs;
+    const failed = this.unknown + this.rejected;
+    return { ms: Math.max(this.gapMs, openMs), openMs, failed, wrong: this.wrong };
   }
 
   private reset(): void {

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { clientIdFrom } from "#replica/base/brands.ts";
 import { ShardLink, type ShardLinkOptions } from "#replica/transport/shard-link.ts";
-import { Load, type LoadOptions } from "./load.ts";
+import { type Gap, Load, type LoadOptions } from "./load.ts";
 
 /** What the bench tells a loader. */
 export type LoaderCommand =
@@ -19,7 +19,7 @@ export type LoaderCommand =
 /** What a loader answers. Latencies in microseconds. */
 export type LoaderReport =
   | { readonly kind: "started" }
-  | { readonly kind: "gap"; readonly ms: number }
+  | ({ readonly kind: "gap" } & Gap)
   | {
       readonly kind: "result";
       readonly seconds: number;
@@ -82,7 +82,7 @@ process.on("message", (command: LoaderCommand) => {
       load?.mark();
       return;
     case "gap":
-      report({ kind: "gap", ms: load?.gap() ?? 0 });
+      if (load !== null) report({ kind: "gap", ...load.gap() });
       return;
     default:
       command satisfies never;

@@ -1,16 +1,21 @@
-// npm run bench -- [failover] [--rate N] [--seconds N] [--links N] [--json FILE] [--no-gate]
+// npm run bench -- [failover [--stop | --transfer] | quiet-views] [--rate N] [--seconds N] [--links N] [--json FILE] [--no-gate]
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { runFailover } from "./failover.ts";
-import { runThroughput } from "./throughput.ts";
+import { type FailoverKind, runFailover } from "./failover.ts";
+import { runQuietViews } from "./quiet-views.ts";
+import { type Report, runThroughput } from "./throughput.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    rate: { type: "string", default: "50000" },
+    rate: { type: "string" },
     seconds: { type: "string", default: "10" },
     links: { type: "string", default: "1" },
     kills: { type: "string", default: "20" },
+    stop: { type: "boolean", default: false },
+    transfer: { type: "boolean", default: false },
+    idle: { type: "string", default: "600" },
+    load: { type: "string", default: "600" },
     body: { type: "string", default: "128" },
     pace: { type: "string", default: "2" },
     wal: { type: "string", default: "64" },
@@ -35,10 +40,29 @@ const common = {
   ...(values.directory === undefined ? {} : { directory: values.directory }),
 };
 
-const report =
-  positionals[0] === "failover"
-    ? await runFailover({ ...common, rate: Number(values.rate), kills: Number(values.kills) })
-    : await runThroughput({ ...common, rate: values.saturated ? null : Number(values.rate) });
+function failoverKind(): FailoverKind {
+  if (values.stop) return "stop";
+  return values.transfer ? "transfer" : "kill";
+}
+
+async function run(): Promise<Report> {
+  switch (positionals[0]) {
+    case "failover": {
+      const rate = Number(values.rate ?? 1000);
+      return runFailover({ ...common, rate, kind: failoverKind(), events: Number(values.kills) });
+    }
+    case "quiet-views": {
+      const { idle, load } = values;
+      return runQuietViews({ ...common, idleSeconds: Number(idle), loadSeconds: Number(load) });
+    }
+    default: {
+      const rate = values.saturated ? null : Number(values.rate ?? 50_000);
+      return runThroughput({ ...common, rate });
+    }
+  }
+}
+
+const report = await run();
 console.log(report.table);
 if (values.json !== undefined) {
   writeFileSync(values.json, `${JSON.stringify(report.json, null, 2)}\n`);

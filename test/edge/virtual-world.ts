@@ -7,6 +7,7 @@ import type { ErrorName } from "#edge/api/errors.ts";
 import { Connection } from "#edge/connection/connection.ts";
 import type { ConnectionEffect, PostIntent, PostOutcome } from "#edge/connection/intents.ts";
 import { entryMembers, uuidFrom } from "#edge/fanout/entry-json.ts";
+import { markOf } from "#edge/fanout/entry-mark.ts";
 import { Fanout } from "#edge/fanout/fanout.ts";
 import type { Outbox } from "#edge/fanout/outbox.ts";
 import type { FeedEntry } from "#edge/fanout/room-feed.ts";
@@ -17,6 +18,15 @@ import type { Entry } from "#replica/wire/entry.ts";
 
 const wallStartMs = 1_790_000_000_000;
 const name = { tenant: "", room: "lobby" };
+const standing = {
+  role: "member",
+  bannedUntilUs: 0,
+  mutedUntilUs: 0,
+  marker: 0,
+  mayRead: true,
+  staff: false,
+  fromSeq: 0,
+} as const;
 const limits = {
   ...edgeLimitsDefault,
   frames: { perS: 10_000, burst: 10_000 },
@@ -297,6 +307,9 @@ export class VirtualWorld {
           this.serve(socket);
         });
         break;
+      case "recheck":
+        this.fanout.recheck(outbox, effect.name);
+        break;
       case "read": {
         const { ticket, range } = effect;
         const after = range.kind === "after" ? range.seq : Math.max(0, range.seq - 1 - range.limit);
@@ -304,7 +317,7 @@ export class VirtualWorld {
         const events = page.map(({ members }) => `{${members}}`);
         const head = this.log.length;
         const bad = { ok: false as const, refusal: { error: "NO_LEADER" as const, retryMs: 50 } };
-        const good = { ok: true as const, epoch: 1, head, floor: 1, events };
+        const good = { ok: true as const, epoch: 1, head, floor: 1, events, skips: [] };
         const outcome = this.faulty(0.2) ? bad : good;
         this.at(this.delay(), () => {
           connection.pageRead(ticket, outcome);
@@ -369,7 +382,7 @@ export class VirtualWorld {
 
   private page(after: number, limit: number): readonly FeedEntry[] {
     return this.log.slice(after, after + limit).map((entry) => {
-      return { seq: entry.seq, members: entryMembers(entry) };
+      return { seq: entry.seq, members: entryMembers(entry), mark: markOf(entry) };
     });
   }
 
@@ -386,6 +399,12 @@ export class VirtualWorld {
         const page = this.faulty(0.2) ? null : { floor: 1, head: this.log.length, entries };
         this.at(this.delay(), () => {
           this.fanout.page(name, effect.after, page, this.nowMs);
+          this.pump();
+        });
+      } else if (effect.kind === "standing") {
+        const answer = this.faulty(0.1) ? null : standing;
+        this.at(this.delay(), () => {
+          this.fanout.standing(effect.outbox, name, answer, this.nowMs);
           this.pump();
         });
       } else if (effect.kind === "attached" || effect.kind === "refused") {

@@ -53,6 +53,23 @@ test("faults: kill -9 of all three at once, thrice, loses nothing", async () => 
   });
 });
 
+test("faults: kill -9 of the primary in the middle of an upgrade of the machine", async () => {
+  await underLoad("kill upgrade", { shard: { upgrade: false } }, async ({ shard, load }) => {
+    await load.waitForAcks(30);
+    const primary = await shard.waitForPrimary();
+    const upgraded = shard.upgrade();
+    await pause(60);
+    await shard.replicas[primary]?.signal("SIGKILL");
+    shard.replicas[primary]?.start();
+    ok((await upgraded) === 2, "the newest version runs");
+    for (const index of [0, 1, 2]) {
+      const status = await shard.waitForCaughtUp(index);
+      ok(status.machine.version === 2, `replica ${index} runs it`);
+    }
+    await load.waitForAcks(30);
+  });
+});
+
 test("faults: SIGSTOP of the primary moves the view; SIGCONT makes it a backup", async () => {
   await underLoad("stop primary", {}, async ({ shard, load }) => {
     for (let round = 0; round < 2; round += 1) {

@@ -5,7 +5,8 @@ import type { EntryType } from "#replica/wire/entry.ts";
 import { encodeMember, encodeSanction, encodeSettings } from "#replica/wire/entry-body.ts";
 import type { Role } from "#replica/wire/entry-body.ts";
 import type { Operation } from "#test/support/prepares.ts";
-import { configure, createDm, createRoom, post, uuidv7 } from "#test/support/prepares.ts";
+import { configure, createDm, createRoom, post } from "#test/support/prepares.ts";
+import { retain, trim, uuidv7 } from "#test/support/prepares.ts";
 import type { ModelOperation, ModelPost } from "./machine-model.ts";
 
 const hourMs = 3_600_000;
@@ -120,6 +121,28 @@ const draft = fc.oneof(
       entriesPerSecond: fc.constantFrom(0, 0, 0, 1, 3),
     }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("retain" as const),
+      tenant,
+      room: fc.constantFrom("", "", "a", "a", "b", "dm", "a/4"),
+      version: fc.integer({ min: 1, max: 4 }),
+      ageSeconds: fc.constantFrom(0, 0, 60, 26 * 3600),
+      entries: fc.constantFrom(0, 0, 1, 3),
+      hold: fc.constantFrom(false, false, false, true),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("trim" as const),
+      tenant,
+      room,
+      /** Below the head; -1: above it. */
+      back: fc.integer({ min: -1, max: 6 }),
+    }),
+  },
   { weight: 14, arbitrary: draftPost },
   {
     weight: 4,
@@ -152,6 +175,7 @@ const event = fc.oneof(
   { weight: 3, arbitrary: fc.constant({ kind: "checkpoint" as const }) },
   { weight: 3, arbitrary: fc.constant({ kind: "restart" as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: "noop" as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: "checkpoints" as const }) },
 );
 
 function firstPost(tail: number): Draft & { kind: "post" } {
@@ -206,14 +230,19 @@ const ruleTypes: readonly string[] = ["member", "ban", "mute", "settings"];
 
 /**
  * The draft as an operation at this time. `posts`: all posts so far, for retries; grows. `targets`:
- * seqs of a log that something can point at, by tenant and name.
+ * seqs of a log that something can point at, by tenant and name; `headOf`: its newest seq.
  */
 export function toModel(
   timeUs: number,
   from: Draft,
   posts: ModelPost[],
   targets: (tenant: string, room: string) => readonly number[],
+  headOf: (tenant: string, room: string) => number,
 ): ModelOperation {
+  if (from.kind === "trim") {
+    const { kind, tenant: whose, room: which, back } = from;
+    return { kind, tenant: whose, room: which, floor: Math.max(1, headOf(whose, which) - back) };
+  }
   if (from.kind === "retry") {
     const old = posts[Math.max(0, posts.length - 1 - from.back)];
     if (old === undefined) {
@@ -248,6 +277,8 @@ export function toMachine(operation: ModelOperation): Operation {
     return createDm(operation.room, operation.users, operation.tenant);
   }
   if (operation.kind === "configure") return configure(operation);
+  if (operation.kind === "retain") return retain(operation);
+  if (operation.kind === "trim") return trim(operation.room, operation.floor, operation.tenant);
   const { keyMs, keyTail, parent } = operation;
   const type = operation.type as EntryType;
   // Another salt with each attempt, as from another edge.

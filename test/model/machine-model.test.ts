@@ -16,6 +16,8 @@ const outcomes = [
   ...["member denied", "member quota", "ban ok", "ban denied", "mute ok", "settings ok"],
   ...["settings denied", "create_dm ok", "create_dm key_mismatch", "configure ok"],
   ...["configure stale", "configure key_mismatch", "message quota", "create_room quota"],
+  ...["retain ok", "retain stale", "retain key_mismatch", "trim ok", "trim stale", "trim held"],
+  ...["trim not_due", "trim bad_operation", "gone", "redact held", "swept"],
   ...["message muted", "message banned", "message denied", "thread bad_operation"],
 ];
 

@@ -1,5 +1,6 @@
 // The machine's rules written again with plain objects and strings, without the machine's code:
 // slow, obvious, and the judge of random histories.
+import { fits, memberPattern, names, sanctionPattern, settingsPattern } from "./bodies.ts";
 
 /** A post as the model sees it. A thread is the room `<room>/<root>`. */
 export interface ModelPost {
@@ -39,6 +40,22 @@ export type ModelOperation =
       readonly rooms: number;
       readonly members: number;
       readonly entriesPerSecond: number;
+    }
+  | {
+      readonly kind: "retain";
+      readonly tenant: string;
+      /** Empty = the tenant. */
+      readonly room: string;
+      readonly version: number;
+      readonly ageSeconds: number;
+      readonly entries: number;
+      readonly hold: boolean;
+    }
+  | {
+      readonly kind: "trim";
+      readonly tenant: string;
+      readonly room: string;
+      readonly floor: number;
     };
 
 /** What the model answers. */
@@ -70,6 +87,8 @@ interface Quotas {
   entriesPerSecond: number;
   /** Log times of the entries that counted. */
   readonly counted: number[];
+  /** What the newest `retain` said. */
+  keeping: { version: number; ageSeconds: number; entries: number; hold: boolean };
 }
 
 /** One room with its threads. */
@@ -91,6 +110,8 @@ export interface ModelLog {
   readonly root: number;
   readonly entries: ModelEntry[];
   readonly markers: Map<string, number>;
+  /** Entries below it are gone. */
+  floor: number;
 }
 
 interface Remembered {
@@ -98,18 +119,13 @@ interface Remembered {
   readonly entry: ModelEntry;
 }
 
-const hourUs = 3_600_000_000;
 const aheadMaxUs = 300_000_000;
-/** Remembered keys count until the last key of their span of 2^20 ms is too old. */
+/** Remembered keys count until the last key of their span is too old. */
 const spanMs = 1_048_576;
 const ladder = ["none", "reader", "member", "moderator", "owner"];
-const names = ["closed", "readonly", "fromJoin", "privateMarkers"];
-const memberPattern = /^\{"user":"([^"\\]+)","role":"(none|reader|member|moderator|owner)"\}$/;
-const sanctionPattern = /^\{"user":"([^"\\]+)","until":(0|[1-9][0-9]{0,15})\}$/;
-const settingsPattern = new RegExp(`^\\{${names.map((n) => `"${n}":(true|false)`).join()}\\}$`);
-
 function noQuotas(): Quotas {
-  return { version: 0, rooms: 0, members: 0, entriesPerSecond: 0, counted: [] };
+  const keeping = { version: 0, ageSeconds: 0, entries: 0, hold: false };
+  return { version: 0, rooms: 0, members: 0, entriesPerSecond: 0, counted: [], keeping };
 }
 
 /** One shard's rooms. */
@@ -124,7 +140,7 @@ export class MachineModel {
   private readonly roomsMax: number;
 
   constructor(options: { windowHours: number; keysMax: number; roomsMax: number }) {
-    this.windowUs = options.windowHours * hourUs;
+    this.windowUs = options.windowHours * 3_600_000_000;
     this.keysMax = options.keysMax;
     this.roomsMax = options.roomsMax;
   }
@@ -148,6 +164,8 @@ export class MachineModel {
   apply(operation: ModelOperation): ModelResult {
     if (operation.kind === "post") return this.post(operation);
     if (operation.kind === "configure") return this.configure(operation);
+    if (operation.kind === "retain") return this.retain(operation);
+    if (operation.kind === "trim") return this.trim(operation);
     return this.create(operation);
   }
 
@@ -183,7 +201,8 @@ export class MachineModel {
       settings,
       quotas: noQuotas(),
     };
-    this.logs.set(`${tenant} ${room}`, { home, root: 0, entries: [], markers: new Map() });
+    const log = { home, root: 0, entries: [], markers: new Map(), floor: 1 };
+    this.logs.set(`${tenant} ${room}`, log);
     return answer("ok");
   }
 
@@ -202,6 +221,49 @@ export class MachineModel {
     }
     Object.assign(quotas, { version, rooms, members, entriesPerSecond });
     return done;
+  }
+
+  private retain(operation: ModelOperation & { kind: "retain" }): ModelResult {
+    const { tenant, room, version, ageSeconds, entries, hold } = operation;
+    const log = this.logs.get(`${tenant} ${room}`);
+    if (room !== "" && log === undefined) return answer("no_room");
+    if (room !== "" && log?.root !== 0) return answer("bad_operation");
+    const quotas = log === undefined ? this.quotasOf(tenant) : log.home.quotas;
+    const wanted = { version, ageSeconds, entries, hold };
+    if (version < quotas.keeping.version) return answer("stale");
+    const dup = version === quotas.keeping.version;
+    const same = JSON.stringify(wanted) === JSON.stringify(quotas.keeping);
+    if (dup && !same) return answer("key_mismatch");
+    quotas.keeping = wanted;
+    return { code: "ok", dup, seq: version, timeUs: this.timeUs };
+  }
+
+  private holds({ quotas, tenant }: ModelRoom): boolean {
+    return quotas.keeping.hold || this.quotasOf(tenant).keeping.hold;
+  }
+
+  private trim(operation: ModelOperation & { kind: "trim" }): ModelResult {
+    const { floor } = operation;
+    const log = this.logs.get(`${operation.tenant} ${operation.room}`);
+    if (log === undefined) return answer("no_room");
+    const code = this.judgeTrim(log, floor);
+    log.floor = code === "ok" ? floor : log.floor;
+    return { code, dup: false, seq: log.floor, timeUs: this.timeUs };
+  }
+
+  private judgeTrim(log: ModelLog, floor: number): string {
+    const { home, entries } = log;
+    if (floor > entries.length) return "bad_operation";
+    if (floor <= log.floor) return "stale";
+    if (this.holds(home)) return "held";
+    const ageUs = this.timeUs - (entries[floor - 2]?.timeUs ?? 0);
+    if (ageUs <= this.windowUs + aheadMaxUs) return "not_due";
+    const own = home.quotas.keeping;
+    const all = this.quotasOf(home.tenant).keeping;
+    const age = own.ageSeconds > 0 ? own.ageSeconds : all.ageSeconds;
+    const most = own.entries > 0 ? own.entries : all.entries;
+    const many = most > 0 && entries.length - (floor - 1) >= most;
+    return many || (age > 0 && ageUs > age * 1e6) ? "ok" : "not_due";
   }
 
   private post(operation: ModelPost): ModelResult {
@@ -238,6 +300,7 @@ export class MachineModel {
   private firstAnswer(operation: ModelPost, log: ModelLog, root: number): ModelResult {
     if (this.keys.size >= this.keysMax || this.logs.size >= this.roomsMax) return answer("busy");
     if (operation.type !== "message") return answer("no_room");
+    if (root < log.floor) return { ...answer("gone"), seq: log.floor };
     const entry = log.entries[root - 1];
     if (entry?.type !== "message") return answer("bad_target");
     if (entry.redacted) return answer("redacted");
@@ -247,7 +310,7 @@ export class MachineModel {
     if (most > 0 && threads >= most) return answer("quota");
     const refused = this.judge(operation, log);
     if (refused !== null) return refused;
-    const made: ModelLog = { home, root, entries: [], markers: new Map() };
+    const made: ModelLog = { home, root, entries: [], markers: new Map(), floor: 1 };
     this.logs.set(`${operation.tenant} ${operation.room}`, made);
     const { sender, authority } = operation;
     const seq = log.entries.length + 1;
@@ -267,7 +330,8 @@ export class MachineModel {
       const refused = this.judgeSender(operation, home);
       if (refused !== null) return answer(refused);
     }
-    const target = judgeTarget(operation, log);
+    const target = judgeTarget(operation, log, this.holds(home));
+    if (target === "gone") return { ...answer(target), seq: log.floor };
     if (target !== null) return answer(target);
     if (type === "member" && this.isFull(operation, home)) return answer("quota");
     return this.judgeRate(home);
@@ -366,15 +430,17 @@ function follow(operation: ModelPost, log: ModelLog, seq: number): void {
   }
 }
 
-function judgeTarget(operation: ModelPost, log: ModelLog): string | null {
+function judgeTarget(operation: ModelPost, log: ModelLog, held: boolean): string | null {
   const { type, parent, sender } = operation;
   if (type === "marker") return parent > (log.markers.get(sender) ?? 0) ? null : "stale";
   if (!["edit", "redact", "react", "unreact"].includes(type)) return null;
+  if (parent < log.floor) return "gone";
   const target = log.entries[parent - 1];
   const right = target?.type === "message" || (type === "redact" && target?.type === "edit");
   if (target === undefined || !right) return "bad_target";
   if (target.redacted) return "redacted";
   const own = target.sender === sender;
+  if (type === "redact" && held) return "held";
   if (type === "redact") {
     const staff = rankOf(log.home, sender) >= ladder.indexOf("moderator");
     return own || staff || operation.authority ? null : "denied";
@@ -383,33 +449,6 @@ function judgeTarget(operation: ModelPost, log: ModelLog): string | null {
   if (!own) return "denied";
   const edits = log.entries.filter((entry) => entry.type === "edit" && entry.parent === parent);
   return edits.length < 50 ? null : "quota";
-}
-
-/** True when parent and body are of the kind that the type asks for. */
-function fits(operation: ModelPost): boolean {
-  const { type, parent, body } = operation;
-  switch (type) {
-    case "message":
-      return true;
-    case "edit":
-      return parent > 0;
-    case "redact":
-      return parent > 0 && new TextEncoder().encode(body).length <= 1024;
-    case "react":
-    case "unreact":
-      return parent > 0 && body !== "" && new TextEncoder().encode(body).length <= 64;
-    case "marker":
-      return parent > 0 && body === "";
-    case "member":
-      return parent === 0 && memberPattern.test(body);
-    case "ban":
-    case "mute":
-      return parent === 0 && sanctionPattern.test(body);
-    case "settings":
-      return parent === 0 && settingsPattern.test(body);
-    default:
-      return false;
-  }
 }
 
 function givenRank(home: ModelRoom, user: string): number {

@@ -20,6 +20,11 @@ const span = "replica/machine/key-span.ts";
 const delta = "replica/machine/delta.ts";
 const tables = "replica/machine/machine-tables.ts";
 const standing = "replica/machine/standing.ts";
+const retention = "replica/machine/retention.ts";
+const sweeper = "replica/machine/sweeper.ts";
+const compaction = "replica/snapshot/compaction.ts";
+const writer = "replica/snapshot/checkpoint-writer.ts";
+const merge = "replica/snapshot/merge.ts";
 const visibility = "replica/wire/visibility.ts";
 
 function mutant(name: string, file: string, from: string, to: string): Mutant {
@@ -320,5 +325,76 @@ export const mutants: readonly Mutant[] = [
     visibility,
     "if (isVisible(bytes, viewer)) items",
     "if (isVisible(bytes, viewer) && seq !== 2) items",
+  ),
+  mutant(
+    "a trim takes keys that a retry could use",
+    retention,
+    "if (ageUs <= state.keyWindowUs + keyAheadMaxUs) return resultCodes.not_due;",
+    "",
+  ),
+  mutant("a trim ignores a hold", retention, "if (rules.holds(base)) return resultCodes.held;", ""),
+  mutant("a redaction ignores a hold", rules, "if (this.holds(base)) return resultCodes.held;", ""),
+  mutant("a tenant's hold does not count", rules, " || this.tenantCell(cellKinds.hold) > 0", ""),
+  mutant("one entry too few is kept", retention, "floor + 1 >= entries", "floor + 2 >= entries"),
+  mutant(
+    "a tenant's retention does not count",
+    retention,
+    "return own > 0 ? own : this.rules.tenantCell(kind);",
+    "return own;",
+  ),
+  mutant(
+    "what is gone can be edited",
+    rules,
+    "if (parent < floorOf(this.tables, room)) return resultCodes.gone;",
+    "",
+  ),
+  mutant(
+    "a thread under what is gone",
+    rules,
+    "if (seq < floorOf(this.tables, room)) return resultCodes.gone;",
+    "",
+  ),
+  mutant(
+    "a sweep leaves redacted bodies",
+    sweeper,
+    "return redactEntry(entry, this.hash);",
+    "return entry;",
+  ),
+  mutant(
+    "a sweep leaves what is below the floor",
+    sweeper,
+    "if (seqFirst < this.floor(room)) return true;",
+    "",
+  ),
+  mutant(
+    "a sweep looks at floors of now",
+    sweeper,
+    "return get(cellKinds.floorSweep) === sweep ? get(cellKinds.floorBefore) : floor;",
+    "return floor + 0 * get(sweep);",
+  ),
+  mutant(
+    "a sweep takes redactions of now",
+    sweeper,
+    "return timeUs > 0 && timeUs <= cells.get(tenantScope, cellKinds.sweepUs, 0, empty, 0, 0);",
+    "return timeUs > 0;",
+  ),
+  mutant("nothing is marked", writer, "if (hit) active.marks.add(id);", "void hit;"),
+  mutant(
+    "what a delta redacts of itself is not marked",
+    writer,
+    "if (active.marked) for (const { id } of entries) marks.add(id);",
+    "",
+  ),
+  mutant(
+    "a merge forgets a mark",
+    compaction,
+    "(marked ? { ...segment, marked } : segment)",
+    "segment",
+  ),
+  mutant(
+    "a merge keeps an older value of a cell",
+    merge,
+    "if (order === 0) least?.advance();",
+    "if (order === 0) { cursor.advance(); continue; }",
   ),
 ];

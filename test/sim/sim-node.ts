@@ -11,12 +11,12 @@ import type { ClientMessage } from "#replica/wire/client-message.ts";
 import type { MachineVersions, PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
 import type { Storage } from "#replica/wire/storage-port.ts";
-import { Admission } from "./admission.ts";
 import { type Subject, Violation } from "./checkers/subject.ts";
 import { formattedVolume, lab, quorum, timing, type VolumeCopy } from "./formation.ts";
 import { nodeDisk } from "./node-disk.ts";
 import type { NodeWorld } from "./node-world.ts";
 import type { SectorDisk } from "./sector-disk.ts";
+import { bodyRoom } from "./swarm.ts";
 import { simSealer } from "./sim-sealer.ts";
 import { type SimKeyTable, SimVault } from "./sim-vault.ts";
 import { Truth } from "./truth.ts";
@@ -61,7 +61,6 @@ export class SimNode implements Subject {
   private workDue = false;
   private syncing = false;
   private status = "down";
-  private readonly admission: Admission;
   private view = 0;
   private readonly truth: Truth;
   private readonly lostHeaders = new Map<number, PrepareHeader>();
@@ -72,7 +71,6 @@ export class SimNode implements Subject {
     this.world = world;
     this.prng = prng;
     const { walSlots, slotBytes } = world.swarm;
-    this.admission = new Admission(slotBytes);
     this.disk = nodeDisk(this, world, prng, (delayMs, run) => this.later(delayMs, run));
     const volume = formattedVolume(index, walSlots, slotBytes);
     this.disk.restore(volume.files);
@@ -188,10 +186,6 @@ export class SimNode implements Subject {
   /** A frame of a client's connection; `close` when the host wants it closed. */
   clientMessage(connection: number, message: ClientMessage, close: () => void): void {
     this.enter((host) => {
-      if (message.kind === "request" && !this.admits(host, message.body.length)) {
-        close();
-        return;
-      }
       if (!host.onClientMessage(connection, message)) close();
     });
   }
@@ -216,11 +210,6 @@ export class SimNode implements Subject {
   /** Everything that a replica of this machine owns, for the checker of bounds. */
   checkBounds(): void {
     if (this.host !== null) this.world.judges.bounds.check(this.index, this.host);
-  }
-
-  private admits(host: Host, bodyBytes: number): boolean {
-    const { head, commitMax } = host.replica;
-    return this.admission.takes(bodyBytes, this.world.heap.nowMs, head === commitMax);
   }
 
   private end(): void {
@@ -256,7 +245,7 @@ export class SimNode implements Subject {
       seed: this.prng.uint32(),
       timing,
       quorum,
-      batch: { lingerMs, depth },
+      batch: { lingerMs, depth, bytesMax: bodyRoom(world.swarm.slotBytes) },
       ports: this.ports(),
     };
     const { superblock } = opened.recovered;
@@ -372,7 +361,6 @@ export class SimNode implements Subject {
     }
     this.status = status;
     this.view = view;
-    this.admission.reset(this.host?.replica.head ?? 0);
   }
 
   private arm(host: Host): void {
@@ -414,12 +402,10 @@ export class SimNode implements Subject {
       },
       send: (to, message) => {
         world.coverage.message("sent", message.kind);
-        if (message.kind === "prepare") this.admission.made(message.prepare.header.op);
         world.judges.sent(this, message);
         world.carry(index, to, message);
       },
       toClient: (connection, message) => {
-        if (message.kind === "reject") this.admission.refused();
         world.toClient(index, connection, message);
       },
       later: (run) => this.later(0.1, run),

@@ -125,8 +125,7 @@ export function swarmOf(seed: number): Swarm {
   const bulky = prng.chance(0.25);
   const authors = bulky ? 3 : prng.between(3, 7);
   const slotBytes = (bulky ? 32 : 16) * 1024;
-  // A batch of everything that may wait must fit a slot: each author has one request, and one
-  // left behind at a former edge.
+  // A request fits a slot with others beside it.
   const requestBytesMax = Math.floor(bodyRoom(slotBytes) / (3 * authors)) - 100;
   const badMachine = prng.between(-1, 2);
   const rollback = badMachine >= 0 && prng.chance(0.06);

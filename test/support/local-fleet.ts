@@ -76,6 +76,18 @@ export class LocalFleet {
     return { code, text, left: existsSync(join(data, "run.json")) };
   }
 
+  /** Waits until all three replicas of the first shard run this version of the machine. */
+  async runsVersion(version: number, limitMs = 20_000): Promise<void> {
+    const deadline = performance.now() + limitMs;
+    const line = new RegExp(`^tigerchat_replica_machine_version\\{[^}]*\\} ${version}$`, "gm");
+    while (performance.now() < deadline) {
+      const text = await (await fetch(this.facts.metrics)).text();
+      if ([...text.matchAll(line)].length >= 3) return;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    throw new Error(`Not all replicas run version ${version} within ${limitMs} ms.`);
+  }
+
   /** Which replica leads, by its own metric; waits up to `limitMs` for exactly one. */
   async primary(limitMs = 10_000): Promise<string> {
     const deadline = performance.now() + limitMs;

@@ -5,6 +5,7 @@ import { AdminClient, type AdminCredentials } from "#operator/pki/admin-client.t
 import { Authority, createAuthority } from "#operator/pki/authority.ts";
 import { edgeUri, operatorUri, replicaUri } from "#operator/pki/identity.ts";
 import { randomHex } from "#operator/pki/proof.ts";
+import { upgradeMachine } from "#operator/pki/upgrade-machine.ts";
 import type { AdminStatus } from "#replica/admin/admin-status.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { clientIdFrom } from "#replica/base/brands.ts";
@@ -22,6 +23,8 @@ export interface TestShardOptions {
   readonly timing?: ReplicaConfig["timing"];
   /** Background scrub; default: the replica's own. */
   readonly scrub?: ReplicaConfig["scrub"];
+  /** Goes to the newest version of the machine at once, as the operator has it; default true. */
+  readonly upgrade?: boolean;
   /** Where data directories go; default: the system's temporary directory. */
   readonly directory?: string;
   /** Flags for Node before the bundle, such as --cpu-prof. */
@@ -109,12 +112,20 @@ export class TestShard {
       const { shard: name } = config;
       await formShard({ authority, cluster, shard: name, bootstrap, admins, slots });
       await shard.waitForPrimary();
+      if (options.upgrade !== false) await shard.upgrade();
       return shard;
     } catch (error) {
       const lines = replicas.flatMap((replica) => replica.lines.slice(-5));
       await shard.close();
       throw new Error(`the shard did not form; last lines:\n${lines.join("\n")}`, { cause: error });
     }
+  }
+
+  /** Takes the shard to the newest version of the machine that its processes know. */
+  async upgrade(limitMs = 20_000): Promise<number> {
+    const outcome = await upgradeMachine({ admins: this.admins, limitMs });
+    if (outcome.kind === "runs") return outcome.version;
+    throw new Error(`the machine was not upgraded: ${outcome.why}`);
   }
 
   /** Live facts of one replica, or null when it does not answer. */

@@ -6,6 +6,11 @@ import { Backoff, runtimeClock, runtimeSocket } from "./runtime-clock.ts";
 import type { ChatOptions, ChatState, Clock, RoomOptions } from "./types.ts";
 import { KeyMaker } from "./uuid.ts";
 
+/** Ids of rooms hold no slash: it stands in the names of threads alone. */
+function logOf(room: string, thread: number | null): string {
+  return thread === null ? room : `${room}/${thread}`;
+}
+
 /**
  * A client of one edge address: one connection for all rooms, made when the first room is opened.
  *
@@ -32,12 +37,14 @@ export class Chat {
     this.backoff = new Backoff(this.clock);
   }
 
-  /** Opens a room, or returns it when it is open. */
+  /** Opens a room, or (`options.thread`) a thread in it; returns it when it is open. */
   room(name: string, options: RoomOptions = {}): Room {
-    const found = this.rooms.get(name);
+    const log = logOf(name, options.thread ?? null);
+    const found = this.rooms.get(log);
     if (found !== undefined) return found;
     const room = new Room(name, options, {
       clock: this.clock,
+      url: this.options.url ?? null,
       getToken: (asked) => this.options.getToken(asked),
       nextKey: () => this.keys.next(),
       closed: (closed) => this.left(closed),
@@ -46,7 +53,7 @@ export class Chat {
       room.stop(closedError());
       return room;
     }
-    this.rooms.set(name, room);
+    this.rooms.set(log, room);
     if (this.state === "idle") void this.connect();
     else if (this.state === "open" && this.link !== null) room.connect(this.link);
     return room;
@@ -59,7 +66,8 @@ export class Chat {
 
   /** A room is over; without rooms there is no connection. */
   private left(room: Room): void {
-    if (this.rooms.get(room.name) === room) this.rooms.delete(room.name);
+    const log = logOf(room.name, room.thread);
+    if (this.rooms.get(log) === room) this.rooms.delete(log);
     if (this.rooms.size > 0 || this.state === "stopped") return;
     const { link } = this;
     this.link = null;
@@ -102,7 +110,7 @@ export class Chat {
   private push(frame: PushedFrame): void {
     switch (frame.op) {
       case "attached": {
-        const room = this.rooms.get(frame.room);
+        const room = this.rooms.get(logOf(frame.room, frame.thread));
         if (room === undefined) return;
         this.byRid.set(frame.rid, room);
         this.tokensRefused = false;
@@ -111,7 +119,7 @@ export class Chat {
       }
       case "err":
         // One without a room comes before a close, whose code says it again.
-        if (frame.room !== null) this.rooms.get(frame.room)?.push(frame);
+        if (frame.room !== null) this.rooms.get(logOf(frame.room, frame.thread))?.push(frame);
         break;
       case "drain": {
         const { link } = this;

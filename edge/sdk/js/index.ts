@@ -3,6 +3,8 @@ export { Chat } from "./chat.ts";
 export { ChatError } from "./chat-error.ts";
 export { ProofError, verifyCheckpoint, verifyReceipt } from "./receipt.ts";
 export { Room } from "./room.ts";
+/** Rooms as of a seq. */
+export type { RoomSnapshot, SnapshotMessage, SnapshotQuery } from "./snapshot.ts";
 /** What receipts prove. */
 export type { ProvenCheckpoint, ProvenEntry } from "./receipt.ts";
 /** What an application sees. */
@@ -15,9 +17,14 @@ export type {
   Page,
   PendingPost,
   PostAck,
+  PostType,
   RoomHandlers,
   RoomOptions,
+  RoomRole,
+  RoomSettings,
   RoomState,
+  Skip,
   SocketLike,
+  Standing,
   TokenAnswer,
 } from "./types.ts";

@@ -1,14 +1,19 @@
 import { ChatError, closedError } from "./chat-error.ts";
-import type { ChatEntry, PendingPost, PostAck } from "./types.ts";
+import type { ChatEntry, PendingPost, PostAck, PostType } from "./types.ts";
+
+/** A post as the application made it, with its key. */
+export interface OutgoingPost {
+  readonly key: string;
+  readonly type: PostType;
+  /** Empty for types without one. */
+  readonly body: string;
+  readonly parent: number | null;
+}
 
 /** The world of an outbox. */
 export interface OutboxPort {
   /** Sends one post; rejects with a ChatError. */
-  send(post: {
-    readonly key: string;
-    readonly body: string;
-    readonly parent: number | null;
-  }): Promise<PostAck>;
+  send(post: OutgoingPost): Promise<PostAck>;
   /** The list of pending posts changed. */
   changed(pending: readonly PendingPost[]): void;
   /** True when the timeline has passed that entry. */
@@ -18,10 +23,7 @@ export interface OutboxPort {
   pauseMs(): number;
 }
 
-interface Item {
-  readonly key: string;
-  readonly body: string;
-  readonly parent: number | null;
+interface Item extends OutgoingPost {
   state: PendingPost["state"];
   error: ChatError | null;
   ack: PostAck | null;
@@ -50,17 +52,13 @@ export class Outbox {
 
   /** Posts not known to be committed and shown, oldest first. */
   get pending(): readonly PendingPost[] {
-    return this.items.map(({ key, body, parent, state, error }) => {
-      return { key, body, parent, state, error };
+    return this.items.map(({ key, type, body, parent, state, error }) => {
+      return { key, type, body, parent, state, error };
     });
   }
 
   /** Appends a post; resolves when it is committed. */
-  add(post: {
-    readonly key: string;
-    readonly body: string;
-    readonly parent: number | null;
-  }): Promise<PostAck> {
+  add(post: OutgoingPost): Promise<PostAck> {
     return new Promise((resolve, reject) => {
       if (this.items.length >= pendingMax) {
         const message = "Too many posts wait.";
@@ -131,8 +129,8 @@ export class Outbox {
     this.busy = true;
     item.state = "sending";
     this.changed();
-    const { key, body, parent } = item;
-    this.port.send({ key, body, parent }).then(
+    const { key, type, body, parent } = item;
+    this.port.send({ key, type, body, parent }).then(
       (ack) => this.acknowledged(item, ack),
       (error: ChatError) => this.refused(item, error),
     );

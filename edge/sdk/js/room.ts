@@ -2,6 +2,9 @@ import { ChatError, closedError, lostError, tokenError } from "./chat-error.ts";
 import { EntryIterator } from "./entry-iterator.ts";
 import type { Link, PushedFrame } from "./link.ts";
 import { Outbox } from "./outbox.ts";
+import type { OutgoingPost } from "./outbox.ts";
+import { fetchSnapshot } from "./snapshot.ts";
+import type { RoomSnapshot, SnapshotQuery } from "./snapshot.ts";
 import { Timeline } from "./timeline.ts";
 import type {
   ChatEntry,
@@ -9,8 +12,12 @@ import type {
   Page,
   PendingPost,
   PostAck,
+  PostType,
   RoomOptions,
+  RoomRole,
+  RoomSettings,
   RoomState,
+  Standing,
   TokenAnswer,
 } from "./types.ts";
 import { bodyBytesMax, tokenFacts } from "./wire.ts";
@@ -18,6 +25,8 @@ import { bodyBytesMax, tokenFacts } from "./wire.ts";
 /** What a room needs of its chat. */
 export interface RoomPort {
   readonly clock: Clock;
+  /** WebSocket of the edge as the application gave it, or null. */
+  readonly url: string | null;
   getToken(room: string): Promise<TokenAnswer>;
   nextKey(): string;
   closed(room: Room): void;
@@ -33,7 +42,11 @@ const tailDefault = 50;
 /** One room: entries in order, posts in order, whatever the connection does. */
 export class Room {
   readonly name: string;
+  /** Root of the thread; null = the room itself. */
+  readonly thread: number | null;
   state: RoomState = "detached";
+  /** What this user is in the room, as of the last attach; null before. */
+  standing: Standing | null = null;
   private readonly port: RoomPort;
   private readonly options: RoomOptions;
   private readonly timeline: Timeline;
@@ -48,6 +61,7 @@ export class Room {
   /** Made by Chat.room. */
   constructor(name: string, options: RoomOptions, port: RoomPort) {
     this.name = name;
+    this.thread = options.thread ?? null;
     this.options = options;
     this.port = port;
     const later = (delayMs: number, call: () => void) => void port.clock.after(delayMs, call);
@@ -95,9 +109,67 @@ export class Room {
     body: string,
     options: { readonly parent?: number; readonly key?: string } = {},
   ): Promise<PostAck> {
+    const { parent = null } = options;
+    return await this.add("msg", body, parent, options.key);
+  }
+
+  /** Replaces the text of an own message. */
+  async edit(seq: number, body: string): Promise<PostAck> {
+    return await this.add("edit", body, seq);
+  }
+
+  /** Destroys the text of a message and of its edits: one's own, or as a moderator. */
+  async redact(seq: number, reason = ""): Promise<PostAck> {
+    return await this.add("redact", reason, seq);
+  }
+
+  /** Adds a reaction to a message. */
+  async react(seq: number, reaction: string): Promise<PostAck> {
+    return await this.add("react", reaction, seq);
+  }
+
+  /** Takes a reaction back. */
+  async unreact(seq: number, reaction: string): Promise<PostAck> {
+    return await this.add("unreact", reaction, seq);
+  }
+
+  /** Says that everything up to a seq was read. */
+  async mark(seq: number): Promise<PostAck> {
+    return await this.add("marker", "", seq);
+  }
+
+  /** Gives somebody a role, or with `none` takes it away. */
+  async setRole(user: string, role: RoomRole): Promise<PostAck> {
+    return await this.add("member", JSON.stringify({ user, role }), null);
+  }
+
+  /** Bans somebody. `untilUs`: log time, without end when absent; 0 lifts it. */
+  async ban(user: string, untilUs = Number.MAX_SAFE_INTEGER): Promise<PostAck> {
+    return await this.add("ban", JSON.stringify({ user, until: untilUs }), null);
+  }
+
+  /** Mutes somebody: reading is allowed, posting is not. `untilUs`: as for a ban. */
+  async mute(user: string, untilUs = Number.MAX_SAFE_INTEGER): Promise<PostAck> {
+    return await this.add("mute", JSON.stringify({ user, until: untilUs }), null);
+  }
+
+  /** Sets the rules of the room. */
+  async setSettings(settings: RoomSettings): Promise<PostAck> {
+    const { closed, readonly, fromJoin, privateMarkers } = settings;
+    const body = JSON.stringify({ closed, readonly, fromJoin, privateMarkers });
+    return await this.add("settings", body, null);
+  }
+
+  private async add(
+    type: PostType,
+    body: string,
+    parent: number | null,
+    key = this.port.nextKey(),
+  ): Promise<PostAck> {
     if (this.state === "stopped") throw closedError();
     const bytes = new TextEncoder().encode(body).length;
-    if (bytes === 0 || bytes > bodyBytesMax) {
+    const bodiless = type === "redact" || type === "marker";
+    if ((bytes === 0 && !bodiless) || bytes > bodyBytesMax) {
       const message = `A body has 1 to ${bodyBytesMax} bytes.`;
       throw new ChatError({ code: 413, name: "TOO_LARGE", message, retryable: false });
     }
@@ -105,8 +177,7 @@ export class Room {
       const message = "A lone surrogate is no text: post whole characters.";
       throw new ChatError({ code: 400, name: "BAD_FRAME", message, retryable: false });
     }
-    const { key = this.port.nextKey(), parent = null } = options;
-    return await this.outbox.add({ key, body, parent });
+    return await this.outbox.add({ key, type, body, parent });
   }
 
   /** Tries a failed post again with the same key; those behind it follow. */
@@ -128,16 +199,27 @@ export class Room {
           readonly limit?: number;
         },
   ): Promise<Page> {
-    const { link, name: room } = this;
+    const { link } = this;
     if (link === null) throw lostError();
-    const answer = await link.ask({ op: "read", room, limit: 50, ...range });
+    const answer = await link.ask({ op: "read", ...this.place, limit: 50, ...range });
     if (answer.op === "ok" && answer.result.kind === "page") return answer.result.page;
     throw lostError();
   }
 
+  /**
+   * The room as of an entry (the newest when absent), a page of messages at a time. To replay from
+   * there, open the room with `since: {epoch, seq: at}` of the answer.
+   */
+  async snapshot(query: SnapshotQuery = {}): Promise<RoomSnapshot> {
+    const token = await this.freshToken();
+    const url = this.port.url ?? this.token?.url ?? null;
+    if (url === null) throw lostError();
+    return await fetchSnapshot(url, token, this.place, query);
+  }
+
   /** Tells the others something passing, such as `typing`. May be lost. */
   signal(kind: string): void {
-    if (this.state === "live") this.link?.tell({ op: "signal", room: this.name, kind });
+    if (this.state === "live") this.link?.tell({ op: "signal", ...this.place, kind });
   }
 
   /**
@@ -161,7 +243,7 @@ export class Room {
   /** Leaves the room. Posts that wait are rejected. */
   close(): void {
     if (this.state === "stopped") return;
-    void this.link?.ask({ op: "detach", room: this.name }).catch(() => undefined);
+    void this.link?.ask({ op: "detach", ...this.place }).catch(() => undefined);
     this.stop(closedError());
   }
 
@@ -236,10 +318,10 @@ export class Room {
     try {
       const token = await this.freshToken();
       if (this.link !== link) return;
-      const { position, name: room } = this;
+      const { position } = this;
       const tail = this.options.tail ?? tailDefault;
       const since = position === null ? {} : { since: position };
-      await link.ask({ op: "attach", room, token, ...since, tail });
+      await link.ask({ op: "attach", ...this.place, token, ...since, tail });
       this.tokenRefused = false;
       if (this.link === link) this.scheduleRefresh(link);
     } catch (error) {
@@ -249,6 +331,7 @@ export class Room {
 
   private attached(frame: Extract<PushedFrame, { readonly op: "attached" }>): void {
     const again = this.position !== null;
+    this.standing = frame.you;
     this.timeline.attached(frame);
     this.setState("live");
     this.outbox.setLive(true);
@@ -316,7 +399,7 @@ export class Room {
     this.dropToken();
     try {
       const token = await this.freshToken();
-      await link.ask({ op: "refresh", room: this.name, token });
+      await link.ask({ op: "refresh", ...this.place, token });
       this.scheduleRefresh(link);
     } catch (error) {
       if (this.link !== link) return;
@@ -326,18 +409,21 @@ export class Room {
     }
   }
 
-  private async send(post: {
-    readonly key: string;
-    readonly body: string;
-    readonly parent: number | null;
-  }): Promise<PostAck> {
-    const { link, name: room } = this;
+  private async send(post: OutgoingPost): Promise<PostAck> {
+    const { link } = this;
     if (link === null) throw lostError();
-    const { key, body, parent } = post;
+    const { key, type, body: text, parent } = post;
     const about = parent === null ? {} : { parent };
-    const answer = await link.ask({ op: "post", room, key, type: "msg", ...about, body });
+    const body = text === "" ? {} : { body: text };
+    const answer = await link.ask({ op: "post", ...this.place, key, type, ...about, ...body });
     if (answer.op === "ok" && answer.result.kind === "post") return answer.result.ack;
     throw lostError();
+  }
+
+  /** The members of a frame that name this room or thread. */
+  private get place(): { readonly room: string; readonly thread?: number } {
+    const { name: room, thread } = this;
+    return thread === null ? { room } : { room, thread };
   }
 
   private deliver(entry: ChatEntry): void {

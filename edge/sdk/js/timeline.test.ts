@@ -17,6 +17,8 @@ function entryAt(seq: number): ChatEntry {
     parent: null,
     body: "",
     bodyBase64: null,
+    redacted: false,
+    only: null,
   };
 }
 
@@ -25,6 +27,8 @@ class Room {
   head: number;
   floor = 1;
   fails = 0;
+  /** Entries that this viewer may not see. */
+  readonly hidden = new Set<number>();
   readonly given: number[] = [];
   readonly gaps: { from: number; to: number }[] = [];
   readonly resets: number[] = [];
@@ -40,8 +44,12 @@ class Room {
           if (this.fails >= 0) throw lostError();
           const first = Math.max(after + 1, this.floor);
           const count = Math.max(0, Math.min(3, this.head - first + 1));
-          const entries = Array.from({ length: count }, (_, index) => entryAt(first + index));
-          return { entries, epoch: 1, head: this.head, floor: this.floor };
+          const seqs = Array.from({ length: count }, (_, index) => first + index);
+          const entries = seqs.filter((seq) => !this.hidden.has(seq)).map(entryAt);
+          const skips = seqs
+            .filter((seq) => this.hidden.has(seq))
+            .map((seq) => ({ from: seq, to: seq }));
+          return { entries, skips, epoch: 1, head: this.head, floor: this.floor };
         },
         deliver: (entry) => this.given.push(entry.seq),
         gap: (gap) => this.gaps.push(gap),
@@ -133,4 +141,13 @@ test("sdk: answers of an earlier connection change nothing", async () => {
   room.timeline.attached({ epoch: 1, floor: 1, next: 31 });
   await room.settle();
   assert.deepEqual(room.given, upTo(1, 30));
+});
+
+test("sdk: hidden entries of a page are passed, and what follows is given", async () => {
+  const room = new Room(9, { epoch: 1, seq: 0 });
+  for (const seq of [1, 4, 5, 9]) room.hidden.add(seq);
+  room.timeline.attached({ epoch: 1, floor: 1, next: 10 });
+  await room.settle();
+  assert.deepEqual(room.given, [2, 3, 6, 7, 8]);
+  assert.equal(room.timeline.position?.seq, 9);
 });

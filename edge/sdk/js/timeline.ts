@@ -1,5 +1,5 @@
 import type { ChatError } from "./chat-error.ts";
-import type { ChatEntry, Page } from "./types.ts";
+import type { ChatEntry, Page, Skip } from "./types.ts";
 
 /** The world of a timeline. */
 export interface TimelinePort {
@@ -26,6 +26,12 @@ const emptyPagesMax = 5;
 const retryMs = 200;
 /** A head ahead of us may be ahead of entries that are still on their way. */
 const headSlackMs = 1_000;
+
+/** Entries and skips of a page, ascending. */
+function itemsOf({ entries, skips }: Page): readonly (ChatEntry | Skip)[] {
+  const first = (item: ChatEntry | Skip) => ("to" in item ? item.from : item.seq);
+  return [...entries, ...skips].sort((a, b) => first(a) - first(b));
+}
 
 /**
  * Gives each entry once, in rising seq without holes. What comes too early is held while the hole
@@ -135,6 +141,12 @@ export class Timeline {
     this.port.deliver(entry);
   }
 
+  /** Hidden entries are passed as if they had been given out. */
+  private pass({ from, to }: Skip): void {
+    if (this.position === null || from > this.seq + 1 || to <= this.seq) return;
+    this.position = { epoch: this.position.epoch, seq: to };
+  }
+
   private drain(): void {
     for (const seq of this.held.keys()) if (seq <= this.seq) this.held.delete(seq);
     while (true) {
@@ -164,8 +176,9 @@ export class Timeline {
   private page(page: Page): void {
     this.reading = false;
     const before = this.seq;
-    for (const entry of page.entries) {
-      if (entry.seq === this.seq + 1) this.give(entry);
+    for (const item of itemsOf(page)) {
+      if ("to" in item) this.pass(item);
+      else if (item.seq === this.seq + 1) this.give(item);
     }
     this.drain();
     if (this.seq > before || this.position === null) {

@@ -4,7 +4,7 @@ export interface ChatEntry {
   readonly seq: number;
   /** Log time, microseconds since 1970. */
   readonly timeUs: number;
-  /** `msg`, or a type of the future that an application ignores. */
+  /** `msg`, `edit`, `redact` …, or a type of the future that an application ignores. */
   readonly type: string;
   /** User who posted it. */
   readonly from: string;
@@ -16,11 +16,60 @@ export interface ChatEntry {
   readonly body: string | null;
   /** Base64 of a body that is not text, or null. */
   readonly bodyBase64: string | null;
+  /** True: the body was destroyed, `body` is empty. */
+  readonly redacted: boolean;
+  /** Who else sees it: staff, own = nobody; null = everybody in the room. */
+  readonly only: string | null;
+}
+
+/** Types of entry that can be posted. */
+export type PostType =
+  | "msg"
+  | "edit"
+  | "redact"
+  | "react"
+  | "unreact"
+  | "marker"
+  | "member"
+  | "ban"
+  | "mute"
+  | "settings";
+
+/** What a user may be in a room. */
+export type RoomRole = "none" | "reader" | "member" | "moderator" | "owner";
+
+/** Rules of a room: all of them, each time. */
+export interface RoomSettings {
+  /** Only members may read and post. */
+  readonly closed: boolean;
+  /** Only moderators and owners may post messages. */
+  readonly readonly: boolean;
+  /** Members see what was committed since they joined. */
+  readonly fromJoin: boolean;
+  /** Read markers are seen by their sender only. */
+  readonly privateMarkers: boolean;
+}
+
+/** What this user is in a room, as of the last attach. */
+export interface Standing {
+  readonly role: string;
+  /** Seq of the last read marker, or 0. */
+  readonly marker: number;
+  /** Log time in microseconds, or null. */
+  readonly mutedUntilUs: number | null;
+}
+
+/** Seqs from..to, both included, are hidden from this user. */
+export interface Skip {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** A post of this client that is not yet known to be committed. */
 export interface PendingPost {
   readonly key: string;
+  readonly type: PostType;
+  /** Empty for types without one. */
   readonly body: string;
   readonly parent: number | null;
   /** queued: waits for its turn or the connection. sending: on its way. failed: see error. */
@@ -51,6 +100,8 @@ export interface PostAck {
 /** A page of history, in rising seq. */
 export interface Page {
   readonly entries: readonly ChatEntry[];
+  /** Hidden from this user: with the entries each seq of the page once. */
+  readonly skips: readonly Skip[];
   readonly epoch: number;
   readonly head: number;
   readonly floor: number;
@@ -86,6 +137,8 @@ export interface RoomHandlers {
 
 /** How a room is opened. */
 export interface RoomOptions extends RoomHandlers {
+  /** Root of a thread: the thread under that message instead of the room. */
+  readonly thread?: number;
   /** Newest entries to give out first, 0 to 200; default 50. */
   readonly tail?: number;
   /** Position to resume from instead: the last entry that the application holds. */

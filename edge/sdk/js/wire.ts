@@ -1,6 +1,6 @@
 // Own code for the published frames: a second implementation, held to the shared vectors.
 import { ChatError } from "./chat-error.ts";
-import type { ChatEntry, Page, PostAck } from "./types.ts";
+import type { ChatEntry, Page, PostAck, Skip, Standing } from "./types.ts";
 
 /** Subprotocol of the JSON encoding. */
 export const subprotocol = "tigerchat.v1.json";
@@ -15,18 +15,21 @@ export type ServerFrame =
       readonly op: "err";
       readonly id: string;
       readonly room: string | null;
+      readonly thread: number | null;
       readonly error: ChatError;
     }
   | {
       readonly op: "attached";
       readonly id: string;
       readonly room: string;
+      readonly thread: number | null;
       readonly rid: number;
       readonly epoch: number;
       readonly head: number;
       readonly floor: number;
       readonly next: number;
       readonly recovered: boolean;
+      readonly you: Standing | null;
     }
   | { readonly op: "ev"; readonly rid: number; readonly entry: ChatEntry }
   | { readonly op: "skip"; readonly rid: number; readonly to: number }
@@ -106,7 +109,29 @@ function entryFrom(value: unknown): ChatEntry {
     parent: from["parent"] === undefined ? null : count(from, "parent", 1),
     body,
     bodyBase64,
+    redacted: from["redacted"] === true,
+    only: optionalText(from, "only"),
   };
+}
+
+function threadFrom(from: Members): number | null {
+  return from["thread"] === undefined ? null : count(from, "thread", 1);
+}
+
+function standingFrom(value: unknown): Standing | null {
+  if (value === undefined) return null;
+  const from = members(value);
+  const muted = from["muted_until"] === undefined ? null : count(from, "muted_until");
+  return { role: text(from, "role"), marker: count(from, "marker"), mutedUntilUs: muted };
+}
+
+function skipsFrom(value: unknown): readonly Skip[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) throw new BadFrame("skips");
+  return value.map((each) => {
+    const from = members(each);
+    return { from: count(from, "from", 1), to: count(from, "to", 1) };
+  });
 }
 
 function resultFrom(value: unknown): Result {
@@ -116,7 +141,13 @@ function resultFrom(value: unknown): Result {
     const epoch = count(from, "epoch");
     return {
       kind: "page",
-      page: { entries, epoch, head: count(from, "head"), floor: count(from, "floor") },
+      page: {
+        entries,
+        skips: skipsFrom(from["skips"]),
+        epoch,
+        head: count(from, "head"),
+        floor: count(from, "floor"),
+      },
     };
   }
   if (from["seq"] !== undefined) {
@@ -146,19 +177,21 @@ function frameFrom(from: Members): ServerFrame | null {
       return { op, id: text(from, "id"), result: resultFrom(from["result"]) };
     case "err": {
       const room = from["room"] === undefined ? null : id(from, "room");
-      return { op, id: text(from, "id"), room, error: errorFrom(from) };
+      return { op, id: text(from, "id"), room, thread: threadFrom(from), error: errorFrom(from) };
     }
     case "attached":
       return {
         op,
         id: text(from, "id"),
         room: id(from, "room"),
+        thread: threadFrom(from),
         rid: count(from, "rid", 1),
         epoch: count(from, "epoch"),
         head: count(from, "head"),
         floor: count(from, "floor"),
         next: count(from, "next", 1),
         recovered: flag(from, "recovered"),
+        you: standingFrom(from["you"]),
       };
     case "ev":
       return { op, rid: count(from, "rid", 1), entry: entryFrom(from) };
@@ -218,28 +251,41 @@ export type ClientFrame =
   | {
       readonly op: "attach";
       readonly room: string;
+      readonly thread?: number;
       readonly token: string;
       readonly since?: { readonly epoch: number; readonly seq: number };
       readonly tail?: number;
     }
-  | { readonly op: "detach"; readonly room: string }
-  | { readonly op: "refresh"; readonly room: string; readonly token: string }
+  | { readonly op: "detach"; readonly room: string; readonly thread?: number }
+  | {
+      readonly op: "refresh";
+      readonly room: string;
+      readonly thread?: number;
+      readonly token: string;
+    }
   | {
       readonly op: "post";
       readonly room: string;
+      readonly thread?: number;
       readonly key: string;
       readonly type: string;
       readonly parent?: number;
-      readonly body: string;
+      readonly body?: string;
     }
   | {
       readonly op: "read";
       readonly room: string;
+      readonly thread?: number;
       readonly after?: number;
       readonly before?: number;
       readonly limit: number;
     }
-  | { readonly op: "signal"; readonly room: string; readonly kind: string }
+  | {
+      readonly op: "signal";
+      readonly room: string;
+      readonly thread?: number;
+      readonly kind: string;
+    }
   | { readonly op: "pong" };
 
 /** The text of a frame; `id` goes behind `op`. */
