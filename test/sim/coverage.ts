@@ -85,6 +85,19 @@ export const statusTransitions: readonly string[] = [
   "recovering_head>down",
 ];
 
+/** Operations and how the machine answered them, of each rule at least one. */
+export const answers: readonly string[] = [
+  ...["message ok", "message dup", "message key_mismatch", "message key_too_old"],
+  ...["message key_in_future", "message no_room", "message bad_operation", "message bad_target"],
+  ...["message denied", "message banned", "message muted", "message quota", "message redacted"],
+  ...["message rate_limited", "edit ok", "edit denied", "edit redacted", "redact ok"],
+  ...["redact denied", "redact redacted", "react ok", "unreact ok", "marker ok", "marker stale"],
+  ...["member ok", "member denied", "member quota", "ban ok", "ban denied", "mute ok"],
+  ...["mute denied", "settings ok", "settings denied", "thread bad_operation", "create_room ok"],
+  ...["create_room room_exists", "create_dm ok", "create_dm room_exists", "configure ok"],
+  ...["configure dup", "configure stale", "configure key_mismatch"],
+];
+
 /** What a batch of runs cannot reach, each with the reason. */
 export const unreachable: ReadonlyMap<string, string> = new Map([
   ["sent cosign", "proofs are off here: their signatures would cost most of a run"],
@@ -117,6 +130,7 @@ function expected(): readonly string[] {
     ...viewChangeOutcomes.map((outcome) => `view change ${outcome}`),
     ...statusTransitions.map((change) => `status ${change}`),
     ...faultKinds.map((kind) => `fault ${kind}`),
+    ...answers.map((answer) => `answer ${answer}`),
   ];
 }
 

@@ -44,11 +44,17 @@ export class Judges {
   private subjects: readonly Subject[] = [];
   private readonly formedOnes = new Set<number>();
 
-  constructor(root: PrepareHeader, emptyChecksum: Checksum, rules: ModelRules) {
+  /** `count` is told of each operation and its answer. */
+  constructor(
+    root: PrepareHeader,
+    emptyChecksum: Checksum,
+    rules: ModelRules,
+    count: (what: string) => void,
+  ) {
     this.history = new History(root);
     this.invention = new Invention(emptyChecksum);
-    this.replies = new Replies(rules, this.once);
-    this.log = new ClientLog((room) => this.replies.room(room));
+    this.replies = new Replies(rules, this.once, count);
+    this.log = new ClientLog((room) => this.replies.logs.get(room));
   }
 
   /** All three have recorded their formation, and a log has begun. */

@@ -60,6 +60,7 @@ function page(batch: BatchResult, first: number, seconds: number): string {
     table(coverage, "view change", "View changes"),
     table(coverage, "status", "Status transitions"),
     table(coverage, "row", "Rows of the recovery table"),
+    table(coverage, "answer", "Operations and their answers"),
     table(coverage, "received", "Messages received"),
     table(coverage, "sent", "Messages sent"),
   ];

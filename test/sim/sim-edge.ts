@@ -9,6 +9,7 @@ import type { Connection, Connections } from "./connections.ts";
 import { lab } from "./formation.ts";
 import type { Heap } from "./heap.ts";
 import type { Judges } from "./judges.ts";
+import { tenant } from "./operation-maker.ts";
 
 /** Times of a session, ms. */
 const deadlineMs = 400;
@@ -93,14 +94,23 @@ export class SimEdge {
   read(): void {
     const link = this.prng.pick(this.links);
     if (link === null) return;
-    const room = `room${this.prng.below(this.world.rooms)}`;
-    const length = this.world.judges.replies.room(room)?.length ?? 0;
+    const name = this.room();
+    const room = `${tenant} ${name}`;
+    const length = this.world.judges.replies.logs.get(room)?.entries.length ?? 0;
     const kind = this.prng.chance(0.8) ? "after" : "before";
     const seq = seqFrom(this.prng.below(length + 2));
     const range: ReadRange = { kind, seq, limit: this.prng.between(1, 50) };
     const id = this.nextId();
     this.reads.set(id, { connection: link.id, room, range });
-    this.send(link, { kind: "read", id, name: { tenant: "", room }, range });
+    this.send(link, { kind: "read", id, name: { tenant, room: name }, range });
+  }
+
+  /** A room, most often; or a thread or a room for two that is there. */
+  private room(): string {
+    const { prng, world } = this;
+    if (prng.chance(0.7)) return `room${prng.below(world.rooms)}`;
+    const names = [...world.judges.replies.logs.keys()];
+    return names.length === 0 ? "nowhere" : prng.pick(names).slice(tenant.length + 1);
   }
 
   /** A connection is up: its hello goes first. */
@@ -109,10 +119,10 @@ export class SimEdge {
     this.send(link, { kind: "hello", clientId: this.clientId, protocol: 1 });
     this.client.onConnected(link.to, this.world.heap.nowMs);
     if (this.prng.chance(0.5)) {
-      const room = `room${this.prng.below(this.world.rooms)}`;
+      const room = this.room();
       const id = this.nextId();
-      this.watches.set(id, { connection: link.id, room });
-      this.send(link, { kind: "watch", id, name: { tenant: "", room } });
+      this.watches.set(id, { connection: link.id, room: `${tenant} ${room}` });
+      this.send(link, { kind: "watch", id, name: { tenant, room } });
     }
     this.pump();
   }
@@ -156,7 +166,7 @@ export class SimEdge {
         return;
       }
       case "entries":
-        judges.log.pushedTo(link.epoch(), message.name.room, message.entries);
+        judges.log.pushedTo(link.epoch(), `${tenant} ${message.name.room}`, message.entries);
         return;
       case "reply":
       case "registered":

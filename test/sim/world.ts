@@ -56,7 +56,8 @@ export class World implements NodeWorld {
     this.viewChanges = new ViewChanges(coverage);
     const { root } = formattedVolume(0, swarm.walSlots, swarm.slotBytes);
     const rules = { windowHours: keyRules.windowHours, keysMax: keyRules.max, roomsMax: 1_000_000 };
-    this.judges = new Judges(root, lab.scope.emptyChecksum, rules);
+    const answer = (what: string): void => coverage.add(`answer ${what}`);
+    this.judges = new Judges(root, lab.scope.emptyChecksum, rules, answer);
     this.nodes = [0, 1, 2].map((i) => new SimNode(replicaFrom(i), this, this.prng.fork()));
     this.judges.watch(this.nodes);
     const clientPrng = this.prng.fork();
@@ -175,7 +176,9 @@ export class World implements NodeWorld {
     const { rooms, requestsEach, requestBytesMax, bulky, thinkMs, authors } = this.swarm;
     const { heap, judges, edges } = this;
     const size = { wanted: requestsEach, requestBytesMax, bulky, thinkMs };
-    const world = { heap, judges, edges, rooms, ...size };
+    const nowMs = (): number => heap.nowMs;
+    const logs = (): Judges["replies"]["logs"] => judges.replies.logs;
+    const world = { heap, judges, edges, rooms, authors, nowMs, logs, ...size };
     return Array.from({ length: authors }, (_, i) => new Author(i, world, this.prng.fork()));
   }
 }
