@@ -48,6 +48,8 @@ export interface ViewChange {
   attempts: number;
   /** What keeps the votes of this view from being a log, as a sentence; null = nothing. */
   stuck: string | null;
+  /** Entered in this step and not yet handed to the superblock: one write may tell more. */
+  unsaved: boolean;
   /** The timeout of this view has passed: START_VIEW_CHANGE goes again and again (A5a 6). */
   expired: boolean;
 }
@@ -132,6 +134,7 @@ export class State {
     suspectedMs: [-Infinity, -Infinity, -Infinity],
     attempts: 0,
     stuck: null,
+    unsaved: false,
     expired: false,
   };
   execution: Execution = { kind: "idle" };

@@ -8,7 +8,7 @@ import type { PrepareHeader } from "#replica/wire/prepare.ts";
 import { watchConditions } from "./alarms.ts";
 import { learnQuorumCheckpoint } from "./checkpoint.ts";
 import { memberOf } from "./membership.ts";
-import { nextViewOf } from "./quorum.ts";
+import { nextViewOf, primaryOf } from "./quorum.ts";
 import { rejectWaiting } from "./requests.ts";
 import { committedFloor, type Selection, selectLog, type Vote } from "./selection.ts";
 import { broadcast, send } from "./send.ts";
@@ -53,8 +53,11 @@ export function onStartViewChange(state: State, from: ReplicaIndex, view: View):
   countSuspicions(state);
 }
 
-/** A peer is in a higher view: this replica goes there, with its vote if it may vote. */
-export function joinView(state: State, view: View): void {
+/**
+ * A peer is in a higher view: this replica goes there, with its vote if it may vote. `save`: at
+ * once; otherwise the caller does.
+ */
+export function joinView(state: State, view: View, save = true): void {
   assert(view > state.view, "VSR-14: views never go back");
   const { recovering, voteFloor } = state.superblock.durable;
   const mayVote = state.formed && !recovering && view >= voteFloor;
@@ -63,7 +66,7 @@ export function joinView(state: State, view: View): void {
     onHigherView(state, view);
     return;
   }
-  enterView(state, view);
+  enterView(state, view, save);
 }
 
 // ---- Entering a view: DO_VIEW_CHANGE (VRR 4.2 step 2) ----
@@ -92,7 +95,7 @@ export function voteOfSuperblock(state: State): OwnVote {
 }
 
 /** Leaves the current view for a higher one: stops acking, persists the vote, then sends it. */
-export function enterView(state: State, view: View): void {
+export function enterView(state: State, view: View, save = true): void {
   assert(view > state.view, "VSR-14: views never go back");
   assert(state.status !== "recovering_head", "VSR-45: an uncertain head does not vote");
   const { change, deadlines } = state;
@@ -111,7 +114,8 @@ export function enterView(state: State, view: View): void {
   deadlines.set("resend", state.nowMs + resendMs(state));
   deadlines.clear("suspect");
   state.emit({ kind: "status" });
-  persist(state);
+  state.change.unsaved = !save;
+  if (save) persist(state);
 }
 
 function leaveNormal(state: State): void {
@@ -131,6 +135,7 @@ function resetVotes(state: State): void {
   change.selected = false;
   change.stuck = null;
   change.expired = false;
+  change.unsaved = false;
   change.suspectedMs.fill(-Infinity);
   state.heartbeatSeenMs = -Infinity;
   state.ackedOp = 0;
@@ -176,7 +181,16 @@ export function sendVote(state: State): void {
 /** A peer's vote: joins its view, counts it, or answers it with the log of a view that runs. */
 export function onDoViewChange(state: State, message: DoViewChange): void {
   learnQuorumCheckpoint(state, message.quorumCheckpointOp);
-  if (message.view > state.view) joinView(state, message.view);
+  // The vote may be all that the new primary waits for: then view and log are one write.
+  const leads = primaryOf(message.view) === state.replica;
+  if (message.view > state.view) joinView(state, message.view, !leads);
+  takeVote(state, message);
+  if (!state.change.unsaved) return;
+  state.change.unsaved = false;
+  persist(state);
+}
+
+function takeVote(state: State, message: DoViewChange): void {
   if (message.view !== state.view || state.primary !== state.replica) return;
   if (state.status === "normal") {
     sendStartView(state, message.from, 0);
@@ -203,8 +217,10 @@ function ownVote(state: State, vote: OwnVote): Vote {
 function trySelect(state: State): void {
   const { vote, votes, selected } = state.change;
   if (state.status !== "view_change" || vote === null || selected || !state.voting) return;
-  // One's own vote comes from memory, but counts only when it is durable (A5a 15).
-  if (state.primary !== state.replica || state.superblock.durableView < state.view) return;
+  // One's own vote comes from memory, but counts only when it is durable (A5a 15); or when it will
+  // be with the very write that makes the log durable, before which nobody hears of either.
+  if (state.primary !== state.replica) return;
+  if (state.superblock.durableView < state.view && !state.change.unsaved) return;
   const all: Vote[] = [ownVote(state, vote)];
   for (const [replica, message] of votes) {
     const member = memberOf(state, replica);
@@ -270,6 +286,7 @@ function install(state: State, headers: readonly PrepareHeader[], votes: readonl
   assert(committed <= head.op, "VSR-26: a new log holds every committed op");
   state.log.install(headers);
   state.change.selected = true;
+  state.change.unsaved = false;
   state.logView = state.view;
   state.commitMax = committed as Op;
   state.viewHeaders = headers;
