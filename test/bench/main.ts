@@ -1,6 +1,7 @@
-// npm run bench -- [failover [--stop | --transfer] | quiet-views] [--rate N] [--seconds N] [--links N] [--json FILE] [--no-gate]
+// npm run bench -- [failover | quiet-views | disturbed] and the options of README.md
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { runDisturbed } from "./disturbed.ts";
 import { type FailoverKind, runFailover } from "./failover.ts";
 import { runQuietViews } from "./quiet-views.ts";
 import { type Report, runThroughput } from "./throughput.ts";
@@ -55,6 +56,8 @@ async function run(): Promise<Report> {
       const { idle, load } = values;
       return runQuietViews({ ...common, idleSeconds: Number(idle), loadSeconds: Number(load) });
     }
+    case "disturbed":
+      return runDisturbed({ ...common, rate: Number(values.rate ?? 20_000) });
     default: {
       const rate = values.saturated ? null : Number(values.rate ?? 50_000);
       return runThroughput({ ...common, rate });

@@ -1,9 +1,5 @@
 import { cpus } from "node:os";
-import { mkdirSync } from "node:fs";
-import { TestShard } from "#test/support/test-shard.ts";
-import { ForeignCpu } from "./foreign-cpu.ts";
-import { LoaderHandle } from "./loader-handle.ts";
-import type { LoaderReport } from "./loader.ts";
+import { measure, type Measured, wasQuiet } from "./measure.ts";
 
 /** Options of one measurement. */
 export interface ThroughputOptions {
@@ -30,79 +26,17 @@ export interface Report {
   readonly json: unknown;
 }
 
-type Result = Extract<LoaderReport, { kind: "result" }>;
-
-/** Cores that others may use before the start, and during the run. */
-const foreignBefore = 0.06;
-const foreignDuring = 0.12;
-const gateSeconds = 30;
-const attemptsMax = 3;
-const warmUpMs = 5_000;
-
 /** What every figure of this bench stands on. */
 export const durability =
   "ack = synced (O_DSYNC) on 2 of 3 disks; AES-256-GCM, Ed25519 and mTLS 1.3 on all replicas";
-
-async function waitForQuiet(foreign: ForeignCpu): Promise<number> {
-  let cores = 1;
-  for (let second = 0; second < gateSeconds; second += 1) {
-    foreign.start();
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    cores = foreign.cores();
-    if (cores < foreignBefore) break;
-  }
-  return cores;
-}
-
-interface Measured {
-  readonly result: Result;
-  readonly foreignCores: number;
-  readonly quietBefore: boolean;
-  readonly replicaCores: number;
-}
-
-async function measureOnce(options: ThroughputOptions): Promise<Measured> {
-  const loader = new LoaderHandle();
-  const { profile, directory } = options;
-  if (profile !== undefined) mkdirSync(profile, { recursive: true });
-  const nodeFlags = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
-  const shard = await TestShard.start({
-    walSizeBytes: options.walSizeBytes,
-    nodeFlags,
-    ...(directory === undefined ? {} : { directory }),
-  });
-  try {
-    const replicaPids = () => shard.replicas.flatMap((one) => (one.pid === null ? [] : [one.pid]));
-    const foreign = new ForeignCpu(() => [process.pid, loader.pid, ...replicaPids()]);
-    const replicas = new ForeignCpu(replicaPids);
-    const before = options.gate ? await waitForQuiet(foreign) : 1;
-    const { rate, links, bodyBytes, seconds, paceMs } = options;
-    const shape = { rooms: 64, senders: 64, bodyBytes, paceMs, batchMax: 512 };
-    const load = { ...shape, rate, warmUpMs, measureMs: seconds * 1000 };
-    const where = { name: shard.config.shard, cluster: shard.cluster };
-    const addressed = { ...where, addresses: shard.addresses() };
-    loader.tell({ kind: "run", links, shard: addressed, tls: shard.edgeTls, load });
-    await loader.expect("started", 30_000);
-    await new Promise((resolve) => setTimeout(resolve, warmUpMs));
-    foreign.start();
-    replicas.start();
-    const result = await loader.expect("result", warmUpMs + seconds * 1000 + 30_000);
-    const quietBefore = before < foreignBefore;
-    const replicaCores = replicas.ownCores();
-    return { result, foreignCores: foreign.cores(), quietBefore, replicaCores };
-  } finally {
-    loader.close();
-    await shard.close({ gently: profile !== undefined });
-  }
-}
 
 function milliseconds(us: number): string {
   return (us / 1000).toFixed(2);
 }
 
 function tableOf(options: ThroughputOptions, measured: Measured): string {
-  const { result, foreignCores, quietBefore } = measured;
-  const valid = quietBefore && foreignCores <= foreignDuring;
+  const { result, foreignCores } = measured;
+  const valid = wasQuiet(measured);
   const perSecond = Math.round(result.committed / result.seconds);
   const offered = options.rate === null ? "saturated" : `${options.rate}/s open loop`;
   const perBatch = (result.committed / Math.max(1, result.batches)).toFixed(0);
@@ -128,12 +62,7 @@ function tableOf(options: ThroughputOptions, measured: Measured): string {
 
 /** Measures one shard of three real processes under an open-loop (or saturating) load. */
 export async function runThroughput(options: ThroughputOptions): Promise<Report> {
-  let measured = await measureOnce(options);
-  for (let attempt = 1; attempt < attemptsMax && options.gate; attempt += 1) {
-    if (measured.quietBefore && measured.foreignCores <= foreignDuring) break;
-    console.error(`others used ${measured.foreignCores.toFixed(2)} cores; measuring again`);
-    measured = await measureOnce(options);
-  }
+  const measured = await measure(options);
   const { result, ...rest } = measured;
   const perSecond = Math.round(result.committed / result.seconds);
   const json = { options, durability, node: process.version, perSecond, ...rest, result };

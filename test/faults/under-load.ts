@@ -66,7 +66,9 @@ async function startShard(options: TestShardOptions): Promise<TestShard> {
     return await TestShard.start(options);
   } catch (error) {
     if (!String(error).includes("is in use")) throw error;
-    for (const path of options.data ?? []) rmSync(path, { recursive: true, force: true });
+    for (const path of options.data ?? []) {
+      if (path !== undefined) rmSync(path, { recursive: true, force: true });
+    }
     return await TestShard.start(options);
   }
 }

@@ -30,7 +30,7 @@ export interface TestShardOptions {
   /** Flags for Node before the bundle, such as --cpu-prof. */
   readonly nodeFlags?: readonly string[];
   /** Data directories by replica, such as mounts of a faulty disk; default: in the directory. */
-  readonly data?: readonly string[];
+  readonly data?: readonly (string | undefined)[];
   /** Addresses by replica, and the command that starts a program where they are; loopback. */
   readonly network?: {
     readonly hosts: readonly string[];
