@@ -4,7 +4,7 @@ import type { HttpCall, HttpParameter } from "./http-call.ts";
 import type { HttpSchemaName } from "./http-schemas.ts";
 import { longPollSMax } from "./limits.ts";
 import { memberCalls } from "./member-calls.ts";
-import { proofCalls } from "./proof-calls.ts";
+import { auditCalls, proofCalls } from "./proof-calls.ts";
 
 const json = "application/json";
 const inRoom: readonly HttpParameter[] = [
@@ -274,5 +274,6 @@ export const httpCalls: readonly HttpCall[] = [
   ...eventCalls,
   ...memberCalls,
   ...proofCalls,
+  ...auditCalls,
   ...pageCalls,
 ];

@@ -86,3 +86,53 @@ export const proofCalls: readonly HttpCall[] = [
     "application/x-ndjson",
   ),
 ];
+
+const shard: HttpParameter = {
+  name: "shard",
+  in: "path",
+  required: true,
+  schema: { type: "string", minLength: 1, maxLength: 40, description: "Name of the shard." },
+};
+
+function auditCall(
+  id: string,
+  path: string,
+  words: readonly [summary: string, description: string, answer: string],
+  mediaType = "text/plain",
+): HttpCall {
+  const [summary, description, answer] = words;
+  return {
+    id,
+    method: "get",
+    path: `/v1/audit/{shard}/${path}`,
+    auth: ["apiKey"],
+    parameters: [shard],
+    summary,
+    description,
+    body: null,
+    answers: { 200: { description: answer, schema: null, mediaType } },
+    errors: ["TOKEN_INVALID", "DENIED", "NO_ROOM", "RATE_LIMITED", "NO_LEADER"],
+  };
+}
+
+/** Calls for the audit log of a shard; an API key with scope audit. */
+export const auditCalls: readonly HttpCall[] = [
+  auditCall(
+    "auditExport",
+    "export",
+    [
+      "Audit log of a shard with its proof",
+      "JSON Lines as of a room's export; each entry's body is one line of the log: view changes, " +
+        "transfers, replacements, certificates, what the operator did. `npm run verify -- export " +
+        "FILE --key KEYS` checks it without a server.",
+      "The export.",
+    ],
+    "application/x-ndjson",
+  ),
+  auditCall("auditKeys", "keys", ["Verifier keys of the shard", "As of a room.", "The keys."]),
+  auditCall("auditCheckpoint", "checkpoint", [
+    "Newest signed checkpoint of the shard",
+    "As of a room.",
+    "The signed note.",
+  ]),
+];

@@ -1,9 +1,10 @@
 import { fail, ok } from "#replica/base/result.ts";
 import type { Result } from "#replica/base/result.ts";
+import { isSystemTenant } from "#replica/wire/audit-room.ts";
 
 /** What an API key allows. */
-export type ApiScope = "rooms" | "sessions" | "read" | "post";
-const apiScopes: readonly string[] = ["rooms", "sessions", "read", "post", "*"];
+export type ApiScope = "rooms" | "sessions" | "read" | "post" | "audit";
+const apiScopes: readonly string[] = ["rooms", "sessions", "read", "post", "audit", "*"];
 
 /** An application's key; the file holds its hash only. */
 export interface ApiKey {
@@ -34,6 +35,7 @@ function isApiKey(value: unknown): value is ApiKey {
   if (typeof id !== "string" || id.length < 1 || id.length > 128) return false;
   if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/.test(sha256)) return false;
   if (typeof tenant !== "string" || tenant.length > 128 || !Array.isArray(scopes)) return false;
+  if (isSystemTenant(tenant)) return false;
   return scopes.every((scope) => apiScopes.includes(scope as string));
 }
 

@@ -1,3 +1,5 @@
+import { isSystemTenant } from "#replica/wire/audit-room.ts";
+
 /** `aud` of login cookies: never accepted where a session token is asked for. */
 export const loginAudience = "page";
 /** Lifetime of a login cookie. */
@@ -18,7 +20,7 @@ export function loginFrom(value: unknown): Login | null {
   if (typeof value !== "object" || value === null) return null;
   const { user, name, tenant, rooms } = value as Partial<Record<string, unknown>>;
   if (typeof user !== "string" || user.length < 1 || user.length > 128) return null;
-  if (typeof tenant !== "string" || tenant.length > 128) return null;
+  if (typeof tenant !== "string" || tenant.length > 128 || isSystemTenant(tenant)) return null;
   if (!Array.isArray(rooms) || rooms.length > 64) return null;
   if (!rooms.every((room) => typeof room === "string" && room.length <= 128)) return null;
   const shown = typeof name === "string" && name.length <= 128 ? name : user;

@@ -195,6 +195,11 @@ export class Hub {
     return answer.code === "ok" && text !== null ? { ok: true, text } : later;
   }
 
+  /** The audit room of a shard, or null when there is no such shard. */
+  auditRoomOf(shard: string): RoomName | null {
+    return this.shards.auditRoomOf(shard);
+  }
+
   /** Encoded entries as the shard has them, for an export; null when it does not answer. */
   async readEncoded(name: RoomName, range: ReadRange): Promise<readonly Uint8Array[] | null> {
     for (let round = 0; round < 3; round += 1) {

@@ -83,6 +83,11 @@ export class Shards {
     return shard === null ? null : (this.ports.get(shard) ?? null);
   }
 
+  /** The audit room of a shard, or null when there is no such shard. */
+  auditRoomOf(shard: string): RoomName | null {
+    return this.ports.has(shard) ? this.table.auditRoomOf(shard) : null;
+  }
+
   /** All shards. */
   all(): readonly ShardPort[] {
     return [...this.ports.values()];

@@ -13,7 +13,7 @@ import { memberRoutes } from "./member-routes.ts";
 import { pageRoutes } from "./page-routes.ts";
 import { pathProblemText, sendNoRoute, sendPathProblem } from "./path-problem.ts";
 import type { PathStatus } from "./path-problem.ts";
-import { proofRoutes } from "./proof-routes.ts";
+import { auditRoutes, proofRoutes } from "./proof-routes.ts";
 import { Problem, problemType, sendProblem } from "./problem.ts";
 import { roomRoutes } from "./room-routes.ts";
 import { snapshotRoutes } from "./snapshot-routes.ts";
@@ -74,6 +74,7 @@ export async function makeHttpServer(
   eventRoutes(app, deps, callers);
   memberRoutes(app, deps, callers);
   proofRoutes(app, deps, callers);
+  auditRoutes(app, deps, callers);
   snapshotRoutes(app, deps, callers);
   streams.register(app, deps, callers);
   await pageRoutes(app, deps, callers);

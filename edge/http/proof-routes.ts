@@ -64,6 +64,31 @@ export function proofRoutes(app: FastifyInstance, deps: HttpDeps, callers: Calle
   });
 }
 
+/** A shard's log of what was done to it: a room's export, its keys, its newest checkpoint. */
+export function auditRoutes(app: FastifyInstance, deps: HttpDeps, callers: Callers): void {
+  const { hub } = deps;
+  const roomOf = (request: FastifyRequest): RoomName => {
+    callers.application(request, "audit");
+    const { shard } = request.params as { readonly shard: string };
+    const name = hub.auditRoomOf(shard);
+    if (name === null) throw new Problem("NO_ROOM", `There is no shard ${shard.slice(0, 64)}.`);
+    return name;
+  };
+  app.get("/v1/audit/:shard/export", async (request, reply) => {
+    const name = roomOf(request);
+    const header = await proofOf(hub, name, { kind: "export", seq: seqFrom(0), limit: 1 });
+    const lines = Readable.from(exportLines(hub, name, header));
+    return await reply.type("application/x-ndjson; charset=utf-8").send(lines);
+  });
+  for (const kind of ["keys", "checkpoint"] as const) {
+    app.get(`/v1/audit/:shard/${kind}`, async (request, reply) => {
+      const name = roomOf(request);
+      const answer = await proofOf(hub, name, { kind, seq: seqFrom(0), limit: 1 });
+      return await reply.type(text).send(answer);
+    });
+  }
+}
+
 function required(request: FastifyRequest, name: string, min: number): number {
   const count = countOf(request, name, { min, max: Number.MAX_SAFE_INTEGER });
   if (count === undefined) throw new Problem("BAD_FRAME", `${name} is missing.`);

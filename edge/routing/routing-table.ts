@@ -2,6 +2,8 @@ import { slotsCount } from "#replica/base/limits.ts";
 import { fail, ok } from "#replica/base/result.ts";
 import type { Result } from "#replica/base/result.ts";
 import { slotOfRoom } from "#replica/base/slots.ts";
+import { auditRoom } from "#replica/wire/audit-room.ts";
+import type { RoomName } from "#replica/wire/client-message.ts";
 
 /** Where a replica's client port is dialled. */
 export interface RoutingAddress {
@@ -67,6 +69,12 @@ export class RoutingTable {
   succeed(next: RoutingTable): Result<RoutingTable, RoutingFault> {
     if (next.file.cluster !== this.file.cluster) return fail("cluster");
     return next.file.epoch > this.file.epoch ? ok(next) : fail("stale");
+  }
+
+  /** The shard's own audit room, or null when there is no such shard. */
+  auditRoomOf(shard: string): RoomName | null {
+    const space = this.spaces.get("");
+    return auditRoom((slot) => space?.[slot] === shard);
   }
 
   /** Name of the shard that has a room, or null when its slot belongs to nobody. */

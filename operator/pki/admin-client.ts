@@ -2,6 +2,7 @@ import { type RequestOptions, request } from "node:https";
 import {
   adminBodyBytesMax,
   adminCalls,
+  type AuditRequest,
   type CertificateRequest,
   checkDoneAnswer,
   checkIdentityAnswer,
@@ -95,6 +96,11 @@ export class AdminClient {
   /** Asks the primary for a later version of the machine; `refused` not_ready: ask again. */
   upgrade(body: UpgradeRequest): Promise<AdminOutcome<unknown>> {
     return this.call(adminCalls.upgrade, body, checkDoneAnswer, true);
+  }
+
+  /** Hands lines of the operator to the shard's audit log, by any of its replicas. */
+  audit(body: AuditRequest): Promise<AdminOutcome<unknown>> {
+    return this.call(adminCalls.audit, body, checkDoneAnswer, true);
   }
 
   /** Formats an empty volume as a learner, by the primary's answer to {@link replace}. */

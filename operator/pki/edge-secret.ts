@@ -26,7 +26,7 @@ export async function createEdgeSecret(
   const tokens = await authority.issue(edgeUri(cluster), nowMs);
   const id = randomBytes(6).toString("hex");
   const apiKey = `tck_${id}_${randomBytes(24).toString("base64url")}`;
-  const scopes = ["rooms", "sessions", "read", "post"];
+  const scopes = ["rooms", "sessions", "read", "post", "audit"];
   return {
     "tls.crt": tls.certificate,
     "tls.key": tls.key,

@@ -9,6 +9,8 @@ import type { VerifierKey } from "#replica/proof/note.ts";
 import { parseVerifierKey } from "#replica/proof/note.ts";
 import { receiptSentences, verifyReceipt } from "#replica/proof/receipt.ts";
 import { ExportVerifier } from "#replica/proof/room-export.ts";
+import { systemTenant } from "#replica/wire/audit-room.ts";
+import { AuditTally } from "./audit-tally.ts";
 
 /** How a check ended: 0 it holds, 1 it does not, 2 it could not be made. */
 export interface Verdict {
@@ -147,12 +149,16 @@ async function exportVerdict(
 ): Promise<Verdict> {
   if (!existsSync(path)) throw new Unusable(`There is no file ${path}.`);
   const verifier = new ExportVerifier(proofCrypto, policy);
+  const audit = new AuditTally();
   const lines = createInterface({ input: createReadStream(path), crlfDelay: 0 });
   for await (const line of lines) {
     if (!verifier.take(line)) break;
+    audit.take(line);
   }
   const verdict = verifier.finish();
   if (!verdict.ok) return refused(verdict.message);
+  const isAudit = verdict.name.tenant === systemTenant;
+  if (isAudit && audit.fault !== null) return refused(audit.fault);
   const { name, first, size, checkpoint } = verdict;
   const fork = forkVerdict(seen, checkpoint);
   if (fork !== null) return fork;
@@ -161,6 +167,7 @@ async function exportVerdict(
     lines: [
       `VERIFIED: entries ${first}-${size} of room ${JSON.stringify(name.room)}` +
         ` of tenant ${JSON.stringify(name.tenant)}, none changed, none missing`,
+      ...(isAudit ? audit.sentences() : []),
       ...checkpointLines(checkpoint),
     ],
   };

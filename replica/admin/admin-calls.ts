@@ -12,6 +12,7 @@ export const adminCalls = {
   replace: { method: "POST", path: "/v1/replace" },
   replacement: { method: "POST", path: "/v1/replacement" },
   upgrade: { method: "POST", path: "/v1/upgrade" },
+  audit: { method: "POST", path: "/v1/audit" },
 } as const;
 
 /** Bytes of a request's body at most. */
@@ -69,6 +70,22 @@ export interface TransferRequest {
  */
 export interface UpgradeRequest {
   readonly version: number;
+}
+
+/** Lines of one POST /v1/audit at most. */
+export const auditLinesMax = 64;
+
+/** A line for the audit log; replica/audit judges its members. */
+export interface AuditLineRequest {
+  readonly kind: string;
+  /** Wall clock of the operator, microseconds since 1970. */
+  readonly atUs: number;
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+/** Body of POST /v1/audit, to any replica: what the operator did, oldest first. */
+export interface AuditRequest {
+  readonly lines: readonly AuditLineRequest[];
 }
 
 /** Newest version of a machine that a frame can name. */
@@ -183,6 +200,19 @@ export function checkReplaceRequest(value: unknown): Checked<ReplaceRequest> {
 export function checkUpgradeRequest(value: unknown): Checked<UpgradeRequest> {
   const fields = new Fields(value, ["version"]);
   return fields.finish({ version: fields.integer("version", 1, machineVersionEnd) });
+}
+
+/** Reads the body of POST /v1/audit. */
+export function checkAuditRequest(value: unknown): Checked<AuditRequest> {
+  const fields = new Fields(value, ["lines"]);
+  const lines = fields.objects("lines", 1, auditLinesMax, ["kind", "atUs", "facts"]).map((line) => {
+    return {
+      kind: line.text("kind", /^[a-z][a-z0-9_]{0,39}$/, "a word"),
+      atUs: line.integer("atUs", 0, Number.MAX_SAFE_INTEGER),
+      facts: line.record("facts"),
+    };
+  });
+  return fields.finish({ lines });
 }
 
 /** Reads the answer of POST /v1/replace, which is the body of POST /v1/replacement. */

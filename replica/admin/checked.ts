@@ -93,6 +93,14 @@ export class Fields {
     return this.value[name] === null ? null : this.integer(name, min, max);
   }
 
+  /** An object with members of any name; its caller judges them. */
+  record(name: string): Readonly<Record<string, unknown>> {
+    const value = this.value[name];
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    if (!isObject) this.refuse(name, "must be a JSON object");
+    return isObject ? (value as Readonly<Record<string, unknown>>) : {};
+  }
+
   /** True or false. */
   flag(name: string): boolean {
     const value = this.value[name];

@@ -4,6 +4,7 @@ import type { TLSSocket } from "node:tls";
 import {
   adminBodyBytesMax,
   adminCalls,
+  checkAuditRequest,
   checkCertificateRequest,
   checkGenesisRequest,
   checkIdentityRequest,
@@ -11,6 +12,7 @@ import {
   checkReplaceRequest,
   checkTransferRequest,
   checkUpgradeRequest,
+  type AuditRequest,
   type CertificateRequest,
   type DoneAnswer,
   type GenesisRequest,
@@ -40,6 +42,7 @@ export interface AdminHandler {
   transfer(request: TransferRequest): AdminOutcome<DoneAnswer>;
   replace(request: ReplaceRequest): AdminOutcome<Replacement>;
   upgrade(request: UpgradeRequest): AdminOutcome<DoneAnswer>;
+  audit(request: AuditRequest): AdminOutcome<DoneAnswer>;
   replacement(request: Replacement): Promise<AdminOutcome<DoneAnswer>>;
 }
 
@@ -92,6 +95,8 @@ function call(
       return checked(text, checkReplacement, (request) => handler.replacement(request));
     case "/v1/upgrade":
       return checked(text, checkUpgradeRequest, (request) => handler.upgrade(request));
+    case "/v1/audit":
+      return checked(text, checkAuditRequest, (request) => handler.audit(request));
     default:
       known satisfies never;
       return refusal("not_found", `There is no ${path}.`);

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type {
+  AuditRequest,
   CertificateRequest,
   DoneAnswer,
   GenesisRequest,
@@ -11,6 +12,7 @@ import type {
   TransferRequest,
   UpgradeRequest,
 } from "#replica/admin/admin-calls.ts";
+import { auditLine } from "#replica/audit/audit-line.ts";
 import { identityProofText } from "#replica/admin/admin-calls.ts";
 import type { AdminErrorCode } from "#replica/admin/admin-error.ts";
 import type { AdminStatus } from "#replica/admin/admin-status.ts";
@@ -199,6 +201,8 @@ export class ReplicaProcess implements AdminHandler {
     }
     this.options.volume.saveCertificate(pem);
     this.chain = pem;
+    const { publicKey } = this.key;
+    this.running?.audit?.note("certificate", { public_key: publicKey });
     this.useIdentity();
     this.start();
     return done;
@@ -236,6 +240,7 @@ export class ReplicaProcess implements AdminHandler {
       return refuse("not_ready", `Replica ${target} is not connected.`);
     }
     running.host.transfer(target);
+    running.audit?.note("transfer", { view, from: this.options.flags.replica, target });
     return done;
   }
 
@@ -255,6 +260,8 @@ export class ReplicaProcess implements AdminHandler {
     }
     if ("refused" in outcome) return refuse("not_ready", outcome.refused);
     const members = replica.members.map((each) => ({ replaceOp: 0, ...each }));
+    const { replica: lost, incarnation } = request;
+    running.audit?.note("replace", { replica: lost, incarnation });
     return { ok: true, value: { genesis, members, ...outcome } };
   }
 
@@ -262,9 +269,23 @@ export class ReplicaProcess implements AdminHandler {
     const { running } = this;
     if (running === null) return refuse("not_ready", "The replica is not running.");
     const outcome = running.host.command((core, step) => askUpgrade(core, step, request.version));
-    if (outcome === "done") return done;
+    if (outcome === "done") {
+      running.audit?.note("upgrade", { version: request.version });
+      return done;
+    }
     if (outcome !== "pending") return refuse("not_ready", outcome.refused);
     return refuse("not_ready", "The upgrade is being committed; ask again.");
+  }
+
+  audit(request: AuditRequest): AdminOutcome<DoneAnswer> {
+    const { audit } = this.running ?? { audit: null };
+    if (audit === null) return refuse("not_ready", "The replica is not running.");
+    const lines = request.lines.map((line) => {
+      return auditLine({ ...line, by: "operator", late: false });
+    });
+    const whole = lines.filter((line) => line !== null);
+    if (whole.length < lines.length) return refuse("bad_request", "A line has unfit facts.");
+    return audit.take(whole) ? done : refuse("not_ready", "Too many lines wait; ask again.");
   }
 
   async replacement(request: Replacement): Promise<AdminOutcome<DoneAnswer>> {
@@ -315,6 +336,7 @@ export class ReplicaProcess implements AdminHandler {
     if (this.key === null || this.chain === null) return;
     const tls = { key: this.key.privatePem, cert: this.chain, ca: this.trust };
     this.running?.sockets.setTls(tls);
+    this.running?.audit?.setTls(tls);
   }
 
   /** Opens the data keys once; false when the process gives up. */

@@ -11,8 +11,10 @@ import { shardOrigin } from "#replica/proof/checkpoint.ts";
 import { genesisManifest } from "#replica/snapshot/manifest.ts";
 import type { Opened } from "#replica/storage/open-storage.ts";
 import type { TlsMaterial } from "#replica/transport/tls-options.ts";
+import { auditRoom } from "#replica/wire/audit-room.ts";
 import type { FrameScope } from "#replica/wire/frame.ts";
 import { prepareChecksummedBytes } from "#replica/wire/prepare-codec.ts";
+import { AuditLog } from "./audit-log.ts";
 import type { CosignMemory } from "./cosigning.ts";
 import { EventLoop } from "./event-loop.ts";
 import { machineGenesisOf } from "./formation.ts";
@@ -22,6 +24,7 @@ import type { Log } from "./log.ts";
 import type { Meters } from "./meters.ts";
 import { Scrubbing, scrubBytesPerSDefault } from "./scrubbing.ts";
 import { Sockets } from "./sockets.ts";
+import { version } from "./version.ts";
 
 /** What a running replica is made of. */
 export interface RunningOptions {
@@ -58,10 +61,19 @@ export class RunningReplica {
   private readonly loop: EventLoop;
   /** Null when the configuration switches it off. */
   readonly scrubbing: Scrubbing | null;
+  /** Null when the shard owns no slot for the room. */
+  readonly audit: AuditLog | null;
 
-  private constructor(options: RunningOptions, host: Host, sockets: Sockets, loop: EventLoop) {
+  private constructor(
+    options: RunningOptions,
+    host: Host,
+    sockets: Sockets,
+    loop: EventLoop,
+    audit: AuditLog | null,
+  ) {
     this.options = options;
     this.host = host;
+    this.audit = audit;
     this.sockets = sockets;
     this.loop = loop;
     const bytesPerS = options.config.scrub?.bytesPerS ?? scrubBytesPerSDefault;
@@ -73,8 +85,11 @@ export class RunningReplica {
   static open(options: RunningOptions): Promise<RunningReplica | string> {
     const loop = new EventLoop();
     const sockets = new Sockets(options);
+    const audit = auditLogOf(options);
+    sockets.refused = (peer) => audit?.refused(peer);
     let host: Host | null = null;
     let said = "";
+    let viewTold = options.opened.recovered.superblock.view;
     const status = (): void => {
       if (host === null) return;
       const { replica } = host;
@@ -82,6 +97,12 @@ export class RunningReplica {
       if (said === JSON.stringify(facts)) return;
       said = JSON.stringify(facts);
       options.log.info("status", { ...facts, head: replica.head, commitMin: replica.commitMin });
+      // Who leads a new view says so; the others would say the same.
+      const leads = replica.status === "normal" && replica.primary === options.replica;
+      if (!leads || replica.view <= viewTold) return;
+      const { view, commitMin: op } = replica;
+      audit?.note("view_change", { from: viewTold, view, primary: options.replica, op });
+      viewTold = view;
     };
     return new Promise((resolve) => {
       openHost(hostOptionsOf(options, loop, sockets, status), (opened) => {
@@ -90,11 +111,13 @@ export class RunningReplica {
           return;
         }
         host = opened.host;
-        const running = new RunningReplica(options, opened.host, sockets, loop);
+        const running = new RunningReplica(options, opened.host, sockets, loop, audit);
         sockets.open(opened.host).then(
           () => {
             loop.start(opened.host);
             running.scrubbing?.start();
+            const { identity } = running.superblock;
+            audit?.note("started", { incarnation: identity.incarnation, version });
             resolve(running);
           },
           (error: unknown) => resolve(String(error)),
@@ -151,8 +174,16 @@ export class RunningReplica {
   close(): void {
     this.scrubbing?.stop();
     this.loop.stop();
+    this.audit?.close();
     this.sockets.close();
   }
+}
+
+/** The log of what is done to this shard, by this replica. */
+function auditLogOf({ replica, config, tls, opened }: RunningOptions): AuditLog | null {
+  const { slots } = opened.recovered.superblock;
+  const room = auditRoom((slot) => slot >= slots.first && slot < slots.first + slots.count);
+  return room === null ? null : new AuditLog({ replica, config, room, tls });
 }
 
 function hostOptionsOf(

@@ -31,6 +31,8 @@ export class Sockets {
   private clients: ClientListener | null = null;
   /** Last known applied op of each peer, from its own frames. */
   private readonly peerCommits = new Map<ReplicaIndex, number>();
+  /** Told of peers whose frames are refused. */
+  refused: (peer: ReplicaIndex) => void = () => undefined;
   private host: Host | null = null;
   private readonly connections = new Map<number, ClientConnection>();
   private connectionNext = 1;
@@ -48,6 +50,7 @@ export class Sockets {
     this.host = host;
     this.clients = new ClientListener({
       cluster: config.cluster,
+      shard: config.shard,
       listen: { host: config.listen.host, port: own.clientPort },
       tls,
       onMessage: (connection, message) => this.onClient(host, connection, message),
@@ -176,7 +179,10 @@ export class Sockets {
         host.onPeerMessage(message);
       },
       wantsAck: (ack) => host.replica.wantsAck(ack),
-      onRefused: (peer) => host.onPeerRefused(peer),
+      onRefused: (peer) => {
+        host.onPeerRefused(peer);
+        this.refused(peer);
+      },
       onChange: (peer, connected) => log.info("peer", { peer, connected }),
       onLog: (what, facts) => log.info(what, facts),
     });

@@ -32,6 +32,8 @@ export interface ClientCounts {
 export interface ClientListenerOptions {
   /** 32 hex digits; certificates of other clusters are refused. */
   readonly cluster: string;
+  /** Replicas of this shard are let in too; absent: no replica is. */
+  readonly shard?: string;
   readonly listen: { readonly host: string; readonly port: number };
   readonly tls: TlsMaterial;
   /** `hello` comes first and once a connection; its answer is a `view`. */
@@ -105,7 +107,10 @@ export class ClientConnection {
   }
 }
 
-/** The client port: mTLS, roles edge and operator, frames of client-codec. */
+/**
+ * The client port: mTLS, roles edge and operator, and replicas of the same shard, which write their
+ * audit lines; frames of client-codec.
+ */
 export class ClientListener {
   readonly counts: ClientCounts = {
     connects: 0,
@@ -170,7 +175,7 @@ export class ClientListener {
     const identity = peerCertificateOf(socket)?.identity;
     if (
       identity === undefined ||
-      identity.role === "replica" ||
+      (identity.role === "replica" && identity.shard !== this.options.shard) ||
       identity.cluster !== this.options.cluster
     ) {
       this.counts.refusedIdentity += 1;

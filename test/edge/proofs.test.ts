@@ -84,3 +84,45 @@ test("edge: what has no proof is a problem with a sentence", async () => {
   const nowhere = await get("/v1/rooms/nowhere/proof?seq=1");
   assert.equal(nowhere.status, 404);
 });
+
+test("edge: a shard's audit log is exported, proved offline, changes are found", async () => {
+  const get = (path: string) =>
+    fetch(`${edge.url}/v1/audit/${shard.config.shard}/${path}`, {
+      headers: { authorization: `Bearer ${edge.apiKey}` },
+    });
+  const { length } = shard.replicas;
+  let kinds: string[] = [];
+  let text = "";
+  for (let round = 0; round < 100 && !kinds.includes("view_change"); round += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const response = await get("export");
+    text = response.ok ? await response.text() : "";
+    const entries = text.split("\n").slice(1, -1);
+    kinds = entries.map((line) => {
+      const { entry } = JSON.parse(line) as { entry: string };
+      const bytes = Buffer.from(entry, "base64").toString();
+      return /"kind":"([a-z_]+)"/.exec(bytes)?.[1] ?? "";
+    });
+  }
+  assert.ok(kinds.filter((kind) => kind === "started").length >= length - 1, kinds.join());
+  assert.ok(kinds.includes("view_change"), kinds.join());
+  writeFileSync(join(folder, "keys"), await (await get("keys")).text());
+  const file = join(folder, "audit");
+  writeFileSync(file, text);
+  assert.match(
+    await said("export", file),
+    /^0 VERIFIED: entries 1-[0-9]+ of room "audit" .*\naudit log from .* view_change [0-9]+/,
+  );
+  const line = text.split("\n")[1] ?? "";
+  const { entry } = JSON.parse(line) as { entry: string };
+  const bytes = Buffer.from(entry, "base64");
+  bytes[bytes.length - 3] = (bytes.at(-3) ?? 0) ^ 1;
+  writeFileSync(file, text.replace(entry, bytes.toString("base64")));
+  assert.match(await said("export", file), /^1 REFUSED: Entry 1 was altered/);
+  const stranger = await fetch(`${edge.url}/v1/audit/lobby/export`);
+  assert.equal(stranger.status, 401);
+  const nowhere = await fetch(`${edge.url}/v1/audit/nowhere/export`, {
+    headers: { authorization: `Bearer ${edge.apiKey}` },
+  });
+  assert.equal(nowhere.status, 404);
+});

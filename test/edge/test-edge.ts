@@ -157,6 +157,6 @@ function writeFiles(shard: TestShard, folder: string, fresh: boolean): void {
   write("jwt.json", JSON.stringify({ keys: [{ ...jwk, kid: "test" }] }));
   const apiKey = "tck_test_0123456789abcdef0123456789";
   const sha256 = createHash("sha256").update(apiKey).digest("hex");
-  const scopes = ["rooms", "sessions", "read", "post"];
+  const scopes = ["rooms", "sessions", "read", "post", "audit"];
   write("api-keys.json", JSON.stringify([{ id: "test", sha256, tenant: "", scopes }]));
 }
