@@ -100,7 +100,8 @@ export class Host {
 
   /** True while {@link work} has something to do. */
   get workWanted(): boolean {
-    if (this.restoring) return false;
+    // What a sync brings may be what a merge makes here: one of them writes it.
+    if (this.syncing) return false;
     // A checkpoint waits until its entries are hashed.
     if (this.proofs?.behind === true) return this.proofs.workWanted;
     return this.checkpoints.workWanted;

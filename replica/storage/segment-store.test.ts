@@ -95,3 +95,13 @@ test("storage: removed segments are gone; removing what is absent is no fault", 
   ok(removed);
   strictEqual(read(replica, 0), null);
 });
+
+test("storage: two writes of one segment go one after the other, both complete", () => {
+  const replica = TestReplica.format().clone();
+  const done: string[] = [];
+  replica.storage.writeSegment("twice", blocks, () => done.push("first"));
+  replica.storage.writeSegment("twice", blocks, () => done.push("second"));
+  replica.disk.settle();
+  deepStrictEqual(done, ["first", "second"]);
+  for (const [i, block] of blocks.entries()) deepStrictEqual(read(replica, i, "twice"), block);
+});

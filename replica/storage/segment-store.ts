@@ -41,6 +41,8 @@ export class SegmentStore {
   private readonly tables = new Map<string, SegmentTable>();
   /** Segments of which a part may not be on the disk yet. */
   private readonly unfinished = new Set<string>();
+  /** Writes of a segment that wait until an earlier write of the same one is done. */
+  private readonly behind = new Map<string, (() => void)[]>();
   private readonly waiting = new Ring<() => void>(waitingMax);
   private writing = 0;
 
@@ -48,9 +50,18 @@ export class SegmentStore {
     this.volume = volume;
   }
 
-  /** Durable, directory included, when done. An existing segment of that id is replaced. */
+  /**
+   * Durable, directory included, when done. An existing segment of that id is replaced; writes of
+   * one id go one after the other, since each begins with an empty file.
+   */
   write(id: string, blocks: readonly Uint8Array[], done: () => void): void {
     const zone = zoneOf(id);
+    if (this.unfinished.has(id)) {
+      const behind = this.behind.get(id) ?? [];
+      assert(behind.length < writesMax, "STO-13: writes of one segment that wait");
+      this.behind.set(id, [...behind, () => this.write(id, blocks, done)]);
+      return;
+    }
     const lengths = blocks.map((block) => block.length);
     const table = segmentTableFrom(lengths);
     this.unfinished.add(id);
@@ -89,6 +100,13 @@ export class SegmentStore {
     });
   }
 
+  private next(id: string): void {
+    const [first, ...rest] = this.behind.get(id) ?? [];
+    if (rest.length > 0) this.behind.set(id, rest);
+    else this.behind.delete(id);
+    first?.();
+  }
+
   /** Encrypts and writes the next blocks; the event loop turns between two pieces. */
   private writePiece(
     zone: Zone,
@@ -104,6 +122,7 @@ export class SegmentStore {
       this.unfinished.delete(id);
       this.writing -= 1;
       done();
+      this.next(id);
       this.pump();
       return;
     }

@@ -3,7 +3,7 @@ import type { Op, ReplicaIndex } from "#replica/base/brands.ts";
 import { opFrom } from "#replica/base/brands.ts";
 import { pipelineMax } from "#replica/base/limits.ts";
 import { mutated } from "#replica/base/mutation.ts";
-import type { Prepare } from "#replica/wire/prepare.ts";
+import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
 import { replacementOf } from "#replica/wire/replacement.ts";
 import type { Member } from "#replica/wire/superblock.ts";
 import { watchConditions } from "./alarms.ts";
@@ -43,6 +43,7 @@ export function refreshMembers(state: State): void {
     const { prepare } = log.slot(op);
     const known = prepare !== null && prepare.header.checksum === header.checksum;
     next[header.requestsCount] = known ? replacementOf(prepare) : null;
+    if (!known) readReplace(state, header);
   }
   let changed = false;
   for (const [i, member] of next.entries()) {
@@ -53,6 +54,13 @@ export function refreshMembers(state: State): void {
   if (!changed) return;
   state.current = next;
   state.emit({ kind: "members", members: next.filter((member) => member !== null) });
+}
+
+/** After a restart the body of a REPLACE that is not executed yet is on the disk only. */
+function readReplace(state: State, { op, checksum }: PrepareHeader): void {
+  if (!state.opened || !state.log.present(op) || state.suffixReads.has(op)) return;
+  state.suffixReads.add(op);
+  state.emit({ kind: "read_prepare", op, checksum, purpose: { kind: "pipeline" } });
 }
 
 /** Nothing that the old incarnation said counts any more. */
@@ -85,21 +93,34 @@ export function applyReplace(state: State, prepare: Prepare): void {
   state.membersDirty = true;
   refreshMembers(state);
   persist(state);
-  if (replica === state.replica && !state.lost) fenceSelf(state);
+  if (replica === state.replica) fenceSelf(state);
 }
 
-function fenceSelf(state: State): void {
+/**
+ * Notes that this volume is not the member any more: its own log or checkpoint says so, or a peer's
+ * ping. Peers drop all that such a volume says, so nobody would answer it.
+ */
+export function fenceSelf(state: State): void {
   const { incarnation } = state.superblock.durable.identity;
-  if (state.members[state.replica]?.incarnation === incarnation) return;
+  if (state.lost || state.members[state.replica]?.incarnation === incarnation) return;
   state.lost = true;
   const what = `this volume of replica ${state.replica} was replaced by another one`;
   state.lostWhy = `${what}; it has no vote any more, remove it`;
+  persist(state);
   watchConditions(state);
   state.emit({ kind: "status" });
 }
 
-/** Takes over members from a checkpoint, where they are later than what is known. */
+/**
+ * Takes over members that a REPLACE made which is committed: from a checkpoint or a peer's ping,
+ * where they are later than what is known. A replica that was away meanwhile would drop all that a
+ * new member says, though it leads.
+ */
 export function adoptMembers(state: State, members: readonly Member[]): void {
+  const news = members.some(({ replica, replaceOp }) => {
+    return (replaceOp ?? 0) > (state.members[replica]?.replaceOp ?? 0);
+  });
+  if (!news) return;
   for (const member of members) {
     const before = state.members[member.replica];
     assert(before !== undefined, "VSR-03: members");
@@ -107,6 +128,7 @@ export function adoptMembers(state: State, members: readonly Member[]): void {
   }
   state.membersDirty = true;
   refreshMembers(state);
+  fenceSelf(state);
 }
 
 /** The op up to which no-ops follow the last REPLACE of the log: what it decides lies below. */

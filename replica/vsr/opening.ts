@@ -4,7 +4,7 @@ import { noteCheckpoint } from "./agreement.ts";
 import { learnQuorumCheckpoint } from "./checkpoint.ts";
 import { startLeading } from "./leading.ts";
 import { beginLife } from "./lives.ts";
-import { refreshMembers } from "./membership.ts";
+import { fenceSelf, refreshMembers } from "./membership.ts";
 import { primaryOf } from "./quorum.ts";
 import { wantRepair } from "./repair.ts";
 import { persist } from "./superblock.ts";
@@ -27,6 +27,7 @@ export function open(state: State): void {
   noteCheckpoint(state, state.replica, state.checkpoint.op, state.checkpoint.id);
   if (state.formed) beginLife(state);
   openLog(state);
+  fenceSelf(state);
   // A life is told of only when it is durable, so nothing is said to peers before.
   if (state.formed && state.superblock.writing === null) persist(state);
 }

@@ -69,6 +69,7 @@ class Bench {
       lives: [peers],
       mark: { sequence: 3, logView: viewFrom(0), op: opFrom(0) },
       yours: { life: life?.sequence ?? 0, nonce: life?.nonce ?? 0, verdict },
+      replaced: [] as readonly unknown[],
       status: "normal",
       learner: false,
       voteFloor: viewFrom(0),
@@ -143,6 +144,29 @@ class Bench {
     });
   }
 }
+
+test("vsr: a volume that was replaced learns it from a peer, though nobody hears it", () => {
+  const bench = new Bench(1);
+  assert.equal(bench.replica.status, "normal");
+  const incarnation = "b".repeat(32);
+  const other = { replica: 1, incarnation, publicKey: "c".repeat(64), replaceOp: opFrom(40) };
+  bench.from(0, 0, { ...bench.vouching(), replaced: [other] });
+  bench.settle();
+  assert.equal(bench.replica.status, "lost");
+  assert.ok(bench.alarms.some((what) => what.includes("was replaced by another one")));
+  assert.equal(bench.disk.superblock.standing.lost, true);
+});
+
+test("vsr: a replica that missed a replacement learns of the new member from a ping", () => {
+  const bench = new Bench(1);
+  const incarnation = "b".repeat(32);
+  const other = { replica: 2, incarnation, publicKey: "c".repeat(64), replaceOp: opFrom(40) };
+  bench.from(0, 0, { ...bench.vouching(), replaced: [other] });
+  assert.equal(bench.replica.members[2]?.incarnation, incarnation);
+  bench.sent = [];
+  bench.from(2, 5, { ...bench.vouching(), incarnation });
+  assert.ok(bench.sent.length > 0);
+});
 
 test("vsr: an ack of an older view never counts, though op and checksum fit (A3.5)", () => {
   const first = new Bench(1);

@@ -26,6 +26,7 @@ import { checkOptions, type ReplicaOptions } from "./options.ts";
 import { recoverLog } from "./recovery.ts";
 import { primaryOf } from "./quorum.ts";
 import {
+  adoptMembers,
   memberOf,
   onReplace,
   refreshMembers,
@@ -417,6 +418,7 @@ function onPing(state: State, message: Ping): void {
   peer.versions = message.versions;
   noteCheckpoint(state, message.from, message.checkpointOp, message.checkpointId);
   learnClock(state, message);
+  adoptMembers(state, message.replaced);
   judgePing(state, message);
   const verdict = onVerdict(state, message);
   if (!state.lost) considerFormation(state);

@@ -95,6 +95,7 @@ function sendPing(
     lives: own === null ? [] : durable.standing.lives,
     mark: ownMark(state),
     yours: peer.judged,
+    replaced: state.members.filter(({ replaceOp }) => replaceOp !== undefined),
     status: statusOf(state),
     learner: durable.recovering,
     voteFloor: durable.voteFloor,

@@ -1,7 +1,7 @@
 import { assert } from "#replica/base/assert.ts";
 import { incarnationFrom, opFrom, replicaFrom, viewFrom } from "#replica/base/brands.ts";
 import { readU64 } from "#replica/base/bytes.ts";
-import { headerBytes } from "#replica/base/limits.ts";
+import { headerBytes, replicasCount } from "#replica/base/limits.ts";
 import { fail, ok } from "#replica/base/result.ts";
 import type { Result } from "#replica/base/result.ts";
 import { Reader, Writer } from "./cursor.ts";
@@ -27,7 +27,7 @@ import { replicaStatuses } from "./peer-message.ts";
 import { decodePrepareHeader, encodePrepareHeader, readPrepareHeader } from "./prepare-codec.ts";
 import type { PrepareRefusal } from "./prepare-codec.ts";
 import type { PrepareHeader } from "./prepare.ts";
-import { type Life, livesMax } from "./superblock.ts";
+import { type Life, livesMax, type Member } from "./superblock.ts";
 
 // Each command's fields stand at 224 in the order in which writeFields writes them. Bodies:
 // COMMIT, START_VIEW, DO_VIEW_CHANGE begin with a checkpoint (112 bytes of digests and two u64);
@@ -56,6 +56,7 @@ const isNack = 4;
 const none = new Uint8Array(0);
 const verdicts: readonly VolumeVerdict[] = ["unknown", "sound", "rolled_back"];
 const lifeBytes = 8 + 4 + 8 + 8;
+const memberBytes = 1 + 16 + 32 + 8;
 
 type Body<K extends PeerMessage["kind"]> = Extract<PeerMessage, { kind: K }>;
 
@@ -155,7 +156,7 @@ function bodyOf(scope: FrameScope, message: PeerMessage): Uint8Array {
       );
     case "ping":
     case "pong":
-      return bodyOfLives(message.lives);
+      return bodyOfPing(message);
     case "cosign":
       assert(message.signature.length === frameSignatureBytes, "WIR-08: signature of a cosigner");
       return message.signature;
@@ -164,10 +165,15 @@ function bodyOf(scope: FrameScope, message: PeerMessage): Uint8Array {
   }
 }
 
-/** u8 count, then each: sequence, nonce, log view, and op + 1, or 0 for an uncertain head. */
-function bodyOfLives(lives: readonly Life[]): Uint8Array {
+/**
+ * Lives: u8 count, then each: sequence, nonce, log view, and op + 1, or 0 for an uncertain head.
+ * Members: u8 count, then each: replica, incarnation, public key, op of its REPLACE.
+ */
+function bodyOfPing({ lives, replaced }: Body<"ping" | "pong">): Uint8Array {
   assert(lives.length <= livesMax, "WIR-04: lives of a volume");
-  const w = new Writer(new Uint8Array(1 + lives.length * lifeBytes), 0);
+  assert(replaced.length <= replicasCount, "WIR-04: members");
+  const bytes = 2 + lives.length * lifeBytes + replaced.length * memberBytes;
+  const w = new Writer(new Uint8Array(bytes), 0);
   w.u8(lives.length);
   for (const life of lives) {
     w.u64(life.sequence);
@@ -175,7 +181,28 @@ function bodyOfLives(lives: readonly Life[]): Uint8Array {
     w.u64(life.logView);
     w.u64(life.op === null ? 0 : life.op + 1);
   }
+  w.u8(replaced.length);
+  for (const member of replaced) {
+    w.u8(member.replica);
+    w.hex(member.incarnation, 16);
+    w.hex(member.publicKey, 32);
+    w.u64(member.replaceOp ?? 0);
+  }
   return w.bytes;
+}
+
+function readReplaced(b: Reader): readonly Member[] | null {
+  const count = b.u8();
+  if (count > replicasCount) return null;
+  const members: Member[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const replica = b.u8();
+    if (replica >= replicasCount) return null;
+    const incarnation = incarnationFrom(b.hex(16));
+    const [publicKey, replaceOp] = [b.hex(32), b.op()];
+    members.push({ replica: replicaFrom(replica), incarnation, publicKey, replaceOp });
+  }
+  return members;
 }
 
 function readLives(b: Reader): readonly Life[] | null {
@@ -205,11 +232,12 @@ function readPing(
   const [verdict, status, learner] = [verdicts[r.u8()], replicaStatuses[r.u8()], r.u8()];
   const voteFloor = viewFrom(r.u64());
   const [checkpointOp, checkpointId] = [r.op(), r.checksum()];
-  const lives = readLives(b);
-  if (verdict === undefined || status === undefined || learner > 1 || lives === null) return null;
+  const [lives, replaced] = [readLives(b), readReplaced(b)];
+  if (lives === null || replaced === null) return null;
+  if (verdict === undefined || status === undefined || learner > 1) return null;
   const yours = { life, nonce, verdict };
   const standing = { yours, status, learner: learner === 1, voteFloor };
-  return { kind, ...fields, ...standing, checkpointOp, checkpointId, lives };
+  return { kind, ...fields, ...standing, checkpointOp, checkpointId, lives, replaced };
 }
 
 function writePing(w: Writer, message: Extract<PeerMessage, { kind: "ping" | "pong" }>): void {

@@ -1,6 +1,6 @@
 import type { Checksum, Incarnation, Op, ReplicaIndex, View } from "#replica/base/brands.ts";
 import type { Prepare, PrepareHeader } from "./prepare.ts";
-import type { Life, VolumeMark } from "./superblock.ts";
+import type { Life, Member, VolumeMark } from "./superblock.ts";
 
 /** What a replica is doing, as it tells its peers; numbers on the wire, never reordered. */
 export const replicaStatuses = [
@@ -136,6 +136,8 @@ export type PeerMessage = PeerEnvelope &
         readonly commitMin: Op;
         /** Openings of the sender's volume, the present one last; empty before formation. */
         readonly lives: readonly Life[];
+        /** Members made by a REPLACE that the sender knows to be committed, of each the last. */
+        readonly replaced: readonly Member[];
         readonly mark: VolumeMark;
         /** What the sender holds of the receiver's last opening that it heard of. */
         readonly yours: {

@@ -273,6 +273,8 @@ export class SimNode implements Subject {
       return;
     }
     this.end();
+    // What opening had begun to write lands now or never, not on top of the next life's writes.
+    this.disk.crash();
     const { life } = this;
     this.world.heap.after(restartMs, () => {
       if (this.life === life) this.start();

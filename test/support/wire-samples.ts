@@ -104,6 +104,14 @@ const clock = {
     { sequence: 77, nonce: 0, logView: viewFrom(5), op: null },
   ],
   mark: { sequence: 79, logView: viewFrom(5), op: opFrom(999) },
+  replaced: [
+    {
+      replica: replicaFrom(2),
+      incarnation: incarnationFrom("5e".repeat(16)),
+      publicKey: "6f".repeat(32),
+      replaceOp: opFrom(77),
+    },
+  ],
   yours: { life: 12, nonce: 34, verdict: "rolled_back" },
   status: "learner",
   learner: true,
