@@ -3,6 +3,7 @@ import type { EventNote, EventRecorder } from "#operator/kube/event-recorder.ts"
 import type { KubeClient } from "#operator/kube/kube-client.ts";
 import type { KubeObject } from "#operator/kube/kube-object.ts";
 import type { PendingWrites } from "#operator/kube/pending-writes.ts";
+import type { AuditTrail } from "./audit-trail.ts";
 import type { AppliedObjects } from "./applied-objects.ts";
 import type { Mirrors } from "./mirrors.ts";
 import type { PeerCertificates } from "./peer-certificates.ts";
@@ -48,6 +49,7 @@ export interface Context {
   readonly applied: AppliedObjects;
   readonly fleets: Fleets;
   readonly certificates: PeerCertificates;
+  readonly audit: AuditTrail;
   /** Monotonic milliseconds at which things were last done, by shard; forgetting is harmless. */
   readonly secretsCheckedMs: Map<string, number>;
   readonly statusWrittenMs: Map<string, number>;
@@ -59,8 +61,8 @@ export function keyOfShard(shard: RoomShard): string {
 }
 
 /**
- * Tells of an action three times: an Event for people, a metric for alerts, and a line of the
- * audit log on standard output.
+ * Tells of an action: an Event for people, a metric for alerts, a line on standard output, and one
+ * for the shard's audit log, which takes it when it can.
  */
 export async function tell(
   context: Context,
@@ -71,5 +73,7 @@ export async function tell(
   context.metrics.action(event.action, event.reason, result);
   const audit = { shard: keyOfShard(shard), ...event, result };
   context.log.info({ audit }, event.note);
+  const { action, reason, note } = event;
+  context.audit.note(keyOfShard(shard), { action, reason, result, note }, Date.now());
   await context.events.record(shard satisfies KubeObject, event);
 }

@@ -70,6 +70,7 @@ export class Controller {
   private forget(key: string): void {
     this.queue.forget(key);
     this.context.statusWrittenMs.delete(key);
+    this.context.audit.forget(key);
     for (const one of this.context.secretsCheckedMs.keys()) {
       if (one.startsWith(`${key}/`)) this.context.secretsCheckedMs.delete(one);
     }

@@ -12,7 +12,7 @@ import { statusOf } from "#operator/policy/status.ts";
 import { upgradeStep } from "#operator/policy/upgrade.ts";
 import { advanceGenesis } from "./advance-genesis.ts";
 import { certifyMember } from "./certify-member.ts";
-import type { Context } from "./context.ts";
+import { type Context, keyOfShard } from "./context.ts";
 import { ensureChildren } from "./ensure-children.ts";
 import { ensureSecrets, type Obstacle } from "./ensure-secrets.ts";
 import {
@@ -176,6 +176,8 @@ async function report(
     lastDecision: decisionOf(observed.shard, restart.kind, now),
   });
   await writeStatus(context, observed.shard, status);
+  const { shard, members } = observed;
+  await context.audit.send(keyOfShard(shard), shard, fleet, members);
   const steady = genesis.kind === "formed" && restart.kind === "none" && status.phase === "Serving";
   return steady ? restingMs : movingMs;
 }

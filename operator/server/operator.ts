@@ -15,6 +15,7 @@ import { Controller } from "#operator/reconcile/controller.ts";
 import { Fleets } from "#operator/reconcile/fleets.ts";
 import { Mirrors } from "#operator/reconcile/mirrors.ts";
 import { prepareFleets } from "#operator/reconcile/prepare-fleets.ts";
+import { AuditTrail } from "#operator/reconcile/audit-trail.ts";
 import { PeerCertificates } from "#operator/reconcile/peer-certificates.ts";
 import type { OperatorFlags } from "./flags.ts";
 import { startHealthServer } from "./health-server.ts";
@@ -128,6 +129,7 @@ export class Operator {
       applied: new AppliedObjects(),
       fleets: new Fleets(client),
       certificates: new PeerCertificates(),
+      audit: new AuditTrail(),
       secretsCheckedMs: new Map(),
       statusWrittenMs: new Map(),
     };

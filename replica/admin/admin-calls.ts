@@ -77,6 +77,8 @@ export const auditLinesMax = 64;
 
 /** A line for the audit log; replica/audit judges its members. */
 export interface AuditLineRequest {
+  /** UUIDv7 of the line, 32 hex digits: a line that is sent twice is written once. */
+  readonly key: string;
   readonly kind: string;
   /** Wall clock of the operator, microseconds since 1970. */
   readonly atUs: number;
@@ -205,8 +207,10 @@ export function checkUpgradeRequest(value: unknown): Checked<UpgradeRequest> {
 /** Reads the body of POST /v1/audit. */
 export function checkAuditRequest(value: unknown): Checked<AuditRequest> {
   const fields = new Fields(value, ["lines"]);
-  const lines = fields.objects("lines", 1, auditLinesMax, ["kind", "atUs", "facts"]).map((line) => {
+  const names = ["key", "kind", "atUs", "facts"];
+  const lines = fields.objects("lines", 1, auditLinesMax, names).map((line) => {
     return {
+      key: line.text("key", /^[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/, "a UUIDv7 in hex"),
       kind: line.text("kind", /^[a-z][a-z0-9_]{0,39}$/, "a word"),
       atUs: line.integer("atUs", 0, Number.MAX_SAFE_INTEGER),
       facts: line.record("facts"),

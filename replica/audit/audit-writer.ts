@@ -35,6 +35,8 @@ export interface AuditBatch {
 
 interface Waiting {
   readonly line: AuditLine;
+  /** Chosen by who said it, so that saying it twice is harmless; null = made when first sent. */
+  readonly key: Uint8Array | null;
   /** Set when it is first sent: a retry repeats key and body, so it is committed once. */
   sent: { readonly key: Uint8Array; readonly salt: Uint8Array; readonly body: Uint8Array } | null;
 }
@@ -74,13 +76,13 @@ export class AuditWriter {
     this.take(line);
   }
 
-  /** Takes a line that somebody else noted; false when there is no room for it. */
-  take(line: AuditLine): boolean {
+  /** Takes a line, with a key (UUIDv7) of somebody else's; false when there is no room for it. */
+  take(line: AuditLine, key: Uint8Array | null = null): boolean {
     if (this.waiting.length >= auditWaitingMax) {
       this.droppedCount += 1;
       return false;
     }
-    this.waiting.push({ line, sent: null });
+    this.waiting.push({ line, key, sent: null });
     return true;
   }
 
@@ -136,7 +138,8 @@ export class AuditWriter {
     const { line } = waiting;
     const late = line.late || wallUs - line.atUs > auditLateUs;
     const body = encodeAuditLine({ ...line, late });
-    waiting.sent = { key: this.chance.key(wallUs), salt: this.chance.salt(), body };
+    const key = waiting.key ?? this.chance.key(wallUs);
+    waiting.sent = { key, salt: this.chance.salt(), body };
     return waiting.sent;
   }
 }

@@ -53,8 +53,8 @@ export class AuditLog {
   }
 
   /** Takes lines of the operator; false when there is no room for all of them. */
-  take(lines: readonly AuditLine[]): boolean {
-    const taken = lines.every((line) => this.writer.take(line));
+  take(lines: readonly { readonly line: AuditLine; readonly key: Uint8Array }[]): boolean {
+    const taken = lines.every(({ line, key }) => this.writer.take(line, key));
     this.wake();
     return taken;
   }

@@ -163,7 +163,24 @@ export class ReplicaProcess implements AdminHandler {
   /** A new trust bundle: every later connection uses it. */
   setTrust(pem: string): void {
     this.trust = pem;
+    this.rotated("trust", "done");
     this.useIdentity();
+  }
+
+  /** The content of the key-encryption file, looked at now and then; true = nothing left to do. */
+  setKek(text: string): boolean {
+    if (this.vault === null) return true;
+    const { config, log } = this.options;
+    const result = this.vault.rewrap(text, config.files.kek);
+    if (!result.ok) log.error("key-encryption key refused", { sentence: result.reason });
+    else if (result.value === "rewrapped") log.info("data keys wrapped by a new key");
+    if (!result.ok) this.rotated("kek", "refused");
+    else if (result.value === "rewrapped") this.rotated("kek", "done");
+    return !result.ok || result.value !== "busy";
+  }
+
+  private rotated(kind: "certificate" | "kek" | "trust", outcome: "done" | "refused"): void {
+    this.options.meters.add("replicaKeyRotations", 1, { kind, outcome });
   }
 
   status(): AdminStatus {
@@ -200,6 +217,7 @@ export class ReplicaProcess implements AdminHandler {
       return refuse("wrong_certificate", `The certificate must name ${this.uri}.`);
     }
     this.options.volume.saveCertificate(pem);
+    if (this.chain !== null && this.chain !== pem) this.rotated("certificate", "done");
     this.chain = pem;
     const { publicKey } = this.key;
     this.running?.audit?.note("certificate", { public_key: publicKey });
@@ -280,12 +298,13 @@ export class ReplicaProcess implements AdminHandler {
   audit(request: AuditRequest): AdminOutcome<DoneAnswer> {
     const { audit } = this.running ?? { audit: null };
     if (audit === null) return refuse("not_ready", "The replica is not running.");
-    const lines = request.lines.map((line) => {
-      return auditLine({ ...line, by: "operator", late: false });
+    const lines = request.lines.flatMap(({ key, ...members }) => {
+      const line = auditLine({ ...members, by: "operator", late: false });
+      return line === null ? [] : [{ line, key: bytesFromHex(key) }];
     });
-    const whole = lines.filter((line) => line !== null);
-    if (whole.length < lines.length) return refuse("bad_request", "A line has unfit facts.");
-    return audit.take(whole) ? done : refuse("not_ready", "Too many lines wait; ask again.");
+    const unfit = lines.length < request.lines.length;
+    if (unfit) return refuse("bad_request", "A line has unfit facts.");
+    return audit.take(lines) ? done : refuse("not_ready", "Too many lines wait; ask again.");
   }
 
   async replacement(request: Replacement): Promise<AdminOutcome<DoneAnswer>> {
@@ -344,7 +363,8 @@ export class ReplicaProcess implements AdminHandler {
     if (this.vault !== null) return this.vault;
     const { config, volume } = this.options;
     const kek = readFileSync(config.files.kek, "utf8");
-    const vault = NodeVault.open({ file: join(volume.data, "keys", "data-keys"), kek });
+    const file = join(volume.data, "keys", "data-keys");
+    const vault = NodeVault.open({ file, kek, kekFile: config.files.kek });
     if (vault.ok) this.vault = vault.value;
     else this.options.giveUp(vault.reason);
     return this.vault;
