@@ -19,7 +19,7 @@ const { values, positionals } = parseArgs({
     load: { type: "string", default: "600" },
     body: { type: "string", default: "128" },
     pace: { type: "string", default: "2" },
-    wal: { type: "string", default: "64" },
+    wal: { type: "string", default: "128" },
     json: { type: "string" },
     saturated: { type: "boolean", default: false },
     "no-gate": { type: "boolean", default: false },
