@@ -71,6 +71,12 @@ export const replicaMetrics = {
     help: "1 when this replica's history is not the one that it signed, else 0.",
     labels: [],
   },
+  replicaKeyRotations: {
+    name: "tigerchat_replica_key_rotations_total",
+    kind: "counter",
+    help: "New keys and certificates taken while running (kek, certificate, trust), or refused.",
+    labels: ["kind", "outcome"],
+  },
   replicaInfo: {
     name: "tigerchat_replica_info",
     kind: "gauge",
