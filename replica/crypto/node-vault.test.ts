@@ -13,6 +13,8 @@ const directory = mkdtempSync(join(tmpdir(), "tigerchat-vault-"));
 after(() => rmSync(directory, { recursive: true }));
 let files = 0;
 
+const kekFile = "/etc/tigerchat/kek";
+
 function newFile(): string {
   files += 1;
   return join(directory, `keys-${files}`, "data-keys");
@@ -23,7 +25,7 @@ const aad = utf8From("slot 3");
 const plain = utf8From("nobody reads this");
 
 function opened(file: string, key: string = kek): NodeVault {
-  const vault = NodeVault.open({ file, kek: key });
+  const vault = NodeVault.open({ file, kek: key, kekFile });
   ok(vault.ok, vault.ok ? "" : vault.reason);
   return vault.value;
 }
@@ -112,17 +114,46 @@ test("crypto: another key-encryption key is refused; beside the old one it rotat
   const sealed = before.seal("wal", aad, plain);
   before.close();
   const other = "6b".repeat(32);
-  const wrong = NodeVault.open({ file, kek: other });
+  const wrong = NodeVault.open({ file, kek: other, kekFile });
   ok(!wrong.ok);
-  match(wrong.reason, /another key-encryption key; give the right one/);
+  match(wrong.reason, /key in \/etc\/tigerchat\/kek is not the one that wrapped .*data-keys/);
   const rotated = opened(file, `${other}\n${kek}\n`);
   ok(rotated.open(sealed, aad) !== null);
   rotated.close();
   const after = opened(file, other);
   ok(after.open(sealed, aad) !== null);
   after.close();
-  ok(!NodeVault.open({ file, kek }).ok, "the old key opens nothing any more");
-  for (const bad of ["", "zz", "5a".repeat(31)]) ok(!NodeVault.open({ file, kek: bad }).ok);
+  ok(!NodeVault.open({ file, kek, kekFile }).ok, "the old key opens nothing any more");
+  for (const bad of ["", "zz", "5a".repeat(31)])
+    ok(!NodeVault.open({ file, kek: bad, kekFile }).ok);
+});
+
+test("crypto: the key-encryption key changes under a vault that works, in both copies", () => {
+  const file = newFile();
+  const vault = opened(file);
+  const sealed = [vault.seal("wal", aad, plain), vault.seal("segment", aad, plain)] as const;
+  const next = "7c".repeat(32);
+  ok(!vault.rewrap("no key", kekFile).ok);
+  deepStrictEqual(vault.rewrap(`${kek}\n`, kekFile), { ok: true, value: "same" });
+  deepStrictEqual(vault.rewrap(`${next}\n${kek}\n`, kekFile), { ok: true, value: "rewrapped" });
+  const after = [vault.seal("wal", aad, plain), vault.seal("segment", aad, plain)] as const;
+  ok(after[1].keyId > sealed[1].keyId, "segments get a data key that the old one never wrapped");
+  strictEqual(after[0].keyId, sealed[0].keyId);
+  for (const one of [...sealed, ...after]) ok(vault.open(one, aad) !== null);
+  vault.close();
+  ok(!NodeVault.open({ file, kek, kekFile, readOnly: true }).ok, "the old key opens no copy");
+  const bytes = readFileSync(file);
+  for (const copy of [0, 512 * 1024]) {
+    const bad = Buffer.from(bytes);
+    bad[copy + 130] = (bad[copy + 130] ?? 0) ^ 4;
+    writeFileSync(file, bad);
+    ok(NodeVault.open({ file, kek: next, kekFile, readOnly: true }).ok, "either copy is enough");
+  }
+  writeFileSync(file, bytes);
+  const again = NodeVault.open({ file, kek: next, kekFile });
+  ok(again.ok);
+  for (const one of [...sealed, ...after]) ok(again.value.open(one, aad) !== null);
+  again.value.close();
 });
 
 test("crypto: a table damaged in one copy opens from the other; in both it is refused", () => {
@@ -138,7 +169,7 @@ test("crypto: a table damaged in one copy opens from the other; in both it is re
       const bad = Buffer.from(bytes);
       bad[copy + at] = (bad[copy + at] ?? 0) ^ 4;
       writeFileSync(file, bad);
-      const found = NodeVault.open({ file, kek, readOnly: true });
+      const found = NodeVault.open({ file, kek, kekFile, readOnly: true });
       ok(found.ok, `byte ${copy + at}`);
       // The copy before the segment's key still has the log's key.
       ok(found.value.open(sealed, aad) !== null);
@@ -147,7 +178,7 @@ test("crypto: a table damaged in one copy opens from the other; in both it is re
   const bad = Buffer.from(bytes);
   for (const copy of copies) bad[copy + 130] = (bad[copy + 130] ?? 0) ^ 4;
   writeFileSync(file, bad);
-  const refused = NodeVault.open({ file, kek });
+  const refused = NodeVault.open({ file, kek, kekFile });
   ok(!refused.ok);
   match(refused.reason, /damaged in both copies; replace/);
 });

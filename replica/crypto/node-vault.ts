@@ -43,6 +43,8 @@ export interface NodeVaultOptions {
    * table that only one of them opens is rewrapped under the first.
    */
   readonly kek: string;
+  /** Path of that file, for sentences. */
+  readonly kekFile: string;
   /** True: makes nothing and seals nothing (inspect). */
   readonly readOnly?: boolean;
 }
@@ -55,7 +57,7 @@ interface Current {
 /** AES-256-GCM under fresh random data keys, wrapped by the key-encryption key in a small table. */
 export class NodeVault implements Vault {
   private readonly fd: number | null;
-  private readonly kek: WrappingKey;
+  private kek: WrappingKey;
   private readonly keys = new Map<number, DataKey>();
   private readonly current = new Map<VaultPurpose, Current>();
   private readonly nonce = new Uint8Array(nonceBytes);
@@ -77,9 +79,9 @@ export class NodeVault implements Vault {
     const keks = parseKeks(options.kek);
     const first = keks?.[0];
     if (keks === null || first === undefined) {
-      return fail("The key-encryption key must be 64 hex digits on a line of its own.");
+      return fail(malformedKek(options.kekFile));
     }
-    const found = readTable(options.file, keks);
+    const found = readTable(options.file, options.kekFile, keks);
     if (!found.ok) return found;
     const { table, kek } = found.value;
     if (options.readOnly === true) return ok(new NodeVault(null, kek ?? first, table));
@@ -149,6 +151,25 @@ export class NodeVault implements Vault {
     });
   }
 
+  /**
+   * The key-encryption file has changed to this content: wraps the table under the first key in it,
+   * both copies, and takes a fresh data key for segments, so that what is written from now on is
+   * under keys that the former key never wrapped. "same": that key wraps it already; "busy": try
+   * again. `reason` is a sentence; nothing has changed then.
+   */
+  rewrap(kek: string, kekFile: string): Result<"rewrapped" | "same" | "busy"> {
+    const first = parseKeks(kek)?.[0];
+    if (first === undefined) return fail(malformedKek(kekFile));
+    if (bytesEqual(first.id, this.kek.id)) return ok("same");
+    if (this.rotating || this.fd === null) return ok("busy");
+    this.kek = first;
+    for (const key of this.keys.values()) this.keys.set(key.id, rewrapDataKey(first, key));
+    // The second write takes the former key out of the other copy.
+    for (let copy = 0; copy < 2; copy += 1) this.writeSync(this.fd);
+    this.current.delete("segment");
+    return ok("rewrapped");
+  }
+
   /** Data keys held, for metrics and tests. */
   get keysCount(): number {
     return this.keys.size;
@@ -165,13 +186,16 @@ export class NodeVault implements Vault {
     const key = makeDataKey(this.kek, this.nextId, purpose);
     this.nextId += 1;
     this.keys.set(key.id, key);
-    const { fd } = this;
+    this.writeSync(this.fd);
+    this.current.set(purpose, { key, nonces: new NonceCounter() });
+  }
+
+  private writeSync(fd: number): void {
     const { bytes, offset } = this.nextCopy();
     writeDurably("keys/data-keys", () => {
       const written = writeSync(fd, bytes, 0, bytes.length, offset);
       if (written !== bytes.length) throw new Error("short write of the data keys' table");
     });
-    this.current.set(purpose, { key, nonces: new NonceCounter() });
   }
 
   private nextCopy(): { readonly bytes: Uint8Array; readonly offset: number } {
@@ -189,6 +213,10 @@ export class NodeVault implements Vault {
   }
 }
 
+function malformedKek(file: string): string {
+  return `${file}: the key-encryption key must be 64 hex digits on a line of its own.`;
+}
+
 function parseKeks(text: string): readonly WrappingKey[] | null {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   if (lines.length === 0) return null;
@@ -202,7 +230,11 @@ interface FoundTable {
   readonly kek: WrappingKey | null;
 }
 
-function readTable(file: string, keks: readonly WrappingKey[]): Result<FoundTable> {
+function readTable(
+  file: string,
+  kekFile: string,
+  keks: readonly WrappingKey[],
+): Result<FoundTable> {
   const blank: FoundTable = { table: { sequence: 0, nextId: 1, keys: [] }, kek: null };
   if (!existsSync(file)) return ok(blank);
   const bytes = new Uint8Array(2 * tableCopyBytes);
@@ -219,8 +251,8 @@ function readTable(file: string, keks: readonly WrappingKey[]): Result<FoundTabl
   }
   if (foreign > (best?.table.sequence ?? -1)) {
     return fail(
-      `${file} was wrapped by another key-encryption key; give the right one, ` +
-        "or add the former one as a further line of the key file.",
+      `The key-encryption key in ${kekFile} is not the one that wrapped ${file}; ` +
+        "put the right one there, or add the former one as a further line below the new one.",
     );
   }
   if (best !== null) return ok(best);

@@ -29,6 +29,8 @@ import type {
 } from "./port.ts";
 import { Redactions } from "./redactions.ts";
 import { Prover } from "./prover.ts";
+import type { RetentionView } from "./retention.ts";
+import { retentionOf, retentionVersion } from "./retention.ts";
 import { Sweeper } from "./sweeper.ts";
 import { gather, joinPlaces, rangeOf } from "./room-reader.ts";
 import { generationMs } from "./key-table.ts";
@@ -285,6 +287,17 @@ export class ChatMachine {
     const shown = this.redactions.show(room, found);
     const entries = joinPlaces(shown, range.kind === "after" ? "first" : "last");
     return { kind: "answer", answer, entries };
+  }
+
+  /**
+   * Retention of a room by number, from 0; null when it has none, is held or has nothing to drop.
+   * Undefined behind the last room, and before any retention was set.
+   */
+  retention(room: number): RetentionView | null | undefined {
+    const { tables } = this;
+    const any = tables.retains && tables.state.version >= retentionVersion;
+    if (this.restoring || !any || room >= tables.rooms.count) return undefined;
+    return retentionOf(tables, room);
   }
 
   /** Trees and shard log; null when the machine keeps none or is being restored. */

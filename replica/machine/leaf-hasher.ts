@@ -1,6 +1,9 @@
-import { entryFixedBytes, entryFlagRedacted } from "#replica/wire/entry.ts";
+import { mutated } from "#replica/base/mutation.ts";
+import { entryFixedBytes, entryFlagRedacted, entrySaltBytes } from "#replica/wire/entry.ts";
 import { entryBytesMax } from "#replica/wire/entry.ts";
 import type { HashInto } from "#replica/proof/peaks.ts";
+
+declare const MUTATIONS: boolean | undefined;
 
 const hashBytes = 32;
 /** Bytes of a name record before the names: their lengths. */
@@ -38,7 +41,8 @@ export class LeafHasher {
     const flags = bytes[start + 3] ?? 0;
     preimage[prefix + 3] = flags & ~entryFlagRedacted;
     const end = prefix + head;
-    const rest = bytes.subarray(start + head, start + length);
+    const bare = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("leaf_without_salt");
+    const rest = bytes.subarray(start + head + (bare ? entrySaltBytes : 0), start + length);
     if ((flags & entryFlagRedacted) !== 0) preimage.set(rest, end);
     else this.hash(rest, preimage, end);
     this.hash(preimage.subarray(0, end + hashBytes), into, at);

@@ -28,6 +28,8 @@ export class MachineTables {
   readonly store: EntryStore;
   readonly watches = new WatchList();
   history: readonly HistorySegment[] = [];
+  /** True once some retention was set; no part of the state. */
+  retains = false;
   /** Trees of the rooms and the shard's log; null when this machine keeps none. */
   ledger: Ledger | null = null;
   /** Address and number of rooms up to which everything belongs to a frozen delta. */
@@ -53,6 +55,7 @@ export class MachineTables {
     this.rooms = this.emptyRooms(state);
     this.cells = new CellTable(this.keyHash0, this.keyHash1);
     this.tenantRates = 0;
+    this.retains = false;
     this.keys = new KeyTable(this.looseKeysMax);
     this.keys.expire(state.keyGenerationFloor * generationMs);
     this.store.clear();
@@ -116,6 +119,7 @@ export class MachineTables {
     value: number,
   ): number {
     const before = this.cells.set(room, kind, number, bytes, at, length, value);
+    if (kind === cellKinds.retainVersion) this.retains = true;
     if (room === tenantScope) {
       if (kind === cellKinds.quotaRate) this.tenantRates += Number(value > 0) - Number(before > 0);
       return before;

@@ -1,3 +1,5 @@
+import { utf8From } from "#replica/base/text.ts";
+import type { RoomName } from "#replica/wire/client-message.ts";
 import { entryTimeAt } from "#replica/wire/entry.ts";
 import type { OperationReader } from "#replica/wire/operation.ts";
 import { resultCodes } from "#replica/wire/operation.ts";
@@ -83,6 +85,46 @@ export class Retention {
     const own = this.rules.cell(base, kind);
     return own > 0 ? own : this.rules.tenantCell(kind);
   }
+}
+
+/** What the retention of a room or thread asks for, and where its log begins and ends. */
+export interface RetentionView {
+  readonly name: RoomName;
+  readonly floor: number;
+  readonly head: number;
+  /** Entries whose age is above this may go by age, microseconds; Infinity = none. */
+  readonly ageUs: number;
+  /** Entries to keep at least by number; Infinity = none may go by number. */
+  readonly entries: number;
+  /** Age below which nothing may go, microseconds. */
+  readonly leastUs: number;
+}
+
+/** The retention of a room that has one and is not held; null otherwise. */
+export function retentionOf(tables: MachineTables, room: number): RetentionView | null {
+  const { rooms, cells, state } = tables;
+  const page = rooms.page(room);
+  const at = rooms.at(room);
+  const head = page.head[at] ?? 0;
+  const floor = floorOf(tables, room);
+  if (head <= floor) return null;
+  const base = page.base[at] ?? 0;
+  const name = rooms.name(room);
+  const tenant = utf8From(name.tenant);
+  const own = (kind: number): number => cells.get(base, kind, 0, empty, 0, 0);
+  const all = (kind: number): number => cells.get(tenantScope, kind, 0, tenant, 0, tenant.length);
+  const limit = (kind: number): number => (own(kind) > 0 ? own(kind) : all(kind));
+  const age = limit(cellKinds.retainAge);
+  const entries = limit(cellKinds.retainEntries);
+  if (age + entries === 0 || own(cellKinds.hold) + all(cellKinds.hold) > 0) return null;
+  return {
+    name,
+    floor,
+    head,
+    ageUs: age > 0 ? age * 1_000_000 : Number.POSITIVE_INFINITY,
+    entries: entries > 0 ? entries : Number.POSITIVE_INFINITY,
+    leastUs: state.keyWindowUs + keyAheadMaxUs,
+  };
 }
 
 /** Seq of the first entry of a room that is not gone, from 1. */

@@ -1,5 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
-import { slotOfRoom } from "#replica/base/slots.ts";
+import { slotOfBytes } from "#replica/base/slots.ts";
 import { textFromUtf8 } from "#replica/base/text.ts";
 import type { RoomName } from "#replica/wire/client-message.ts";
 import { sameRange } from "./byte-ranges.ts";
@@ -154,8 +154,7 @@ export class RoomTable {
     page.nameAt[room & pageMask] = address;
     page.nameHash[room & pageMask] = hash[0] ?? 0;
     page.floor[room & pageMask] = 1;
-    const name = this.name(room);
-    page.slot[room & pageMask] = slotOfRoom(name.tenant, name.room);
+    page.slot[room & pageMask] = slotOfBytes(names, start, tenantBytes, roomBytes);
     this.insert(room, hash[0] ?? 0);
     const end = roomAt + roomBytes;
     const cut = names.subarray(roomAt, end).indexOf(slash);

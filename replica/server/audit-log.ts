@@ -8,6 +8,7 @@ import { random } from "#replica/crypto/hash.ts";
 import { ShardLink } from "#replica/transport/shard-link.ts";
 import type { TlsMaterial } from "#replica/transport/tls-options.ts";
 import type { RoomName } from "#replica/wire/client-message.ts";
+import { readResult } from "#replica/wire/operation.ts";
 
 /** Between two looks at what waits, ms: lines gather, and a primary is found again. */
 const lookMs = 250;
@@ -65,6 +66,24 @@ export class AuditLog {
     if (nowMs - (this.refusedMs.get(peer) ?? Number.NEGATIVE_INFINITY) < refusalPauseMs) return;
     this.refusedMs.set(peer, nowMs);
     this.note("peer_refused", { peer });
+  }
+
+  /**
+   * Operations of this replica's own, by the same session; false when there is no primary to take
+   * them now. `done`: how many were carried out.
+   */
+  submit(operations: Uint8Array, count: number, done: (carried: number) => void): boolean {
+    if (this.closed) return false;
+    this.link ??= this.connect();
+    if (this.link.view.primary === null) return false;
+    this.link.submit(operations, count, (outcome) => {
+      let carried = 0;
+      for (let i = 0; i < count && outcome.kind === "ok"; i += 1) {
+        if (readResult(outcome.results, i)?.code === "ok") carried += 1;
+      }
+      done(carried);
+    });
+    return true;
   }
 
   /** A rotated identity, for every later connection. */

@@ -94,7 +94,9 @@ export class Host {
   get deadlineMs(): number {
     const { replica, sync, blocks } = this;
     const wanted = Math.min(replica.deadlineMs, sync.deadlineMs, blocks.deadlineMs);
-    const proofsMs = this.proofs?.deadlineMs ?? Number.POSITIVE_INFINITY;
+    // While a restore lasts nothing is ticked: a deadline of the past would wake for nothing.
+    const proofs = this.restoring ? null : this.proofs;
+    const proofsMs = proofs?.deadlineMs ?? Number.POSITIVE_INFINITY;
     return Math.min(wanted, this.collectAtMs, proofsMs);
   }
 
@@ -410,7 +412,10 @@ export class Host {
       machine,
       replica,
       blocks: () => this.blocks,
-      publicKeys: () => this.replica.members.map((one) => one.publicKey),
+      publicKeys: () => {
+        const { members } = this.replica;
+        return members.length === replicasCount ? members.map((one) => one.publicKey) : null;
+      },
       nowMs: this.ports.nowMs,
       wallUs: this.ports.wallUs,
       broadcast: (cosign) => {

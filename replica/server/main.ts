@@ -23,8 +23,8 @@ import { Volume, VolumeError } from "./volume.ts";
 
 /** Exit codes: wrong command line or environment; gave up with a sentence; a bug. */
 const exitCodes = { refused: 1, gaveUp: 2, bug: 70 } as const;
-/** Between two looks at the trust bundle's file, ms. */
-const trustPollMs = 2_000;
+/** Between two looks at a mounted file, ms. */
+const filePollMs = 2_000;
 /** How long one attempt to give the primary away lasts when the disk is full, ms. */
 const fullHandOverMs = 900;
 /** Threads of libuv: each WAL write is one job, and DNS must not delay it. */
@@ -137,21 +137,31 @@ async function serveAdmin(parts: Parts, onIdentity: (renew: () => void) => void)
   await listen(server, config.listen.host, port);
 }
 
-function followTrust(parts: Parts): void {
-  const { config, log, replica } = parts;
+/** Looks at a mounted file now and then; `take` gets each content, false = the same once more. */
+function followFile(path: string, log: Log, take: (content: string) => boolean): void {
+  let seen: string | null = null;
   const look = (): void => {
-    let pem: string;
+    let content: string;
     try {
-      pem = readFileSync(config.files.trust, "utf8");
+      content = readFileSync(path, "utf8");
     } catch (error) {
-      log.warn("trust bundle unreadable", { error: messageOf(error) });
+      log.warn("file unreadable", { path, error: messageOf(error) });
       return;
     }
-    if (pem === replica.trust) return;
+    if (content !== seen && take(content)) seen = content;
+  };
+  setInterval(look, filePollMs).unref();
+}
+
+/** Trust bundle and key-encryption key change without a restart. */
+function followFiles({ config, log, replica }: Parts): void {
+  followFile(config.files.trust, log, (pem) => {
+    if (pem === replica.trust) return true;
     log.info("trust bundle changed");
     replica.setTrust(pem);
-  };
-  setInterval(look, trustPollMs).unref();
+    return true;
+  });
+  followFile(config.files.kek, log, (kek) => replica.setKek(kek));
 }
 
 function followSignals(parts: Parts, gaveUp: () => boolean): void {
@@ -231,7 +241,7 @@ async function main(): Promise<void> {
   const parts = { flags, config, log, replica };
   log.info("starting", { version, node: process.version, data: flags.data });
   followSignals(parts, () => ended);
-  followTrust(parts);
+  followFiles(parts);
   const gauges = new Gauges(meters, replica);
   const health = makeHealthServer({
     ready: () => replica.running?.caughtUp ?? false,

@@ -71,6 +71,18 @@ export const replicaMetrics = {
     help: "1 when this replica's history is not the one that it signed, else 0.",
     labels: [],
   },
+  replicaTrims: {
+    name: "tigerchat_replica_trims_total",
+    kind: "counter",
+    help: "Rooms whose older entries were let go because this replica, as primary, asked for it.",
+    labels: [],
+  },
+  replicaKeyRotations: {
+    name: "tigerchat_replica_key_rotations_total",
+    kind: "counter",
+    help: "New keys and certificates taken while running (kek, certificate, trust), or refused.",
+    labels: ["kind", "outcome"],
+  },
   replicaInfo: {
     name: "tigerchat_replica_info",
     kind: "gauge",

@@ -200,8 +200,9 @@ export class Proofs {
       return;
     }
     if (question.kind === "keys") {
-      const keys = this.cosigning.keys().map((key) => `${formatVerifierKey(key)}\n`);
-      answer(room, utf8From(keys.join("")));
+      const keys = this.cosigning.keys()?.map((key) => `${formatVerifierKey(key)}\n`);
+      if (keys === undefined) answer({ code: "not_ready" }, nothing);
+      else answer(room, utf8From(keys.join("")));
       return;
     }
     if (latest === null) {

@@ -23,6 +23,7 @@ import { openHost } from "./open-host.ts";
 import type { Log } from "./log.ts";
 import type { Meters } from "./meters.ts";
 import { Scrubbing, scrubBytesPerSDefault } from "./scrubbing.ts";
+import { RetentionKeeper } from "./retention-keeper.ts";
 import { Sockets } from "./sockets.ts";
 import { version } from "./version.ts";
 
@@ -63,6 +64,7 @@ export class RunningReplica {
   readonly scrubbing: Scrubbing | null;
   /** Null when the shard owns no slot for the room. */
   readonly audit: AuditLog | null;
+  private readonly retention: RetentionKeeper;
 
   private constructor(
     options: RunningOptions,
@@ -70,12 +72,20 @@ export class RunningReplica {
     sockets: Sockets,
     loop: EventLoop,
     audit: AuditLog | null,
+    machine: ChatMachine,
   ) {
     this.options = options;
     this.host = host;
     this.audit = audit;
     this.sockets = sockets;
     this.loop = loop;
+    this.retention = new RetentionKeeper({
+      machine,
+      leads: () => this.leads,
+      load: (addresses, done) => host.blocks.load(addresses, done),
+      submit: (operations, count, done) => audit?.submit(operations, count, done) ?? false,
+      trimmed: (rooms) => options.meters.add("replicaTrims", rooms),
+    });
     const bytesPerS = options.config.scrub?.bytesPerS ?? scrubBytesPerSDefault;
     const { opened, log } = options;
     this.scrubbing = bytesPerS === 0 ? null : new Scrubbing(host, opened.storage, bytesPerS, log);
@@ -105,17 +115,26 @@ export class RunningReplica {
       viewTold = view;
     };
     return new Promise((resolve) => {
-      openHost(hostOptionsOf(options, loop, sockets, status), (opened) => {
+      const hostOptions = hostOptionsOf(options, loop, sockets, status);
+      openHost(hostOptions, (opened) => {
         if (!opened.ok) {
           resolve(opened.message);
           return;
         }
         host = opened.host;
-        const running = new RunningReplica(options, opened.host, sockets, loop, audit);
+        const running = new RunningReplica(
+          options,
+          opened.host,
+          sockets,
+          loop,
+          audit,
+          hostOptions.machine,
+        );
         sockets.open(opened.host).then(
           () => {
             loop.start(opened.host);
             running.scrubbing?.start();
+            running.retention.start();
             const { identity } = running.superblock;
             audit?.note("started", { incarnation: identity.incarnation, version });
             resolve(running);
@@ -173,6 +192,7 @@ export class RunningReplica {
   /** Ends turns and closes sockets; the caller closes the disk. */
   close(): void {
     this.scrubbing?.stop();
+    this.retention.stop();
     this.loop.stop();
     this.audit?.close();
     this.sockets.close();

@@ -34,9 +34,9 @@ interface Wanted {
 }
 
 /** Blocks asked for at a time. */
-const wantedMax = 32;
+const wantedMax = 16;
 /** Runs taken in one call: some milliseconds. */
-const runsMax = 20_000;
+const runsMax = 10_000;
 
 const phases = ["heads", "indexes", "rooms", "runs", "keys", "settle", "sessions", "end"] as const;
 
@@ -70,7 +70,7 @@ export class Restorer {
     this.pending = this.manifest.segments.map((segment) => this.wantHead(segment));
   }
 
-  /** What is wanted now; at most 32 blocks. The same answer until `give`. */
+  /** What is wanted now; at most 16 blocks. The same answer until `give`. */
   next(): RestoreStep {
     if (this.asked.length > 0) return this.load();
     const phase = phases[this.phase];

@@ -91,7 +91,8 @@ async function main(): Promise<number> {
   let vault: NodeVault | null = null;
   if (keyed) {
     const file = join(directory, "keys", "data-keys");
-    const opened = NodeVault.open({ file, kek: readFileSync(kekFile, "utf8"), readOnly: true });
+    const kek = readFileSync(kekFile, "utf8");
+    const opened = NodeVault.open({ file, kek, kekFile, readOnly: true });
     if (!opened.ok) {
       console.error(opened.reason);
       return 2;

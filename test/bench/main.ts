@@ -1,9 +1,10 @@
-// npm run bench -- [failover | quiet-views | disturbed] and the options of README.md
+// npm run bench -- [failover | quiet-views | disturbed | history], and the options of README.md
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { runDisturbed } from "./disturbed.ts";
 import { type FailoverKind, runFailover } from "./failover.ts";
 import { runQuietViews } from "./quiet-views.ts";
+import { runHistory } from "./history.ts";
 import { type Report, runThroughput } from "./throughput.ts";
 
 const { values, positionals } = parseArgs({
@@ -19,6 +20,8 @@ const { values, positionals } = parseArgs({
     load: { type: "string", default: "600" },
     body: { type: "string", default: "128" },
     pace: { type: "string", default: "2" },
+    entries: { type: "string", default: "10" },
+    rooms: { type: "string", default: "1000000" },
     wal: { type: "string", default: "128" },
     json: { type: "string" },
     saturated: { type: "boolean", default: false },
@@ -55,6 +58,10 @@ async function run(): Promise<Report> {
     case "quiet-views": {
       const { idle, load } = values;
       return runQuietViews({ ...common, idleSeconds: Number(idle), loadSeconds: Number(load) });
+    }
+    case "history": {
+      const [entries, rooms] = [Number(values.entries) * 1_000_000, Number(values.rooms)];
+      return runHistory({ ...common, entries, rooms });
     }
     case "disturbed":
       return runDisturbed({ ...common, rate: Number(values.rate ?? 20_000) });

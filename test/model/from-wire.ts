@@ -36,12 +36,26 @@ function operationOf(reader: OperationReader, body: Uint8Array, view: DataView):
   }
 }
 
+/** An operation, and of a post what the model does not look at. */
+export interface WireOperation {
+  readonly operation: ModelOperation;
+  /** 16 bytes each; empty when it is no post. */
+  readonly key: Uint8Array;
+  readonly salt: Uint8Array;
+}
+
 /** The operations of a request that a server let in. Throws when the model has no word for it. */
-export function operationsFromWire(body: Uint8Array): readonly ModelOperation[] {
+export function operationsFromWire(body: Uint8Array): readonly WireOperation[] {
   const reader = new OperationReader();
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   reader.open(body, view, 0, body.length);
-  const operations: ModelOperation[] = [];
-  while (reader.next()) operations.push(operationOf(reader, body, view));
+  const operations: WireOperation[] = [];
+  while (reader.next()) {
+    const operation = operationOf(reader, body, view);
+    const bytes = operation.kind === "post" ? 16 : 0;
+    const key = body.slice(reader.keyAt, reader.keyAt + bytes);
+    const salt = body.slice(reader.saltAt, reader.saltAt + bytes);
+    operations.push({ operation, key, salt });
+  }
   return operations;
 }

@@ -30,6 +30,10 @@ export const canaries: readonly string[] = [
   "reuse_nonce",
   // Machine.
   "forget_keys_early",
+  // Proofs.
+  "leaf_without_salt",
+  "cosign_unchecked",
+  "cosign_before_durable",
 ];
 
 /** Seeds within which each canary must be found. */

@@ -46,6 +46,7 @@ export const faultKinds: readonly string[] = [
   "frame_truncated",
   "frame_bad_signature",
   "frame_stale_incarnation",
+  "bad_cosignature",
 ];
 
 /** How a view change can end, or go on, as its messages show it. */
@@ -98,10 +99,11 @@ export const answers: readonly string[] = [
   ...["configure dup", "configure stale", "configure key_mismatch"],
 ];
 
+/** What edges ask to be proved. */
+export const proofKinds: readonly string[] = ["receipt", "checkpoint", "consistency"];
+
 /** What a batch of runs cannot reach, each with the reason. */
 export const unreachable: ReadonlyMap<string, string> = new Map([
-  ["sent cosign", "proofs are off here: their signatures would cost most of a run"],
-  ["received cosign", "proofs are off here: their signatures would cost most of a run"],
   [
     "row listed-empty",
     "a slot marked corrupt that reads as zeros beside a lost identifier: two faults",
@@ -131,6 +133,7 @@ function expected(): readonly string[] {
     ...statusTransitions.map((change) => `status ${change}`),
     ...faultKinds.map((kind) => `fault ${kind}`),
     ...answers.map((answer) => `answer ${answer}`),
+    ...proofKinds.map((kind) => `proof ${kind}`),
   ];
 }
 

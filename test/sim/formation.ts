@@ -7,6 +7,8 @@ import { crc32, sha256 } from "#replica/crypto/hash.ts";
 import { type JournalTools, journalToolsFrom } from "#replica/journal/journal-tools.ts";
 import { ChatMachine } from "#replica/machine/chat-machine.ts";
 import { formatOptionsOf, machineGenesisOf, type Replacement } from "#replica/server/formation.ts";
+import { shardOrigin } from "#replica/proof/checkpoint.ts";
+import type { CosignMark } from "#replica/server/cosigning.ts";
 import { genesisManifest } from "#replica/snapshot/manifest.ts";
 import { formatStorage } from "#replica/storage/format-storage.ts";
 import { frameScopeFrom } from "#replica/wire/frame.ts";
@@ -65,10 +67,16 @@ function rememberingTools(tools: JournalTools): JournalTools {
   };
 }
 
+/** Public key of a replica as the shard was formed. */
+export function firstPublicKey(replica: number): string {
+  return request.members[replica]?.publicKey ?? "";
+}
+
 /** What every run's shard is: names, codecs, genesis. */
 export const lab = {
   cluster,
   shard,
+  origin: shardOrigin(cluster, shard, slots.epoch),
   scope,
   tools: rememberingTools(journalToolsFrom(scope, crc32)),
   genesis,
@@ -79,6 +87,8 @@ export const lab = {
 export interface VolumeCopy {
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly keys: SimKeyTable;
+  /** Newest head of the shard's log that was signed. */
+  readonly mark: CosignMark | null;
 }
 
 /** A volume as formatting leaves it. */
@@ -134,7 +144,8 @@ function format(
   });
   for (let run = queue.shift(); run !== undefined; run = queue.shift()) run();
   if (!formatted) throw new Error("sim: the volume was not formatted");
-  return { files: disk.snapshot(), keys: vault.table, root: options.root.header };
+  const { header: root } = options.root;
+  return { files: disk.snapshot(), keys: vault.table, mark: null, root };
 }
 
 const cache = new Map<string, FormattedVolume>();

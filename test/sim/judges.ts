@@ -18,7 +18,10 @@ import { Bounds } from "./checkers/13-bounds.ts";
 import { ClientLog } from "./checkers/14-client-log.ts";
 import { Reformat } from "./checkers/15-reformat.ts";
 import { Versions } from "./checkers/16-versions.ts";
+import { ProofJudge } from "./checkers/17-proofs.ts";
 import type { Subject } from "./checkers/subject.ts";
+import { lab } from "./formation.ts";
+import { simProofCrypto } from "./sim-signer.ts";
 
 /** The checkers of one run and what each of them is told; checker 10 runs at rest only. */
 export class Judges {
@@ -34,6 +37,7 @@ export class Judges {
   readonly timestamps = new Timestamps();
   readonly nonces = new Nonces();
   readonly bounds = new Bounds();
+  readonly proofs = new ProofJudge(simProofCrypto, lab.origin);
   readonly log: ClientLog;
   readonly reformat = [0, 1, 2].map((index) => new Reformat(index));
   readonly versions = new Versions();
@@ -53,7 +57,7 @@ export class Judges {
   ) {
     this.history = new History(root);
     this.invention = new Invention(emptyChecksum);
-    this.replies = new Replies(rules, this.once, count);
+    this.replies = new Replies(rules, this.once, this.proofs, count);
     this.log = new ClientLog((room) => this.replies.logs.get(room));
   }
 
@@ -83,6 +87,9 @@ export class Judges {
     this.promises[index]?.sent(message);
     this.reformat[index]?.sent(message, this.history.head);
     if (message.kind === "do_view_change") this.nacks[index]?.votes(message);
+    if (message.kind === "cosign") {
+      this.proofs.signed(index, message.size, message.root, subject.signedSize);
+    }
     if (message.kind !== "prepare_ok") return;
     const covered = this.acks.covered(message, subject, this.committedOp);
     this.copies.ack(index, message.view, message.op);

@@ -15,6 +15,8 @@ export interface ReplacerWorld {
   readonly swarm: Swarm;
   readonly coverage: Coverage;
   readonly nodes: readonly SimNode[];
+  /** A replica has another key from now on. */
+  readonly member: (replica: number, publicKey: string) => void;
   /** The lost disk was replaced: the new one is sound. */
   readonly replaced: () => void;
 }
@@ -74,9 +76,10 @@ export class Replacer {
     });
     if (answer === null || answer.done === "pending" || "refused" in answer.done) return;
     const replacement = { members: answer.members, ...answer.done };
-    const { files, keys } = replacementVolume(lost.index, swarm, replacement);
+    const volume = replacementVolume(lost.index, swarm, replacement);
     coverage.add("fault replaced_disk");
-    lost.replaceDisk({ files, keys });
+    this.world.member(lost.index, member.publicKey);
+    lost.replaceDisk(volume, member.publicKey);
     this.asked = null;
     this.world.replaced();
   }

@@ -4,6 +4,7 @@ import { replicaFrom } from "#replica/base/brands.ts";
 import type { Prng } from "#replica/base/prng.ts";
 import { ShardClient, type SubmitOutcome } from "#replica/client/shard-client.ts";
 import { sha256 } from "#replica/crypto/hash.ts";
+import type { Checkpoint } from "#replica/proof/checkpoint.ts";
 import type { ClientMessage, ReadRange, ServerMessage } from "#replica/wire/client-message.ts";
 import type { Connection, Connections } from "./connections.ts";
 import { lab } from "./formation.ts";
@@ -15,6 +16,8 @@ import { tenant } from "./operation-maker.ts";
 const deadlineMs = 400;
 const resendMs = 120;
 const lookMs = 8;
+/** Probability of one look that something is asked to be proved. */
+const askEach = 0.05;
 /** From losing a connection to dialling again, ms. */
 const redialMs = 15;
 
@@ -24,9 +27,20 @@ export interface EdgeWorld {
   readonly judges: Judges;
   readonly connections: Connections;
   readonly rooms: number;
+  /** Replicas prove what they say. */
+  readonly proofs: boolean;
+  /** Counts a proof that was looked at. */
+  readonly count: (what: string) => void;
   /** No more requests will come. */
   readonly idle: () => boolean;
   note(text: () => string): void;
+}
+
+interface Question {
+  readonly room: string;
+  readonly kind: "receipt" | "checkpoint" | "consistency";
+  readonly seq: number;
+  readonly known: Checkpoint | null;
 }
 
 /**
@@ -43,6 +57,9 @@ export class SimEdge {
   private links: (Connection | null)[] = [null, null, null];
   private readonly waiting = new Map<number, (outcome: SubmitOutcome) => void>();
   private reads = new Map<number, { connection: number; room: string; range: ReadRange }>();
+  private readonly questions = new Map<number, Question>();
+  /** Newest checkpoint of the shard's log that it has seen. */
+  private known: Checkpoint | null = null;
   private watches = new Map<number, { connection: number; room: string }>();
   private idNext = 1;
 
@@ -61,6 +78,7 @@ export class SimEdge {
       if (this.world.idle()) return;
       this.client.tick(this.world.heap.nowMs);
       this.pump();
+      if (this.world.proofs && this.prng.chance(askEach)) this.ask();
       this.world.heap.after(lookMs, look);
     };
     this.world.heap.after(lookMs * this.prng.fraction(), look);
@@ -103,6 +121,43 @@ export class SimEdge {
     const id = this.nextId();
     this.reads.set(id, { connection: link.id, room, range });
     this.send(link, { kind: "read", id, name: { tenant, room: name }, range });
+  }
+
+  /** Asks for a receipt, a checkpoint, or how one that it knows is extended. */
+  private ask(): void {
+    const link = this.prng.pick(this.links);
+    if (link === null) return;
+    const name = this.room();
+    const room = `${tenant} ${name}`;
+    const length = this.world.judges.replies.logs.get(room)?.entries.length ?? 0;
+    const kinds = [
+      "receipt",
+      "receipt",
+      this.known === null ? "checkpoint" : "consistency",
+    ] as const;
+    const kind = this.prng.pick(kinds);
+    const seq = seqFrom(
+      kind === "receipt" ? 1 + this.prng.below(length + 1) : (this.known?.size ?? 0),
+    );
+    const id = this.nextId();
+    this.questions.set(id, { room, kind, seq, known: this.known });
+    this.send(link, {
+      kind: "read",
+      id,
+      name: { tenant, room: name },
+      range: { kind, seq, limit: 1 },
+    });
+  }
+
+  /** The answer to {@link ask}; empty while there is no such entry, or not yet in the trees. */
+  private proved({ room, kind, seq, known }: Question, bytes: Uint8Array): void {
+    const { judges, count } = this.world;
+    const text = new TextDecoder().decode(bytes);
+    if (text === "") return;
+    count(kind);
+    if (kind === "receipt") judges.proofs.receipt(room, seq, text);
+    else if (known === null) this.known = judges.proofs.checkpoint(text);
+    else this.known = judges.proofs.consistency(known, text);
   }
 
   /** A room, most often; or a thread or a room for two that is there. */
@@ -153,6 +208,11 @@ export class SimEdge {
     const { judges, heap } = this.world;
     switch (message.kind) {
       case "read_reply": {
+        const question = this.questions.get(message.id);
+        this.questions.delete(message.id);
+        if (question !== undefined && message.answer.code === "ok") {
+          this.proved(question, message.entries);
+        }
         const asked = this.reads.get(message.id);
         this.reads.delete(message.id);
         if (asked !== undefined) judges.log.read(asked, message.answer, message.entries);

@@ -1,6 +1,7 @@
 import type { ReplicaIndex } from "#replica/base/brands.ts";
+import { bytesFromHex } from "#replica/base/bytes.ts";
 import type { Prng } from "#replica/base/prng.ts";
-import { sha256 } from "#replica/crypto/hash.ts";
+import { sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
 import { machineVersions } from "#replica/machine/machine-state.ts";
 import type { HostPorts } from "#replica/server/host-options.ts";
 import type { Host } from "#replica/server/host.ts";
@@ -17,6 +18,7 @@ import { nodeDisk } from "./node-disk.ts";
 import type { NodeWorld } from "./node-world.ts";
 import type { SectorDisk } from "./sector-disk.ts";
 import { bodyRoom } from "./swarm.ts";
+import { SimCosigner } from "./sim-cosigner.ts";
 import { simSealer } from "./sim-sealer.ts";
 import { type SimKeyTable, SimVault } from "./sim-vault.ts";
 import { Truth } from "./truth.ts";
@@ -56,6 +58,7 @@ export class SimNode implements Subject {
   private readonly world: NodeWorld;
   private readonly prng: Prng;
   private vault: SimVault;
+  private readonly cosigner: SimCosigner;
   private opening = false;
   private wakeMs = Infinity;
   private workDue = false;
@@ -75,6 +78,7 @@ export class SimNode implements Subject {
     const volume = formattedVolume(index, walSlots, slotBytes);
     this.disk.restore(volume.files);
     this.truth = new Truth(this.disk, { slotsCount: walSlots, slotBytes });
+    this.cosigner = new SimCosigner(index);
     this.vault = this.makeVault(volume.keys);
   }
 
@@ -122,7 +126,7 @@ export class SimNode implements Subject {
 
   /** A copy of the volume as it is now. */
   copyVolume(): VolumeCopy {
-    return { files: this.disk.snapshot(), keys: this.vault.table };
+    return { files: this.disk.snapshot(), keys: this.vault.table, mark: this.cosigner.mark };
   }
 
   /** The volume becomes an older copy of itself; the process must be down. */
@@ -134,6 +138,7 @@ export class SimNode implements Subject {
     }
     this.disk.restore(copy.files);
     this.vault = this.makeVault(copy.keys);
+    this.cosigner.mark = copy.mark;
     this.truth.forget();
   }
 
@@ -145,8 +150,9 @@ export class SimNode implements Subject {
   }
 
   /** Another disk, formatted by the operator, takes the place of the lost one. */
-  replaceDisk(volume: VolumeCopy): void {
+  replaceDisk(volume: VolumeCopy, publicKey: string): void {
     if (this.up) this.crash();
+    this.cosigner.publicKey = bytesFromHex(publicKey);
     this.world.judges.rolledBack(this.index, this.headSeen);
     this.rollBack(volume);
     this.lost = null;
@@ -203,6 +209,10 @@ export class SimNode implements Subject {
     return this.lostHeaders.get(op) ?? null;
   }
 
+  get signedSize(): number {
+    return this.cosigner.mark?.size ?? 0;
+  }
+
   truthCheckpoint(): number {
     return this.truth.checkpointOp();
   }
@@ -228,12 +238,15 @@ export class SimNode implements Subject {
       const text = odd.map(({ op, row }) => `${op} ${row.id}`).join(", ");
       world.line("disk", this.index, `faulty: ${text}`);
     }
+    const { lingerMs, depth, proofs, cacheBytes } = world.swarm;
     const machine = new WatchedMachine(lab.genesis, {
-      cacheBytes: world.swarm.cacheBytes,
+      cacheBytes,
       chunkBytes: 32 * 1024,
       versions: this.build,
+      hash: sha256Bytes,
+      ...(proofs ? { proofs: sha256Into } : {}),
     });
-    const { lingerMs, depth } = world.swarm;
+    const cosign = { ...this.cosigner.ports((run) => this.later(1, run)), origin: lab.origin };
     const options = {
       replica: this.index,
       recovered: opened.recovered,
@@ -247,6 +260,7 @@ export class SimNode implements Subject {
       quorum,
       batch: { lingerMs, depth, bytesMax: bodyRoom(world.swarm.slotBytes) },
       ports: this.ports(),
+      ...(proofs ? { proofs: cosign } : {}),
     };
     const { superblock } = opened.recovered;
     openHost(options, (result) => {

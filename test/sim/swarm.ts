@@ -76,6 +76,8 @@ export interface Swarm {
   readonly wrongBuild: number;
   /** Messages travel as encoded, signed frames, some of them damaged. */
   readonly frames: boolean;
+  /** Entries are hashed, heads of the log signed, edges ask for receipts. */
+  readonly proofs: boolean;
   readonly safetyMs: number;
   readonly livenessMs: number;
 }
@@ -168,6 +170,7 @@ export function swarmOf(seed: number): Swarm {
     upgradeAfterMs: prng.pick([0, 50, 300, 1000, Infinity, Infinity]),
     oldBuilds: prng.chance(0.5),
     wrongBuild: prng.pick([0, 0, 0.05]),
+    proofs: prng.chance(0.4),
     safetyMs: 6000,
     livenessMs: 20_000,
   };

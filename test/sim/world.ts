@@ -1,5 +1,6 @@
 import type { ReplicaIndex } from "#replica/base/brands.ts";
 import { replicaFrom } from "#replica/base/brands.ts";
+import { bytesFromHex } from "#replica/base/bytes.ts";
 import { Prng } from "#replica/base/prng.ts";
 import type { ServerMessage } from "#replica/wire/client-message.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
@@ -9,7 +10,7 @@ import { Author } from "./author.ts";
 import { Connections } from "./connections.ts";
 import type { Coverage } from "./coverage.ts";
 import { describeMessage } from "./describe-message.ts";
-import { formattedVolume, keyRules, lab } from "./formation.ts";
+import { firstPublicKey, formattedVolume, keyRules, lab } from "./formation.ts";
 import { Frames } from "./frames.ts";
 import { Heap } from "./heap.ts";
 import { Judges } from "./judges.ts";
@@ -40,12 +41,14 @@ export class World implements NodeWorld {
   private readonly frames: Frames | null;
   private readonly viewChanges: ViewChanges;
   private readonly replacer: Replacer;
+  private readonly cosignPrng: Prng;
   private readonly upgrader: Upgrader;
   private secrets = 0;
   private ending = false;
 
   constructor(seed: number, swarm: Swarm, coverage: Coverage, filter: TimelineFilter | null) {
     this.prng = new Prng(seed + 1);
+    this.cosignPrng = new Prng(seed + 3);
     this.swarm = swarm;
     this.coverage = coverage;
     this.timeline = new Timeline(filter);
@@ -67,7 +70,11 @@ export class World implements NodeWorld {
     const replaced = (): void => {
       this.atlas.replaced = true;
     };
-    this.replacer = new Replacer({ heap, swarm, coverage, nodes, replaced });
+    const member = (replica: number, publicKey: string): void => {
+      this.judges.proofs.member(replica, bytesFromHex(publicKey));
+    };
+    for (const { index } of nodes) member(index, firstPublicKey(index));
+    this.replacer = new Replacer({ heap, swarm, coverage, nodes, member, replaced });
     this.upgrader = new Upgrader({ heap, swarm, coverage, nodes }, seed);
     this.edges = this.makeEdges();
     this.authors = this.makeAuthors();
@@ -115,13 +122,22 @@ export class World implements NodeWorld {
     if (this.verbose) this.line("send", from, `→ r${to} ${describeMessage(message)}`);
     this.viewChanges.sent(message);
     this.network.send(from, to, () => {
-      const arrived = this.frames === null ? message : this.frames.through(from, message);
+      const whole = this.badlySigned(message);
+      const arrived = this.frames === null ? whole : this.frames.through(from, whole);
       if (arrived === null) return;
       this.mix(1, from, to, this.heap.nowMs);
       if (this.verbose) this.line("receive", to, `← r${from} ${describeMessage(arrived)}`);
       this.viewChanges.arrived(to, arrived);
       this.node(to).receive(arrived);
     });
+  }
+
+  /** Now and then a cosignature that is none, as of a replica with another key. */
+  private badlySigned(message: PeerMessage): PeerMessage {
+    if (message.kind !== "cosign" || this.atlas.calm || !this.cosignPrng.chance(0.1))
+      return message;
+    this.coverage.add("fault bad_cosignature");
+    return { ...message, signature: new Uint8Array(message.signature.length).fill(1) };
   }
 
   toClient(from: ReplicaIndex, connection: number, message: ServerMessage): void {
@@ -163,6 +179,8 @@ export class World implements NodeWorld {
       judges: this.judges,
       connections: this.connections,
       rooms: this.swarm.rooms,
+      proofs: this.swarm.proofs,
+      count: (what: string) => this.coverage.add(`proof ${what}`),
       idle: () => this.done,
       note: (text: () => string) => {
         if (this.verbose) this.line("client", -1, text());

@@ -18,7 +18,8 @@ export class FileVolume {
   constructor(directory: string, kek = "5a".repeat(32)) {
     const disk = FileDisk.open({ directory });
     ok(disk instanceof FileDisk, disk instanceof FileDisk ? "" : disk.message);
-    const vault = NodeVault.open({ file: join(directory, "keys", "data-keys"), kek });
+    const file = join(directory, "keys", "data-keys");
+    const vault = NodeVault.open({ file, kek, kekFile: "kek" });
     ok(vault.ok, vault.ok ? "" : vault.reason);
     this.disk = disk;
     this.vault = vault.value;

@@ -32,7 +32,11 @@ async function patiently<T>(call: () => Promise<AdminOutcome<T>>): Promise<T> {
   }
 }
 
-async function certify(options: FormOptions, replica: number): Promise<GenesisMember> {
+/** Certifies the key of a replica, for the first time or anew. */
+export async function certify(
+  options: Omit<FormOptions, "slots">,
+  replica: number,
+): Promise<GenesisMember> {
   const { authority, bootstrap, cluster, shard } = options;
   const admin = options.admins[replica];
   if (admin === undefined) throw new Error(`no admin client for replica ${replica}`);

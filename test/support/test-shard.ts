@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AdminClient, type AdminCredentials } from "#operator/pki/admin-client.ts";
@@ -10,7 +10,7 @@ import type { AdminStatus } from "#replica/admin/admin-status.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { clientIdFrom } from "#replica/base/brands.ts";
 import { ShardLink, type ShardLinkOptions } from "#replica/transport/shard-link.ts";
-import { formShard } from "./form-shard.ts";
+import { certify, formShard } from "./form-shard.ts";
 import { freePorts } from "./free-ports.ts";
 import { replicaBundle } from "./replica-bundle.ts";
 import { ReplicaHandle } from "./replica-handle.ts";
@@ -58,6 +58,7 @@ export class TestShard {
   readonly config: ReplicaConfig;
   /** Identity of the role edge, PEM. */
   readonly edgeTls: AdminCredentials;
+  private readonly authority: Authority;
   private readonly data: readonly string[];
   private readonly links = new Set<ShardLink>();
 
@@ -67,8 +68,10 @@ export class TestShard {
     replicas: readonly ReplicaHandle[];
     admins: readonly AdminClient[];
     edgeTls: AdminCredentials;
+    authority: Authority;
     data: readonly string[];
   }) {
+    this.authority = parts.authority;
     this.directory = parts.directory;
     this.config = parts.config;
     this.cluster = parts.config.cluster;
@@ -106,7 +109,7 @@ export class TestShard {
       const command = commandOf({ directory, bundle, index, data: path, options });
       return new ReplicaHandle(index, command);
     });
-    const shard = new TestShard({ directory, config, replicas, admins, edgeTls, data });
+    const shard = new TestShard({ directory, config, replicas, admins, edgeTls, authority, data });
     try {
       for (const replica of replicas) replica.start();
       const { shard: name } = config;
@@ -126,6 +129,13 @@ export class TestShard {
     const outcome = await upgradeMachine({ admins: this.admins, limitMs });
     if (outcome.kind === "runs") return outcome.version;
     throw new Error(`the machine was not upgraded: ${outcome.why}`);
+  }
+
+  /** A new certificate for a replica that runs. */
+  async certify(replica: number): Promise<void> {
+    const { authority, cluster, admins, config } = this;
+    const bootstrap = readFileSync(config.files.bootstrap, "utf8");
+    await certify({ authority, cluster, shard: config.shard, bootstrap, admins }, replica);
   }
 
   /** Live facts of one replica, or null when it does not answer. */

@@ -2,9 +2,10 @@ import { bytesEqual } from "#replica/base/bytes.ts";
 import { type OperationResult, readResult, resultBytes } from "#replica/wire/operation.ts";
 import type { Prepare, RequestHeader } from "#replica/wire/prepare.ts";
 import { RequestReader } from "#replica/wire/request.ts";
-import { operationsFromWire } from "#test/model/from-wire.ts";
+import { operationsFromWire, type WireOperation } from "#test/model/from-wire.ts";
 import { MachineModel, type ModelLog, type ModelResult } from "#test/model/machine-model.ts";
 import { type ExactlyOnce, requestName } from "./03-exactly-once.ts";
+import type { ProofJudge } from "./17-proofs.ts";
 import { Violation } from "./subject.ts";
 
 /** Limits of the machine that the model must know. */
@@ -18,11 +19,18 @@ export class Replies {
   private readonly model: MachineModel;
   private readonly once: ExactlyOnce;
   private readonly count: (what: string) => void;
+  private readonly proofs: ProofJudge;
   private readonly byOp = new Map<number, readonly Uint8Array[]>();
   private readonly byRequest = new Map<string, Uint8Array>();
 
   /** `count` is told what was asked for and how it was answered. */
-  constructor(rules: ModelRules, once: ExactlyOnce, count: (what: string) => void) {
+  constructor(
+    rules: ModelRules,
+    once: ExactlyOnce,
+    proofs: ProofJudge,
+    count: (what: string) => void,
+  ) {
+    this.proofs = proofs;
     this.model = new MachineModel(rules);
     this.once = once;
     this.count = count;
@@ -64,13 +72,15 @@ export class Replies {
 
   private compare(op: number, body: Uint8Array, reply: Uint8Array): void {
     const operations = operationsFromWire(body);
-    for (const [index, wanted] of operations.entries()) {
+    for (const [index, asked] of operations.entries()) {
+      const wanted = asked.operation;
       const expected = this.model.apply(wanted);
       const { code, dup } = expected;
       this.count(`${wanted.kind === "post" ? wanted.type : wanted.kind} ${dup ? "dup" : code}`);
       if (wanted.kind === "post" && code === "ok" && !dup) {
         const { tenant, room, sender, keyMs, keyTail } = wanted;
         this.once.entered(`${tenant} ${room}`, sender, `${keyMs} ${keyTail}`);
+        this.entered(`${tenant} ${room}`, asked);
       }
       const result = readResult(reply, index);
       if (!same(result, expected)) {
@@ -80,6 +90,19 @@ export class Replies {
     }
     if (reply.length === operations.length * resultBytes) return;
     throw new Violation(`4 replies: length at op ${op}`);
+  }
+
+  private entered(room: string, { key, salt }: WireOperation): void {
+    const log = this.model.logs.get(room);
+    const entry = log?.entries.at(-1);
+    if (log === undefined || entry === undefined) throw new Violation("4 replies: no entry");
+    this.proofs.entered(room, { entry, key, salt });
+    if (log.root === 0 || entry.seq > 1) return;
+    // The first answer of a thread is said in its room too.
+    const base = room.slice(0, room.lastIndexOf("/"));
+    const said = this.model.logs.get(base)?.entries.at(-1);
+    if (said?.type !== "thread") throw new Violation("4 replies: a thread that was not said");
+    this.proofs.entered(base, { entry: said, key, salt });
   }
 }
 

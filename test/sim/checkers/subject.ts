@@ -16,6 +16,8 @@ export interface Subject {
   truthHeader(op: number): PrepareHeader | null;
   /** The same of a volume that this machine lost since: it did hold it. */
   lostHeader(op: number): PrepareHeader | null;
+  /** Leaves of the newest head of the shard's log that it signed and durably remembers. */
+  readonly signedSize: number;
   /** Op of the checkpoint that the durable superblock names. */
   truthCheckpoint(): number;
 }
