@@ -1,4 +1,5 @@
 import { slotsCount } from "#replica/base/limits.ts";
+import { heartbeatsPerSuspicion as beats } from "#replica/base/timing.ts";
 import { quantityCompare, quantityFrom } from "./quantity.ts";
 import type { RoomShard, RoomShardSpec } from "./room-shard.ts";
 import { nameLengthMax, namePattern } from "./spec-schema.ts";
@@ -73,9 +74,11 @@ const timingRules: readonly Rule[] = [
   {
     id: "suspect-after-heartbeats",
     fieldPath: ".spec.timing.suspectMs",
-    cel: "self.spec.timing.suspectMs >= 4 * self.spec.timing.heartbeatMs",
-    message: "timing.suspectMs must be at least 4 times timing.heartbeatMs.",
-    holds: ({ spec }) => spec.timing.suspectMs >= 4 * spec.timing.heartbeatMs,
+    cel: `self.spec.timing.suspectMs >= ${beats} * self.spec.timing.heartbeatMs`,
+    message: `timing.suspectMs must be at least ${beats} times timing.heartbeatMs.`,
+    holds: ({ spec: { timing } }) => {
+      return timing.suspectMs >= beats * timing.heartbeatMs;
+    },
   },
   {
     id: "view-change-after-suspicion",

@@ -2,6 +2,7 @@
 // test/kubernetes/apiserver.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { completeTiming, timingProblem } from "#replica/base/timing.ts";
 import { roomShardCrd } from "./crd.ts";
 import { quantityCompare, quantityFrom } from "./quantity.ts";
 import type { RoomShard } from "./room-shard.ts";
@@ -59,6 +60,20 @@ test("api: an absent spec becomes the documented defaults", () => {
   assert.deepEqual(spec.resources.limits, { memory: "2Gi" });
   assert.equal(spec.fleet, "default");
   assert.equal(spec.initialSlots, undefined);
+});
+
+test("api: times are accepted here exactly when a replica accepts them", () => {
+  for (const heartbeatMs of [4, 5, 20, 30, 10_000, 10_001]) {
+    for (const suspectMs of [19, 20, 79, 80, 120, 60_000, 60_001]) {
+      for (const viewChangeMs of [20, 100, 150, 60_000]) {
+        const timing = { heartbeatMs, suspectMs, viewChangeMs };
+        const one = { name: "x", refusedBy: null, spec: { timing } };
+        const here = validateRoomShard(manifest(one, one.spec));
+        const there = timingProblem(completeTiming(timing));
+        assert.equal(here.ok, there === null, JSON.stringify(timing));
+      }
+    }
+  }
 });
 
 test("api: unknown fields and foreign kinds are refused with a sentence", () => {

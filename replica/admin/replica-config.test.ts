@@ -44,7 +44,7 @@ const refusals: readonly { change: Record<string, unknown>; sentence: string }[]
   },
   {
     change: { quorum: { replication: 1, viewChange: 2 } },
-    sentence: "quorum.replication must be a whole number from 2 to 2.",
+    sentence: "quorum.replication must be more than half of 3 replicas.",
   },
   { change: { log: {} }, sentence: "log.level must be one of debug, info, warn, error." },
 ];

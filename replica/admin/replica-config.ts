@@ -1,4 +1,13 @@
-import { walSlotBytes } from "#replica/base/limits.ts";
+import { quorumReplication, replicasCount, walSlotBytes } from "#replica/base/limits.ts";
+import {
+  completeTiming,
+  quorumProblem,
+  type QuorumSizes,
+  type Timing,
+  timingBounds,
+  type TimingConfig,
+  timingProblem,
+} from "#replica/base/timing.ts";
 import { checkedFromText, Fields, type Checked } from "./checked.ts";
 import { filePath, hex32, hostName, shardName } from "./patterns.ts";
 
@@ -27,12 +36,9 @@ export interface ReplicaConfig {
   readonly listen: { readonly host: string };
   /** Bytes of the prepares ring: whole slots of 128 KiB, from 32 MiB. */
   readonly walSizeBytes: number;
-  readonly timing: {
-    readonly heartbeatMs: number;
-    readonly suspectMs: number;
-    readonly viewChangeMs: number;
-  };
-  readonly quorum: { readonly replication: number; readonly viewChange: number };
+  /** Times; what is absent follows from heartbeatMs, suspectMs and viewChangeMs. */
+  readonly timing: TimingConfig;
+  readonly quorum: QuorumSizes;
   /** How long and how many idempotency keys are remembered. */
   readonly keys: { readonly windowHours: number; readonly max: number };
   /** Paths. `kek` and `bootstrap`: 32 bytes as 64 hex digits. */
@@ -75,17 +81,32 @@ function refuseSharedPorts(fields: Fields, peers: readonly ReplicaAddress[]): vo
   }
 }
 
-function timingFrom(fields: Fields): ReplicaConfig["timing"] {
-  const heartbeatMs = fields.integer("heartbeatMs", 5, 10_000);
-  const suspectMs = fields.integer("suspectMs", 20, 60_000);
-  const viewChangeMs = fields.integer("viewChangeMs", 20, 60_000);
-  if (suspectMs < 4 * heartbeatMs) {
-    fields.refuse("suspectMs", `must be at least 4 x heartbeatMs, that is ${4 * heartbeatMs}`);
-  }
-  if (viewChangeMs < suspectMs) {
-    fields.refuse("viewChangeMs", `must be at least suspectMs, that is ${suspectMs}`);
-  }
-  return { heartbeatMs, suspectMs, viewChangeMs };
+const coreTimes = ["heartbeatMs", "suspectMs", "viewChangeMs"] as const;
+
+function timingFrom(fields: Fields): TimingConfig {
+  const time = (name: keyof Timing) => fields.integer(name, ...timingBounds[name]);
+  const [heartbeatMs, suspectMs, viewChangeMs] = coreTimes.map(time);
+  const core = {
+    heartbeatMs: heartbeatMs ?? 0,
+    suspectMs: suspectMs ?? 0,
+    viewChangeMs: viewChangeMs ?? 0,
+  };
+  const names = Object.keys(timingBounds) as (keyof Timing)[];
+  const said = names.filter((name) => fields.has(name)).map((name) => [name, time(name)]);
+  const timing: TimingConfig = { ...core, ...Object.fromEntries(said) };
+  const problem = timingProblem(completeTiming(timing));
+  if (problem !== null) fields.refuse(problem.member, problem.what);
+  return timing;
+}
+
+function quorumFrom(fields: Fields): QuorumSizes {
+  const size = (name: keyof QuorumSizes) => fields.integer(name, 1, replicasCount);
+  const quorum = { replication: size("replication"), viewChange: size("viewChange") };
+  const problem = quorumProblem(quorum);
+  if (problem !== null) fields.refuse(problem.member, problem.what);
+  // What may be dropped in a view change follows from the replication quorum, and is 2 everywhere.
+  if (quorum.replication !== quorumReplication) fields.refuse("replication", "must be 2");
+  return quorum;
 }
 
 function walSizeFrom(fields: Fields): number {
@@ -102,7 +123,6 @@ export function checkReplicaConfig(value: unknown): Checked<ReplicaConfig> {
   const peers = fields.objects("peers", 3, 3, ["host", ...ports]).map(addressFrom);
   refuseSharedPorts(fields, peers);
   const listen = fields.object("listen", ["host"]);
-  const quorum = fields.object("quorum", ["replication", "viewChange"]);
   const keys = fields.object("keys", ["windowHours", "max"]);
   const files = fields.object("files", ["trust", "kek", "bootstrap"]);
   const scrub = fields.optional("scrub", ["bytesPerS"]);
@@ -114,11 +134,8 @@ export function checkReplicaConfig(value: unknown): Checked<ReplicaConfig> {
     peers,
     listen: { host: listen.text("host", hostName, "an address to bind to") },
     walSizeBytes: walSizeFrom(fields),
-    timing: timingFrom(fields.object("timing", ["heartbeatMs", "suspectMs", "viewChangeMs"])),
-    quorum: {
-      replication: quorum.integer("replication", 2, 2),
-      viewChange: quorum.integer("viewChange", 2, 2),
-    },
+    timing: timingFrom(fields.object("timing", Object.keys(timingBounds))),
+    quorum: quorumFrom(fields.object("quorum", ["replication", "viewChange"])),
     keys: {
       windowHours: keys.integer("windowHours", 1, 24 * 30),
       max: keys.integer("max", 1, 10 ** 9),

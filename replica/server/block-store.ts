@@ -5,8 +5,6 @@ import type { Storage } from "#replica/wire/storage-port.ts";
 
 /** Blocks under repair at most; more wait until one is done. */
 export const repairsMax = 64;
-/** From asking a peer for a block to asking the other one, ms. */
-export const repairRetryMs = 100;
 /** Times that a block was asked for in vain after which no peer seems to have it. */
 export const starvedTries = 20;
 
@@ -27,6 +25,8 @@ export interface BlockStorePorts {
   readonly storage: Storage;
   readonly hash: Hash;
   readonly nowMs: () => number;
+  /** From asking a peer for a block to asking the other one, ms. */
+  readonly repairRetryMs: number;
   /** Digest that a block must have, or null when no live segment has it. */
   readonly digestOf: (address: BlockAddress) => Checksum | null;
   /** Asks a peer (0 or 1: which of the two) for a block. */
@@ -175,7 +175,7 @@ export class BlockStore {
   }
 
   private ask(repair: Repair, nowMs: number): void {
-    repair.retryAtMs = nowMs + repairRetryMs;
+    repair.retryAtMs = nowMs + this.ports.repairRetryMs;
     this.ports.ask(repair.tries % 2, repair.address);
     repair.tries += 1;
   }

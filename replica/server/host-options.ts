@@ -1,7 +1,8 @@
 import type { ReplicaIndex } from "#replica/base/brands.ts";
 import type { ChatMachine } from "#replica/machine/chat-machine.ts";
 import type { Hash } from "#replica/snapshot/port.ts";
-import type { BatchOptions, Timing } from "#replica/vsr/options.ts";
+import type { TimingConfig } from "#replica/base/timing.ts";
+import type { BatchOptions } from "#replica/vsr/options.ts";
 import type { Sealer } from "#replica/vsr/port.ts";
 import type { ServerMessage } from "#replica/wire/client-message.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
@@ -46,7 +47,7 @@ export interface HostOptions {
   readonly hash: Hash;
   readonly sealer: Sealer;
   readonly seed: number;
-  readonly timing: Timing;
+  readonly timing: TimingConfig;
   readonly quorum: { readonly replication: number; readonly viewChange: number };
   readonly batch: BatchOptions;
   readonly ports: HostPorts;

@@ -2,6 +2,7 @@ import { assert } from "#replica/base/assert.ts";
 import { type Op, type ReplicaIndex, replicaFrom, type View } from "#replica/base/brands.ts";
 import { replicasCount } from "#replica/base/limits.ts";
 import { liveSegmentIds, type Manifest } from "#replica/snapshot/manifest.ts";
+import { completeTiming, type Timing } from "#replica/base/timing.ts";
 import type { BlockAddress } from "#replica/snapshot/port.ts";
 import type { Effect } from "#replica/vsr/effect.ts";
 import type { Event } from "#replica/vsr/event.ts";
@@ -41,6 +42,7 @@ export class Host {
   /** Wall clock of the last commit here, ms since the Unix epoch; 0 = none. */
   lastCommitWallMs = 0;
   private readonly options: HostOptions;
+  private readonly timing: Timing;
   private readonly ports: HostPorts;
   private readonly source: ChunkSource;
   private readonly sync: StateSync;
@@ -64,6 +66,7 @@ export class Host {
   ) {
     const { superblock } = options.recovered;
     this.options = options;
+    this.timing = completeTiming(options.timing);
     this.ports = options.ports;
     this.installed = superblock.checkpoint;
     this.viewDurable = superblock.view;
@@ -372,6 +375,7 @@ export class Host {
   private makeBlockStore(): BlockStore {
     const { storage, hash, replica } = this.options;
     return new BlockStore({
+      ...this.timing,
       storage,
       hash,
       nowMs: this.ports.nowMs,
@@ -454,6 +458,7 @@ export class Host {
   private makeStateSync(): StateSync {
     const { storage, hash } = this.options;
     const ports = {
+      ...this.timing,
       storage,
       hash,
       nowMs: this.ports.nowMs,

@@ -19,6 +19,7 @@ import type { AdminStatus } from "#replica/admin/admin-status.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { replicaFrom } from "#replica/base/brands.ts";
 import { bytesFromHex } from "#replica/base/bytes.ts";
+import { completeTiming, type Timing } from "#replica/base/timing.ts";
 import { DiskWriteError } from "#replica/crypto/disk-write-error.ts";
 import { crc32, sha256 } from "#replica/crypto/hash.ts";
 import { NodeVault } from "#replica/crypto/node-vault.ts";
@@ -72,13 +73,6 @@ export interface ReplicaProcessOptions {
   readonly identityChanged: () => void;
 }
 
-/** Milliseconds that SIGTERM spends on giving the primary away at most. */
-const handOverMs = 20_000;
-/**
- * Identifiers are written in groups of this many milliseconds. Each group is a synced write, so
- * shorter groups cost the disk and the event loop as much as the prepares themselves (measured).
- */
-const identifierGatherMs = 8;
 const done: AdminOutcome<DoneAnswer> = { ok: true, value: { done: true } };
 
 function refuse(code: AdminErrorCode, detail: string) {
@@ -102,6 +96,7 @@ export class ReplicaProcess implements AdminHandler {
   message = "";
   readonly options: ReplicaProcessOptions;
   private readonly scope: FrameScope;
+  private readonly timing: Timing;
   private vault: NodeVault | null = null;
   private signed: CosignFile | null = null;
   private formatting: Promise<AdminOutcome<DoneAnswer>> | null = null;
@@ -114,6 +109,7 @@ export class ReplicaProcess implements AdminHandler {
   constructor(options: ReplicaProcessOptions) {
     const { config, volume, poisoned } = options;
     this.options = options;
+    this.timing = completeTiming(config.timing);
     const { cluster, shard } = config;
     this.scope = frameScopeFrom({ cluster, shard, hash: sha256 });
     this.key = volume.loadKey();
@@ -152,7 +148,7 @@ export class ReplicaProcess implements AdminHandler {
     this.closing = true;
     const { running } = this;
     if (running !== null) {
-      await running.handOver(handOverMs);
+      await running.handOver(this.timing.handOverMs);
       running.close();
     }
     await new Promise<void>((resolve) => this.options.disk.close(resolve));
@@ -382,7 +378,8 @@ export class ReplicaProcess implements AdminHandler {
         const header = decodePrepareHeader(scope, bytes);
         return header.ok ? header.value : null;
       },
-      later: (run) => setTimeout(run, identifierGatherMs),
+      // Each group of identifiers is a synced write: shorter ones cost as much as the prepares.
+      later: (run) => setTimeout(run, this.timing.identifierGatherMs),
       poisoned: this.options.poison,
     };
   }

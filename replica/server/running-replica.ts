@@ -1,6 +1,7 @@
 import type { AdminState } from "#replica/admin/admin-status.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
+import { completeTiming } from "#replica/base/timing.ts";
 import { signEd25519 } from "#replica/crypto/ed25519.ts";
 import { random, sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
 import { nodeSealer } from "#replica/crypto/node-sealer.ts";
@@ -48,7 +49,7 @@ export interface RunningOptions {
  * more and smaller prepares, each with its fixed cost, and a longer tail on few cores (measured).
  * A busy shard makes one in 3 ms at most; a quiet one never waits.
  */
-const batch = { lingerMs: 1, depth: 1, gapMs: 3 };
+const batchDepth = 1;
 /** Ops behind the known commit up to which a replica counts as caught up. */
 const caughtUpOpsMax = 64;
 /** Without word from the primary for this long nobody knows whether a replica is caught up, ms. */
@@ -213,6 +214,7 @@ function hostOptionsOf(
   status: () => void,
 ) {
   const { config, opened, scope, log, meters, key } = options;
+  const timing = completeTiming(config.timing);
   const { superblock } = opened.recovered;
   const { slots, identity } = superblock;
   const genesis = machineGenesisOf(identity.formationId, slots, config.keys);
@@ -229,9 +231,9 @@ function hostOptionsOf(
     hash: sha256,
     sealer,
     seed: new DataView(random(4).buffer).getUint32(0),
-    timing: config.timing,
+    timing,
     quorum: config.quorum,
-    batch,
+    batch: { lingerMs: timing.batchLingerMs, depth: batchDepth, gapMs: timing.batchGapMs },
     proofs: {
       origin: shardOrigin(identity.cluster, identity.shard, slots.epoch),
       sign: (message: Uint8Array) => signEd25519(key.privateKey, message),

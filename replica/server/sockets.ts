@@ -2,6 +2,7 @@ import type { AdminPeer } from "#replica/admin/admin-status.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { assert } from "#replica/base/assert.ts";
 import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
+import { completeTiming } from "#replica/base/timing.ts";
 import type { VolumeKey } from "#replica/crypto/volume-key.ts";
 import type { Opened } from "#replica/storage/open-storage.ts";
 import { type ClientConnection, ClientListener } from "#replica/transport/client-listener.ts";
@@ -170,6 +171,7 @@ export class Sockets {
       cluster: config.cluster,
       shard: config.shard,
       addresses: [a, b, c],
+      timing: completeTiming(config.timing),
       listen: { host: config.listen.host, port },
       members,
       tls,

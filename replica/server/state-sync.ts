@@ -9,19 +9,19 @@ import type { Storage } from "#replica/wire/storage-port.ts";
 
 /** Chunks asked for and not answered at most: about 1 MiB, so that the log keeps its share. */
 export const chunksInFlightMax = 16;
-/** Without an answer for this long, chunks are asked for again, ms. */
-export const chunkRetryMs = 200;
-/**
- * Without any progress for this long the sync fails and consensus names the newest checkpoint, ms:
- * a source is silent about what it no longer has.
- */
-export const syncPatienceMs = 1_000;
 
 /** What state sync needs of its host. */
 export interface StateSyncPorts {
   readonly storage: Storage;
   readonly hash: Hash;
   readonly nowMs: () => number;
+  /** Without an answer for this long, chunks are asked for again, ms. */
+  readonly chunkRetryMs: number;
+  /**
+   * Without any progress for this long the sync fails and consensus names the newest checkpoint,
+   * ms: a source is silent about what it no longer has.
+   */
+  readonly syncPatienceMs: number;
   /** Manifest of this replica's newest checkpoint: all that it names is durable here. */
   readonly local: () => Manifest;
   readonly ask: (source: ReplicaIndex, target: CheckpointDescriptor, address: BlockAddress) => void;
@@ -100,7 +100,7 @@ export class StateSync {
   tick(nowMs: number): void {
     const fetch = this.fetch;
     if (fetch === null || nowMs < fetch.retryAtMs) return;
-    if (nowMs - fetch.progressAtMs >= syncPatienceMs) {
+    if (nowMs - fetch.progressAtMs >= this.ports.syncPatienceMs) {
       this.keepWritten();
       this.fetch = null;
       this.ports.failed(fetch.target);
@@ -113,7 +113,7 @@ export class StateSync {
   private pump(nowMs: number): void {
     const fetch = this.fetch;
     if (fetch === null) return;
-    fetch.retryAtMs = nowMs + chunkRetryMs;
+    fetch.retryAtMs = nowMs + this.ports.chunkRetryMs;
     for (const address of fetch.session.wants(chunksInFlightMax)) {
       this.ports.ask(fetch.source, fetch.target, address);
     }

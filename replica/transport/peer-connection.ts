@@ -29,10 +29,6 @@ const viewAt = 8;
 
 /** Bytes that wait in the socket at most; a frame that finds more is dropped. */
 export const sendQueueBytesMax = 4 * 1024 * 1024;
-/** A frame is sent at least this often, so that a dead path is noticed. */
-export const aliveMs = 250;
-/** A connection that brought nothing for this long is closed and dialled anew. */
-export const silenceMs = 1500;
 
 /** An ack that nobody wants is verified all the same when none was for so long: a sign of life. */
 const verifyAtLeastMs = 10;
@@ -102,7 +98,7 @@ export class PeerConnection {
     socket.on("data", (chunk: Uint8Array) => this.onData(chunk));
     socket.on("error", (error) => this.close(error.message));
     socket.on("close", () => this.close("closed"));
-    this.timer = setInterval(() => this.onTimer(), aliveMs);
+    this.timer = setInterval(() => this.onTimer(), scope.peerAliveMs);
     this.timer.unref();
     this.sendHello();
   }
@@ -181,8 +177,9 @@ export class PeerConnection {
 
   private onTimer(): void {
     const nowMs = performance.now();
-    if (nowMs - this.receivedAtMs > silenceMs) this.close("silent");
-    else if (this.open && nowMs - this.sentAtMs >= aliveMs / 2) {
+    const { peerAliveMs, peerSilenceMs } = this.scope;
+    if (nowMs - this.receivedAtMs > peerSilenceMs) this.close("silent");
+    else if (this.open && nowMs - this.sentAtMs >= peerAliveMs / 2) {
       const header = this.ownHeader("alive");
       sealFrame(this.scope.frames, header);
       this.write(header, new Uint8Array(0), 0, true);

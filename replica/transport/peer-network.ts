@@ -1,6 +1,7 @@
 import type { AddressInfo, Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { assert } from "#replica/base/assert.ts";
+import type { Timing } from "#replica/base/timing.ts";
 import type { Incarnation, ReplicaIndex } from "#replica/base/brands.ts";
 import { replicaFrom } from "#replica/base/brands.ts";
 import { publicKeyFrom } from "#replica/crypto/ed25519.ts";
@@ -31,6 +32,8 @@ export interface PeerNetworkOptions {
   readonly tls: TlsMaterial;
   /** Ed25519 key of the volume: signs frames. */
   readonly privateKey: Key;
+  /** Signs of life and silence of a link, ms; see base/timing.ts. Default: as there. */
+  readonly timing?: Pick<Timing, "peerAliveMs" | "peerSilenceMs">;
   readonly onMessage: (message: PeerMessage) => void;
   /** False for an ack that would change nothing: it is dropped before it is verified. */
   readonly wantsAck?: (ack: Extract<PeerMessage, { kind: "prepare_ok" }>) => boolean;
@@ -159,11 +162,17 @@ export class PeerNetwork {
 
   private scope(): PeerScope {
     const { self, cluster, shard, privateKey } = this.options;
+    const { peerAliveMs, peerSilenceMs } = this.options.timing ?? {
+      peerAliveMs: 250,
+      peerSilenceMs: 1_500,
+    };
     return {
       self,
       cluster,
       shard,
       privateKey,
+      peerAliveMs,
+      peerSilenceMs,
       frames: frameScopeFrom({ cluster, shard, hash: sha256 }),
       member: (replica) => this.members.get(replica) ?? null,
       log: (what, facts) => this.log(what, facts),

@@ -72,6 +72,10 @@ export interface PeerScope {
   readonly frames: FrameScope;
   /** Signs frames; the key of the volume. */
   readonly privateKey: Key;
+  /** A frame is sent at least this often, so that a dead path is noticed, ms. */
+  readonly peerAliveMs: number;
+  /** A connection that brought nothing for this long is closed and dialled anew, ms. */
+  readonly peerSilenceMs: number;
   /** The current member at an index, or null while it is not known. */
   member(replica: ReplicaIndex): PeerMember | null;
   log(what: string, facts: LogFacts): void;

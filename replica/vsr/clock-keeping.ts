@@ -28,6 +28,7 @@ export function watchClock(state: State): void {
 export function learnClock(state: State, message: Ping): void {
   if (message.kind !== "pong") return;
   const { monotonicMs, wallClockUs, from } = message;
-  const sample = sampleOf(monotonicMs, state.nowMs, wallClockUs, state.wallUs);
+  const { clockSampleMs } = state.timing;
+  const sample = sampleOf(monotonicMs, state.nowMs, wallClockUs, state.wallUs, clockSampleMs);
   if (sample !== null) state.clock.learn(from, sample);
 }

@@ -3,23 +3,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { replicaFrom } from "#replica/base/brands.ts";
 import { Prng } from "#replica/base/prng.ts";
-import {
-  ClusterClock,
-  clockToleranceUs,
-  marzullo,
-  sampleLifeMs,
-  sampleOf,
-} from "./cluster-clock.ts";
+import { ClusterClock, clockToleranceUs, marzullo, sampleOf } from "./cluster-clock.ts";
 
 const wallUs = 1_800_000_000_000_000;
+const sampleLifeMs = 10_000;
 const far = 3_600_000_000;
 
 /** A clock of replica 0 whose peers' clocks differ from its own by that much. */
 function clockWith(first: number | null, second: number | null, nowMs = 1000): ClusterClock {
-  const clock = new ClusterClock(replicaFrom(0));
+  const clock = new ClusterClock(replicaFrom(0), sampleLifeMs);
   for (const [i, offsetUs] of [first, second].entries()) {
     if (offsetUs === null) continue;
-    const sample = sampleOf(nowMs - 2, nowMs, wallUs - 1000 + offsetUs, wallUs);
+    const sample = sampleOf(nowMs - 2, nowMs, wallUs - 1000 + offsetUs, wallUs, sampleLifeMs);
     assert.ok(sample !== null);
     clock.learn(replicaFrom(i + 1), sample);
   }
@@ -54,8 +49,8 @@ test("vsr: clock: samples age, better ones stay a while, old ones do not count",
 });
 
 test("vsr: clock: ways that cannot be are no samples", () => {
-  assert.equal(sampleOf(10, 5, wallUs, wallUs), null);
-  assert.equal(sampleOf(0, sampleLifeMs + 1, wallUs, wallUs), null);
+  assert.equal(sampleOf(10, 5, wallUs, wallUs, sampleLifeMs), null);
+  assert.equal(sampleOf(0, sampleLifeMs + 1, wallUs, wallUs, sampleLifeMs), null);
 });
 
 test("vsr: clock: what two or three agree on lies within two of the sources", () => {

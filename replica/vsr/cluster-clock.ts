@@ -3,8 +3,6 @@ import { replicasCount } from "#replica/base/limits.ts";
 
 /** How far a clock may be from the truth beside what its sample's travel hides, us: 500 ms. */
 export const clockToleranceUs = 500_000;
-/** A sample is good for this long, ms; a better one takes its place before. */
-export const sampleLifeMs = 10_000;
 /** Drift of a clock while its sample ages, us a ms: 200 ppm. */
 const driftUsPerMs = 0.2;
 
@@ -24,16 +22,20 @@ export interface ClockBounds {
   readonly highUs: number;
 }
 
-/** A sample from a pong: both times by the own monotonic clock, `wallUs` the own at receipt. */
+/**
+ * A sample from a pong, good for `lifeMs`: both times by the own monotonic clock, `wallUs` the own
+ * wall clock at receipt. Null: the times cannot be, or the way took longer than a sample lives.
+ */
 export function sampleOf(
   sentMs: number,
   receivedMs: number,
   peerUs: number,
   wallUs: number,
+  lifeMs: number,
 ): ClockSample | null {
   // Whole milliseconds travel, so the way may look up to one shorter than it was.
   const wayUs = (receivedMs - sentMs + 1) * 1000;
-  if (wayUs <= 0 || wayUs > sampleLifeMs * 1000) return null;
+  if (wayUs <= 0 || wayUs > lifeMs * 1000) return null;
   const offsetUs = peerUs + wayUs / 2 - wallUs;
   return { atMs: receivedMs, offsetUs, errorUs: wayUs / 2 };
 }
@@ -71,16 +73,19 @@ export function marzullo(sources: readonly ClockBounds[], least: number): ClockB
  */
 export class ClusterClock {
   private readonly replica: ReplicaIndex;
+  private readonly sampleLifeMs: number;
   private readonly samples: (ClockSample | null)[] = [null, null, null];
 
-  constructor(replica: ReplicaIndex) {
+  /** A sample is good for `sampleLifeMs`; a better one takes its place before. */
+  constructor(replica: ReplicaIndex, sampleLifeMs: number) {
     this.replica = replica;
+    this.sampleLifeMs = sampleLifeMs;
   }
 
   /** Takes a sample; one with a longer way than a fresh one is not taken. */
   learn(peer: ReplicaIndex, sample: ClockSample): void {
     const before = this.samples[peer] ?? null;
-    const fresh = before !== null && sample.atMs - before.atMs < sampleLifeMs / 4;
+    const fresh = before !== null && sample.atMs - before.atMs < this.sampleLifeMs / 4;
     if (fresh && before.errorUs < sample.errorUs) return;
     this.samples[peer] = sample;
   }
@@ -96,7 +101,7 @@ export class ClusterClock {
     for (let i = 0; i < replicasCount; i += 1) {
       const own = { atMs: nowMs, offsetUs: 0, errorUs: 0 };
       const sample = i === this.replica ? own : (this.samples[i] ?? null);
-      if (sample === null || nowMs - sample.atMs > sampleLifeMs) continue;
+      if (sample === null || nowMs - sample.atMs > this.sampleLifeMs) continue;
       const agedUs = (nowMs - sample.atMs) * driftUsPerMs;
       const errorUs = sample.errorUs + clockToleranceUs + agedUs;
       sources.push({ lowUs: sample.offsetUs - errorUs, highUs: sample.offsetUs + errorUs });

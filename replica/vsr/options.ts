@@ -1,18 +1,14 @@
 import { assert } from "#replica/base/assert.ts";
 import type { ReplicaIndex } from "#replica/base/brands.ts";
-import { pipelineMax, prepareBodyBytesMax, replicasCount } from "#replica/base/limits.ts";
+import { pipelineMax, prepareBodyBytesMax } from "#replica/base/limits.ts";
+import {
+  completeTiming,
+  quorumProblem,
+  type TimingConfig,
+  timingProblem,
+} from "#replica/base/timing.ts";
 import type { RecoveredState } from "#replica/wire/storage-port.ts";
 import type { Machine, Sealer } from "./port.ts";
-
-/** Timeouts in milliseconds; related to each other by {@link checkOptions}. */
-export interface Timing {
-  /** Between two heartbeats of the primary. */
-  readonly heartbeatMs: number;
-  /** Silence of the primary after which a backup suspects it (up to 30 % jitter on top). */
-  readonly suspectMs: number;
-  /** Time a view change may take before the next view is tried; doubled at every failure. */
-  readonly viewChangeMs: number;
-}
 
 /** Bytes of a batch from which on a shard counts as busy: some forty messages. */
 export const busyBatchBytes = 8 * 1024;
@@ -42,7 +38,8 @@ export interface ReplicaOptions {
   readonly sealer: Sealer;
   /** Chance for jitter, nonces and repair; a safe integer from 0. */
   readonly seed: number;
-  readonly timing: Timing;
+  /** Timeouts; what it does not say follows from what it does. */
+  readonly timing: TimingConfig;
   readonly quorum: { readonly replication: number; readonly viewChange: number };
   readonly batch: BatchOptions;
   /** Encoded session table of the recovered checkpoint; empty at genesis. */
@@ -55,12 +52,10 @@ export const checkpointRowsMax = 8;
 /** Checks the options against each other. Asserts: a wrong configuration must not start. */
 export function checkOptions(options: ReplicaOptions): void {
   const { timing, quorum, batch } = options;
-  assert(quorum.replication + quorum.viewChange > replicasCount, "VSR-01: quorums intersect");
-  assert(quorum.replication >= 2 && quorum.replication <= replicasCount, "VSR-01: replication");
-  assert(quorum.viewChange >= 2 && quorum.viewChange <= replicasCount, "VSR-01: view change");
-  assert(timing.heartbeatMs > 0, "VSR-02: heartbeat");
-  assert(timing.suspectMs >= 2 * timing.heartbeatMs, "VSR-02: suspicion needs two heartbeats");
-  assert(timing.viewChangeMs >= timing.suspectMs, "VSR-02: view change outlasts suspicion");
+  const sizes = quorumProblem(quorum);
+  assert(sizes === null, `VSR-01: quorum.${sizes?.member} ${sizes?.what}`);
+  const times = timingProblem(completeTiming(timing));
+  assert(times === null, `VSR-02: timing.${times?.member} ${times?.what}`);
   assert(batch.lingerMs >= 0 && (batch.gapMs ?? 0) >= 0, "VSR-02: linger");
   const depth = batch.depth ?? 2;
   assert(depth >= 1 && depth <= pipelineMax, "VSR-02: depth");

@@ -1,6 +1,7 @@
 import type { Checksum, Op, ReplicaIndex, View } from "#replica/base/brands.ts";
 import { prepareBodyBytesMax, sessionsMax } from "#replica/base/limits.ts";
 import { Prng } from "#replica/base/prng.ts";
+import { completeTiming, type Timing } from "#replica/base/timing.ts";
 import type {
   CheckpointDescriptor,
   MachineVersions,
@@ -100,6 +101,8 @@ export interface SuperblockWrites {
 /** The mutable state of a replica, shared by the files of this room; no one else sees it. */
 export class State {
   readonly options: ReplicaOptions;
+  /** Every timeout of the options, complete. */
+  readonly timing: Timing;
   readonly replica: ReplicaIndex;
   readonly log: Log;
   readonly pipeline: Pipeline;
@@ -234,8 +237,9 @@ export class State {
   constructor(options: ReplicaOptions, log: Log) {
     const { superblock } = options.recovered;
     this.options = options;
+    this.timing = completeTiming(options.timing);
     this.replica = options.replica;
-    this.clock = new ClusterClock(options.replica);
+    this.clock = new ClusterClock(options.replica, this.timing.clockSampleMs);
     this.log = log;
     this.pipeline = new Pipeline(options.batch.bytesMax ?? prepareBodyBytesMax);
     this.prng = new Prng(options.seed);

@@ -30,9 +30,6 @@ const names: readonly TimerName[] = [
   "sync",
 ];
 
-/** Lateness of this process from which it blames itself and not the primary, ms (rule A4). */
-export const latenessMs = 50;
-
 /** Deadlines in monotonic milliseconds; Infinity = not running. No ticks. */
 export class Deadlines {
   private readonly at = new Map<TimerName, number>(names.map((name) => [name, Infinity]));

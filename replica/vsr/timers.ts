@@ -1,3 +1,4 @@
+import { pingHeartbeats } from "#replica/base/timing.ts";
 import { watchConditions } from "./alarms.ts";
 import { clusterTime } from "./clock-keeping.ts";
 import { heartbeat, resendPrepares, sendCommit } from "./normal.ts";
@@ -8,12 +9,10 @@ import { send } from "./send.ts";
 import { keepMemories } from "./standing.ts";
 import type { State } from "./state.ts";
 import { considerStarved, syncTimeout } from "./sync.ts";
-import { latenessMs, type TimerName } from "./timeouts.ts";
+import type { TimerName } from "./timeouts.ts";
 import { considerFloor, continueTransfer, ping } from "./transfer.ts";
 import { resendMs, sendVote, suspect } from "./view-change.ts";
 
-/** A peer learns at least this often how far this volume has come, in heartbeats. */
-const pingHeartbeats = 5;
 /** Timers that may fire in one step at most; more of them wait for the next one. */
 const firesMax = 32;
 
@@ -24,7 +23,7 @@ const firesMax = 32;
 export function fireTimers(state: State, wantedMs: number): void {
   const lateMs = state.nowMs - wantedMs;
   const suspectMs = state.deadlines.get("suspect");
-  if (lateMs >= latenessMs && suspectMs !== Infinity) {
+  if (lateMs >= state.timing.latenessMs && suspectMs !== Infinity) {
     state.deadlines.set("suspect", Math.max(suspectMs, wantedMs) + lateMs);
   }
   for (let fires = 0; fires < firesMax; fires += 1) {

@@ -8,8 +8,6 @@ import type { State } from "./state.ts";
 import { statusOf } from "./status.ts";
 import { enterView } from "./view-change.ts";
 
-/** Time that the target has to catch up, ms (rule A8). */
-const catchUpMs = 50;
 /** Time between two looks at the target, ms. */
 const lookMs = 2;
 
@@ -20,7 +18,7 @@ export function onTransfer(state: State, target: ReplicaIndex): void {
 }
 
 function beginTransfer(state: State, target: ReplicaIndex, view: View): void {
-  state.transfer = { target, untilMs: state.nowMs + catchUpMs, view };
+  state.transfer = { target, untilMs: state.nowMs + state.timing.transferMs, view };
   state.deadlines.set("transfer", state.nowMs);
 }
 

@@ -93,7 +93,7 @@ function reportOf(options: FailoverOptions, gaps: readonly number[], last: Gap):
   return { table, json };
 }
 
-/** Takes the primary away again and again under load; a gap is the longest time without an answer. */
+/** Takes the primary away again and again under load. */
 export async function runFailover(options: FailoverOptions): Promise<Report> {
   const { rate, events, kind, links, bodyBytes, walSizeBytes, directory, paceMs } = options;
   const place = directory === undefined ? {} : { directory };

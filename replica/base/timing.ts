@@ -1,0 +1,163 @@
+import { replicasCount } from "./limits.ts";
+
+/** What a configuration must say of times, in milliseconds; whole numbers. */
+export interface CoreTiming {
+  /** Between two heartbeats of the primary. */
+  readonly heartbeatMs: number;
+  /** Silence of the primary after which a backup suspects it (up to 30 % jitter on top). */
+  readonly suspectMs: number;
+  /** Time a view change may take before the next view is tried; doubled at every failure. */
+  readonly viewChangeMs: number;
+}
+
+/** Every timeout of a replica, in milliseconds. */
+export interface Timing extends CoreTiming {
+  /** Lateness of the own process from which it blames itself, not the primary: suspectMs / 2. */
+  readonly latenessMs: number;
+  /** Time that the target of a planned transfer has to catch up: suspectMs / 2. */
+  readonly transferMs: number;
+  /** What SIGTERM spends on giving the primary away at most: 20,000, or 2 x viewChangeMs. */
+  readonly handOverMs: number;
+  /** For how long a sample of a peer's clock is good: 10,000, or 50 heartbeats. */
+  readonly clockSampleMs: number;
+  /** A link between replicas that has nothing to say says so at least this often: 250. */
+  readonly peerAliveMs: number;
+  /** A link that brought nothing for this long is dialled anew: 1,500, or 4 x suspectMs. */
+  readonly peerSilenceMs: number;
+  /** From asking one peer for a damaged block to asking the other: 100. */
+  readonly repairRetryMs: number;
+  /** From asking for a chunk of a checkpoint to asking again: 200. */
+  readonly chunkRetryMs: number;
+  /** A state sync without progress for this long begins anew: 1,000. */
+  readonly syncPatienceMs: number;
+  /** Least time between two batches while one is in flight: 1. */
+  readonly batchLingerMs: number;
+  /** Least time between two batches of a busy shard: 3, or suspectMs / 8 if that is less. */
+  readonly batchGapMs: number;
+  /** For how long identifiers of the WAL are gathered into one write: 8. */
+  readonly identifierGatherMs: number;
+}
+
+/** What a configuration may say: the core, and of the rest whatever differs from the default. */
+export type TimingConfig = CoreTiming & Partial<Timing>;
+
+/** Heartbeats in a suspicion at least: three may be lost. */
+export const heartbeatsPerSuspicion = 4;
+/** A replica that speaks seldom pings its peers at least so often, in heartbeats. */
+export const pingHeartbeats = 5;
+
+/** Bounds of each time, ms. */
+export const timingBounds: Readonly<Record<keyof Timing, readonly [number, number]>> = {
+  heartbeatMs: [5, 10_000],
+  suspectMs: [20, 60_000],
+  viewChangeMs: [20, 60_000],
+  latenessMs: [5, 60_000],
+  transferMs: [5, 60_000],
+  handOverMs: [100, 600_000],
+  clockSampleMs: [1_000, 3_600_000],
+  peerAliveMs: [10, 60_000],
+  peerSilenceMs: [100, 600_000],
+  repairRetryMs: [10, 60_000],
+  chunkRetryMs: [10, 60_000],
+  syncPatienceMs: [100, 600_000],
+  batchLingerMs: [0, 1_000],
+  batchGapMs: [0, 1_000],
+  identifierGatherMs: [1, 1_000],
+};
+
+/** The whole of it; what is not said follows from what is. */
+export function completeTiming(config: TimingConfig): Timing {
+  const { suspectMs, heartbeatMs, viewChangeMs } = config;
+  const half = Math.max(5, Math.floor(suspectMs / 2));
+  return {
+    latenessMs: Math.max(heartbeatMs, half),
+    transferMs: half,
+    handOverMs: Math.max(20_000, 2 * viewChangeMs),
+    clockSampleMs: Math.max(10_000, 10 * pingHeartbeats * heartbeatMs),
+    peerAliveMs: 250,
+    peerSilenceMs: Math.max(1_500, heartbeatsPerSuspicion * suspectMs),
+    repairRetryMs: 100,
+    chunkRetryMs: 200,
+    syncPatienceMs: 1_000,
+    batchLingerMs: 1,
+    batchGapMs: Math.min(3, Math.floor(suspectMs / 8)),
+    identifierGatherMs: 8,
+    ...config,
+  };
+}
+
+/** A rule between times: holds or not, whose fault, and what must be so. */
+interface Rule {
+  readonly member: keyof Timing;
+  readonly must: string;
+  readonly least: (timing: Timing) => number;
+}
+
+const rules: readonly Rule[] = [
+  {
+    member: "suspectMs",
+    must: `${heartbeatsPerSuspicion} x heartbeatMs`,
+    least: ({ heartbeatMs }) => heartbeatsPerSuspicion * heartbeatMs,
+  },
+  { member: "viewChangeMs", must: "suspectMs", least: ({ suspectMs }) => suspectMs },
+  { member: "latenessMs", must: "heartbeatMs", least: ({ heartbeatMs }) => heartbeatMs },
+  // Whoever wakes so late accuses nobody: it must notice that before it would.
+  { member: "suspectMs", must: "latenessMs", least: ({ latenessMs }) => latenessMs },
+  { member: "viewChangeMs", must: "transferMs", least: ({ transferMs }) => transferMs },
+  {
+    member: "handOverMs",
+    must: "transferMs + viewChangeMs",
+    least: ({ transferMs, viewChangeMs }) => transferMs + viewChangeMs,
+  },
+  // A dead path is first a matter of suspicion, then one of dialling anew.
+  { member: "peerSilenceMs", must: "suspectMs", least: ({ suspectMs }) => suspectMs },
+  { member: "peerSilenceMs", must: "4 x peerAliveMs", least: ({ peerAliveMs }) => 4 * peerAliveMs },
+  {
+    member: "clockSampleMs",
+    must: `2 x ${pingHeartbeats} heartbeats`,
+    least: ({ heartbeatMs }) => 2 * pingHeartbeats * heartbeatMs,
+  },
+  { member: "syncPatienceMs", must: "chunkRetryMs", least: ({ chunkRetryMs }) => chunkRetryMs },
+  { member: "suspectMs", must: "8 x batchGapMs", least: ({ batchGapMs }) => 8 * batchGapMs },
+  { member: "suspectMs", must: "8 x batchLingerMs", least: (each) => 8 * each.batchLingerMs },
+];
+
+/** Which member breaks which rule, as the end of a sentence that begins with it; null = none. */
+export function timingProblem(
+  timing: Timing,
+): { readonly member: keyof Timing; readonly what: string } | null {
+  for (const [name, [min, max]] of Object.entries(timingBounds)) {
+    const member = name as keyof Timing;
+    const value = timing[member];
+    if (Number.isSafeInteger(value) && value >= min && value <= max) continue;
+    return { member, what: `must be a whole number from ${min} to ${max}` };
+  }
+  for (const { member, must, least } of rules) {
+    const bound = least(timing);
+    if (timing[member] < bound)
+      return { member, what: `must be at least ${must}, that is ${bound}` };
+  }
+  return null;
+}
+
+/** Replicas that must hold a prepare, and that must vote for a view. */
+export interface QuorumSizes {
+  readonly replication: number;
+  readonly viewChange: number;
+}
+
+/** Which size breaks which rule, as {@link timingProblem}; null = none. */
+export function quorumProblem(
+  quorum: QuorumSizes,
+): { readonly member: keyof QuorumSizes; readonly what: string } | null {
+  for (const member of ["replication", "viewChange"] as const) {
+    const size = quorum[member];
+    const fits = Number.isSafeInteger(size) && size >= 1 && size <= replicasCount;
+    if (!fits) return { member, what: `must be a whole number from 1 to ${replicasCount}` };
+    if (2 * size > replicasCount) continue;
+    return { member, what: `must be more than half of ${replicasCount} replicas` };
+  }
+  if (quorum.replication + quorum.viewChange > replicasCount) return null;
+  const what = `and replication must share a replica: together more than ${replicasCount}`;
+  return { member: "viewChange", what };
+}
