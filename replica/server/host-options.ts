@@ -9,6 +9,7 @@ import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { RecoveredState, Storage } from "#replica/wire/storage-port.ts";
 import type { Member } from "#replica/wire/superblock.ts";
 import type { CosignPorts } from "./cosigning.ts";
+import type { Opening } from "./opening.ts";
 
 /** The world of a host: what differs between production and the simulator. */
 export interface HostPorts {
@@ -29,6 +30,11 @@ export interface HostPorts {
   readonly alarm: (what: string) => void;
   /** A REPLACE is in the log, or was dropped from it: whose frames count now. */
   readonly members?: (members: readonly Member[]) => void;
+  /**
+   * While opening: the own checkpoint is damaged, so frames of peers go to this instead of a host.
+   * Without it such a volume is refused.
+   */
+  readonly opening?: (opening: Opening) => void;
   /** The process must end; nothing is called after it. */
   readonly stop: (why: string) => void;
   /** A latency in milliseconds, for metrics. */

@@ -1,4 +1,5 @@
 import { bytesConcat } from "#replica/base/bytes.ts";
+import type { Result } from "#replica/base/result.ts";
 import {
   decodeManifest,
   type Manifest,
@@ -37,7 +38,15 @@ export type Restored =
       readonly sessions: Uint8Array;
     }
   /** `message`: a sentence for a person. */
-  | { readonly ok: false; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly message: string;
+      /** What is damaged, and the manifest if that is not it; null: no block would help. */
+      readonly damage: {
+        readonly address: BlockAddress;
+        readonly manifest: Manifest | null;
+      } | null;
+    };
 
 /** A checkpoint that is kept beside the newest one, with its list of segments. */
 export interface KeptCheckpoint {
@@ -90,48 +99,61 @@ function restoreFrom(
     readAll(storage, step.addresses, (blocks) => {
       const damage = restorer.give(blocks)[0];
       if (damage === undefined) turn();
-      else done({ ok: false, message: damagedSentence(damage.address) });
+      else refuseDamaged(storage, damage.address, manifest, done);
     });
   };
   turn();
 }
 
-function damagedSentence(address: BlockAddress): string {
-  const place = `block ${address.block} of segments/${address.segment}`;
-  return `The checkpoint is damaged at ${place}; replace this replica's volume.`;
+function refuseDamaged(
+  storage: Storage,
+  address: BlockAddress,
+  manifest: Manifest | null,
+  done: (restored: Restored) => void,
+): void {
+  const { segment, block } = address;
+  storage.placeOfBlock(segment, block, (offset) => {
+    const place = `segments/${segment} is damaged at byte ${offset} (block ${block})`;
+    const message = `${place} and no peer gives a copy; replace this replica's volume.`;
+    done({ ok: false, message, damage: { address, manifest } });
+  });
+}
+
+/** Why a sound manifest cannot be used, as a sentence; null manifest: it is not genesis'. */
+function refusalOf(manifest: Result<Manifest> | null, sink: RestoreOptions["sink"]): string | null {
+  if (manifest === null) {
+    return "The configuration's keys.windowHours or keys.max differ from genesis; restore them.";
+  }
+  if (!manifest.ok) return `This version cannot read the checkpoint: ${manifest.reason}.`;
+  return sink.restoreRefusal(manifest.value.state);
 }
 
 /** Brings the machine to the state of a checkpoint that is on this disk. `done` is called once. */
 export function restoreMachine(options: RestoreOptions, done: (restored: Restored) => void): void {
-  const { checkpoint, hash } = options;
+  const { checkpoint, hash, storage } = options;
+  const damaged = (block: number): void => {
+    refuseDamaged(storage, { segment: manifestSegmentId(checkpoint.op), block }, null, done);
+  };
   const use = (bytes: Uint8Array): void => {
-    if (manifestRoot(bytes, hash) !== checkpoint.root) {
-      const message =
-        checkpoint.op === 0
-          ? "The configuration's keys.windowHours or keys.max differ from genesis; restore them."
-          : damagedSentence({ segment: manifestSegmentId(checkpoint.op), block: 0 });
-      done({ ok: false, message });
+    const right = manifestRoot(bytes, hash) === checkpoint.root;
+    if (!right && checkpoint.op > 0) {
+      damaged(0);
       return;
     }
-    const manifest = decodeManifest(bytes);
-    const refusal = manifest.ok ? options.sink.restoreRefusal(manifest.value.state) : null;
-    if (refusal !== null) done({ ok: false, message: refusal });
-    else if (manifest.ok) restoreFrom(options, manifest.value, done);
-    else
-      done({ ok: false, message: `This version cannot read the checkpoint: ${manifest.reason}.` });
+    const manifest = right ? decodeManifest(bytes) : null;
+    const message = refusalOf(manifest, options.sink);
+    if (message !== null) done({ ok: false, message, damage: null });
+    else if (manifest?.ok === true) restoreFrom(options, manifest.value, done);
   };
   if (checkpoint.op === 0) {
     use(options.genesisManifest);
     return;
   }
-  readAll(options.storage, manifestAddresses(checkpoint), (blocks) => {
+  readAll(storage, manifestAddresses(checkpoint), (blocks) => {
+    const missing = blocks.indexOf(null);
     const whole = blocks.filter((block) => block !== null);
-    if (whole.length === blocks.length) use(bytesConcat(whole));
-    else
-      done({
-        ok: false,
-        message: damagedSentence({ segment: manifestSegmentId(checkpoint.op), block: 0 }),
-      });
+    if (missing === -1) use(bytesConcat(whole));
+    else damaged(missing);
   });
 }
 

@@ -22,6 +22,7 @@ import { machineGenesisOf } from "./formation.ts";
 import type { Host } from "./host.ts";
 import { openHost } from "./open-host.ts";
 import type { Log } from "./log.ts";
+import type { Opening } from "./opening.ts";
 import type { Meters } from "./meters.ts";
 import { Scrubbing, scrubBytesPerSDefault } from "./scrubbing.ts";
 import { RetentionKeeper } from "./retention-keeper.ts";
@@ -118,6 +119,7 @@ export class RunningReplica {
     return new Promise((resolve) => {
       const hostOptions = hostOptionsOf(options, loop, sockets, status);
       openHost(hostOptions, (opened) => {
+        sockets.opened();
         if (!opened.ok) {
           resolve(opened.message);
           return;
@@ -248,6 +250,9 @@ function hostOptionsOf(
       later: (run: () => void) => setImmediate(run),
       wake: loop.wake,
       status,
+      opening: (opening: Opening) => {
+        sockets.openPeers(opening).catch((error: unknown) => options.giveUp(String(error)));
+      },
       members: sockets.setMembers,
       alarm: (what: string) => log.error("alarm", { alarm: what }),
       stop: (why: string) => options.giveUp(why),

@@ -14,6 +14,10 @@ import type { Member } from "#replica/wire/superblock.ts";
 import type { Host } from "./host.ts";
 import type { Log } from "./log.ts";
 import type { Meters } from "./meters.ts";
+import type { Opening } from "./opening.ts";
+
+/** Between two looks at what an opening waits for, ms. */
+const openingTickMs = 50;
 
 /** What a replica's sockets need. */
 export interface SocketsOptions {
@@ -35,6 +39,9 @@ export class Sockets {
   /** Told of peers whose frames are refused. */
   refused: (peer: ReplicaIndex) => void = () => undefined;
   private host: Host | null = null;
+  /** Gets the peers' frames until there is a host. */
+  private opening: Opening | null = null;
+  private openingTimer: NodeJS.Timeout | null = null;
   private readonly connections = new Map<number, ClientConnection>();
   private connectionNext = 1;
 
@@ -43,12 +50,29 @@ export class Sockets {
     this.options = options;
   }
 
+  /** The peer port before there is a host: what is damaged here is fetched from the peers. */
+  async openPeers(opening: Opening): Promise<void> {
+    this.opening = opening;
+    this.peersNetwork = this.makePeers();
+    this.openingTimer = setInterval(() => {
+      if (performance.now() >= opening.deadlineMs) opening.onTimer();
+    }, openingTickMs);
+    await this.peersNetwork.listen();
+  }
+
+  /** There is a host, or there never will be. */
+  opened(): void {
+    if (this.openingTimer !== null) clearInterval(this.openingTimer);
+    this.openingTimer = null;
+  }
+
   /** Binds both ports, dials the peers; the host gets frames. Rejects on a taken port. */
   async open(host: Host): Promise<void> {
     const { config, replica, tls, log } = this.options;
     const own = config.peers[replica];
     assert(own !== undefined, "SRV-07: three peers");
     this.host = host;
+    this.opening = null;
     this.clients = new ClientListener({
       cluster: config.cluster,
       shard: config.shard,
@@ -62,8 +86,9 @@ export class Sockets {
       },
       onLog: (what, facts) => log.debug(what, facts),
     });
-    this.peersNetwork = this.makePeers(host, own.peerPort);
     await this.clients.listen();
+    if (this.peersNetwork !== null) return;
+    this.peersNetwork = this.makePeers();
     await this.peersNetwork.listen();
   }
 
@@ -161,11 +186,13 @@ export class Sockets {
     return number;
   }
 
-  private makePeers(host: Host, port: number): PeerNetwork {
+  private makePeers(): PeerNetwork {
     const { config, replica, tls, key, opened, log } = this.options;
     const { identity, members } = opened.recovered.superblock;
     const [a, b, c] = config.peers.map((peer) => ({ host: peer.host, port: peer.peerPort }));
+    const port = config.peers[replica]?.peerPort;
     assert(a !== undefined && b !== undefined && c !== undefined, "SRV-07: three peers");
+    assert(port !== undefined, "SRV-07: three peers");
     return new PeerNetwork({
       self: { replica, incarnation: identity.incarnation },
       cluster: config.cluster,
@@ -178,11 +205,11 @@ export class Sockets {
       privateKey: key.privateKey,
       onMessage: (message) => {
         this.noteCommit(message);
-        host.onPeerMessage(message);
+        (this.host ?? this.opening)?.onPeerMessage(message);
       },
-      wantsAck: (ack) => host.replica.wantsAck(ack),
+      wantsAck: (ack) => this.host?.replica.wantsAck(ack) === true,
       onRefused: (peer) => {
-        host.onPeerRefused(peer);
+        this.host?.onPeerRefused(peer);
         this.refused(peer);
       },
       onChange: (peer, connected) => log.info("peer", { peer, connected }),

@@ -24,6 +24,8 @@ export interface StateSyncPorts {
   readonly syncPatienceMs: number;
   /** Manifest of this replica's newest checkpoint: all that it names is durable here. */
   readonly local: () => Manifest;
+  /** While opening: the target's manifest if it is known, and ids of segments that lie here. */
+  readonly known?: () => { readonly manifest: Manifest | null; readonly here: ReadonlySet<string> };
   readonly ask: (source: ReplicaIndex, target: CheckpointDescriptor, address: BlockAddress) => void;
   /** Everything of the target is durable here. `garbage`: segments that it does not name. */
   readonly complete: (target: CheckpointDescriptor, garbage: readonly string[]) => void;
@@ -79,7 +81,13 @@ export class StateSync {
       // What is durable here is never written again: a crash meanwhile would lose what it was.
       const { kept } = this;
       const local = this.ports.local();
-      const session = new SyncSession({ hash: this.ports.hash, target, local, durable: kept });
+      const session = new SyncSession({
+        hash: this.ports.hash,
+        target,
+        local,
+        durable: kept,
+        ...this.ports.known?.(),
+      });
       this.fetch = { target, session, source, retryAtMs: 0, progressAtMs: nowMs, fetched: 0 };
     }
     this.pump(nowMs);

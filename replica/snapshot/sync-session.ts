@@ -27,6 +27,7 @@ export class SyncSession {
   private readonly hash: Hash;
   private readonly target: CheckpointDescriptor;
   private readonly local: ReadonlyMap<string, Checksum>;
+  private readonly here: ReadonlySet<string>;
   private readonly chunks: (Uint8Array | undefined)[];
   private targetManifest: Manifest | null = null;
   private queue: ManifestSegment[] = [];
@@ -48,6 +49,10 @@ export class SyncSession {
     readonly target: CheckpointDescriptor;
     readonly local: Manifest | null;
     readonly durable?: readonly ManifestSegment[];
+    /** Ids of segments that lie here and count as sound: damage shows when they are read. */
+    readonly here?: ReadonlySet<string>;
+    /** The target's manifest when it is known already; null or absent = it is fetched first. */
+    readonly manifest?: Manifest | null;
   }) {
     this.hash = options.hash;
     this.target = options.target;
@@ -56,6 +61,8 @@ export class SyncSession {
     const count = manifestBlocksCount(options.target.manifestBytes);
     this.chunks = new Array<Uint8Array | undefined>(count).fill(undefined);
     this.left = count;
+    this.here = options.here ?? new Set();
+    if (options.manifest) this.take(options.manifest);
   }
 
   /** The target's manifest once it was received. */
@@ -167,12 +174,19 @@ export class SyncSession {
       this.asked.clear();
       return "bad";
     }
-    this.targetManifest = decoded.value;
-    this.queue = decoded.value.segments.filter((s) => this.local.get(s.id) !== s.digest);
-    this.fetched = this.chunks.length;
-    for (const segment of this.queue) this.left += segment.blocksCount;
+    this.take(decoded.value);
     this.writes.push(manifestWrite(this.target.op, whole));
     return "ok";
+  }
+
+  private take(manifest: Manifest): void {
+    this.targetManifest = manifest;
+    this.queue = manifest.segments.filter(({ id, digest }) => {
+      return !this.here.has(id) && this.local.get(id) !== digest;
+    });
+    this.fetched = this.chunks.length;
+    this.left = 0;
+    for (const segment of this.queue) this.left += segment.blocksCount;
   }
 
   /** Segments complete and verified since the last call: write them, then call `written`. */

@@ -84,6 +84,10 @@ export class ReplicaStorage implements Storage, ScrubStorage {
     this.segments.read(id, block, done);
   }
 
+  placeOfBlock(id: string, block: number, done: (offset: number) => void): void {
+    this.segments.place(id, block, done);
+  }
+
   repairBlock(id: string, block: number, bytes: Uint8Array, done: () => void): void {
     this.segments.repair(id, block, bytes, done);
   }

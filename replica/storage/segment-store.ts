@@ -158,6 +158,11 @@ export class SegmentStore {
     });
   }
 
+  /** Byte at which a block begins; 0 when both tables are lost. */
+  place(id: string, block: number, done: (offset: number) => void): void {
+    this.table(id, (table) => done(table?.offsets[block] ?? 0));
+  }
+
   /** Rewrites one damaged block in place, under a new nonce. */
   repair(id: string, block: number, bytes: Uint8Array, done: () => void): void {
     const zone = zoneOf(id);

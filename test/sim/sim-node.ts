@@ -6,6 +6,7 @@ import { machineVersions } from "#replica/machine/machine-state.ts";
 import type { HostPorts } from "#replica/server/host-options.ts";
 import type { Host } from "#replica/server/host.ts";
 import { openHost } from "#replica/server/open-host.ts";
+import type { Opening } from "#replica/server/opening.ts";
 import { type Opened, openStorage } from "#replica/storage/open-storage.ts";
 import type { Refusal, StorageTools } from "#replica/storage/storage-tools.ts";
 import type { ClientMessage } from "#replica/wire/client-message.ts";
@@ -28,6 +29,8 @@ import { WatchedMachine } from "./watched-machine.ts";
 export const wallStartUs = 1_800_000_000_000_000;
 /** Between two slices of checkpoint work, ms. */
 const paceMs = { calm: 1, pressing: 0.2 } as const;
+/** Between two looks at what an opening waits for, ms. */
+const openingMs = 25;
 /** From a start that the device refused to the next one, ms. */
 const restartMs = 60;
 
@@ -39,6 +42,8 @@ export class SimNode implements Subject {
   readonly index: ReplicaIndex;
   readonly disk: SectorDisk;
   host: Host | null = null;
+  /** Fetches a damaged part of the checkpoint before there is a host. */
+  private waiting: Opening | null = null;
   /** Number of the process's life; what belongs to an older one is void. */
   life = 0;
   /** The process stands still until then, ms of virtual time. */
@@ -173,6 +178,7 @@ export class SimNode implements Subject {
 
   /** A message of a peer arrives. */
   receive(message: PeerMessage): void {
+    if (this.host === null) this.waiting?.onPeerMessage(message);
     this.enter((host) => {
       this.world.coverage.message("received", message.kind);
       host.onPeerMessage(message);
@@ -222,8 +228,21 @@ export class SimNode implements Subject {
     if (this.host !== null) this.world.judges.bounds.check(this.index, this.host);
   }
 
+  /** Damage of the own checkpoint is mended from peers before the host starts. */
+  private await(opening: Opening): void {
+    this.waiting = opening;
+    this.world.coverage.add("process mends_checkpoint");
+    const look = (): void => {
+      if (this.waiting !== opening || this.host !== null) return;
+      if (this.nowMs >= opening.deadlineMs) opening.onTimer();
+      this.later(openingMs, look);
+    };
+    look();
+  }
+
   private end(): void {
     this.host = null;
+    this.waiting = null;
     this.opening = false;
     this.life += 1;
     this.setStatus("down");
@@ -426,6 +445,7 @@ export class SimNode implements Subject {
       },
       later: (run) => this.later(0.1, run),
       wake: () => undefined,
+      opening: (opening) => this.await(opening),
       status: () => undefined,
       alarm: (what) => {
         if (what.includes("can be neither kept nor dropped")) this.alarm = what;

@@ -22,6 +22,7 @@ import { formatOptionsOf, machineGenesisOf } from "#replica/server/formation.ts"
 import type { HostPorts } from "#replica/server/host-options.ts";
 import type { Host } from "#replica/server/host.ts";
 import { openHost } from "#replica/server/open-host.ts";
+import type { Opening } from "#replica/server/opening.ts";
 import { genesisManifest } from "#replica/snapshot/manifest.ts";
 import { formatStorage } from "#replica/storage/format-storage.ts";
 import { openStorage } from "#replica/storage/open-storage.ts";
@@ -75,6 +76,8 @@ interface Seat {
   readonly disk: CrashDisk;
   readonly vault: FakeVault;
   host: Host | null;
+  /** Mends the checkpoint before there is a host. */
+  opening: Opening | null;
   /** Newest head of the shard's log that it signed: a small file of its own in production. */
   mark: CosignMark | null;
 }
@@ -109,7 +112,13 @@ export class HostCluster {
   /** Formats three volumes and opens them. */
   constructor() {
     this.seats = [0, 1, 2].map(() => {
-      return { disk: new CrashDisk(), vault: new FakeVault().boot(), host: null, mark: null };
+      return {
+        disk: new CrashDisk(),
+        vault: new FakeVault().boot(),
+        host: null,
+        opening: null,
+        mark: null,
+      };
     });
     this.seats.forEach((seat, index) => {
       const tools = this.toolsOf(seat);
@@ -177,14 +186,22 @@ export class HostCluster {
           ports: this.portsOf(replica, seat),
         },
         (result) => {
-          if (result.ok) seat.host = result.host;
-          else this.refuse(index, result.message);
+          const late = seat.opening !== null;
+          seat.opening = null;
+          if (!result.ok) this.refuse(index, result.message);
+          else {
+            seat.host = result.host;
+            if (late) result.host.start();
+          }
         },
       );
     });
     this.refused = false;
     const waits = (): boolean => seat.host === null && !this.refused;
-    for (let turn = 0; turn < 1000 && waits(); turn += 1) seat.disk.settle();
+    // A damaged checkpoint waits for peers, and its host starts by itself.
+    for (let turn = 0; turn < 1000 && waits() && seat.opening === null; turn += 1) {
+      seat.disk.settle();
+    }
     seat.host?.start();
   }
 
@@ -198,6 +215,7 @@ export class HostCluster {
     const seat = this.seats[index];
     ok(seat !== undefined);
     seat.host = null;
+    seat.opening = null;
     seat.disk.crash(() => false);
   }
 
@@ -276,8 +294,15 @@ export class HostCluster {
     this.nowMs += 1;
     const wire = this.wire;
     this.wire = [];
-    for (const { to, message } of wire) this.seats[to]?.host?.onPeerMessage(message);
-    for (const { disk, host } of this.seats) {
+    for (const { to, message } of wire) {
+      const seat = this.seats[to];
+      (seat?.host ?? seat?.opening)?.onPeerMessage(message);
+    }
+    for (const { disk, host, opening } of this.seats) {
+      if (opening !== null) {
+        disk.settle();
+        if (this.nowMs >= opening.deadlineMs) opening.onTimer();
+      }
       if (host === null) continue;
       disk.settle();
       if (this.nowMs >= host.deadlineMs) host.onTimer();
@@ -302,12 +327,15 @@ export class HostCluster {
       wallUs: () => startWallUs + this.nowMs * 1000 + (this.wallOffsetsUs[replica] ?? 0),
       send: (to, message) => {
         this.trace.push(`${this.nowMs} ${replica}>${to} ${message.kind} ${message.view}`);
-        if (seat.host === null || !this.passes(replica, to, message)) return;
+        if ((seat.host ?? seat.opening) === null || !this.passes(replica, to, message)) return;
         this.wire.push({ to, message: this.alter(replica, to, message) });
       },
       toClient: (connection, message) => this.said.push({ replica, connection, message }),
       later: (run) => seat.disk.later(run),
       wake: () => undefined,
+      opening: (opening) => {
+        seat.opening = opening;
+      },
       status: () => undefined,
       alarm: (what) => this.alarms.push(what),
       stop: (why) => {
