@@ -63,3 +63,8 @@ export async function currentLogin(): Promise<Login | null> {
 export async function mintToken(room: string): Promise<string> {
   return textOf(await call(`/v1/rooms/${encodeURIComponent(room)}/sessions`, {}), "token");
 }
+
+/** The room of these two people, made when it is not there. */
+export async function openDm(users: readonly [string, string]): Promise<string> {
+  return textOf(await call("/v1/dms", { users }), "room");
+}

@@ -1,6 +1,7 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { MessageRow } from "./message-row.tsx";
-import type { Message } from "./room-store.ts";
+import type { Message } from "./message.ts";
+import type { MessageActions } from "./message-actions.tsx";
 
 /** A run of one person's messages breaks after this pause. */
 const runPauseMs = 5 * 60_000;
@@ -26,13 +27,13 @@ export function MessageList({
   messages,
   hasOlder,
   onOlder,
-  onRetry,
+  actions,
 }: {
   readonly room: string;
   readonly messages: readonly Message[];
   readonly hasOlder: boolean;
   readonly onOlder: () => void;
-  readonly onRetry: (key: string) => void;
+  readonly actions: MessageActions;
 }) {
   const list = useRef<HTMLDivElement>(null);
   const following = useRef(true);
@@ -65,7 +66,7 @@ export function MessageList({
               room={room}
               message={message}
               first={startsRun(message, before)}
-              onRetry={() => onRetry(message.key)}
+              actions={actions}
             />
           );
           if (before !== undefined && dayOf(before) === dayOf(message)) return [row];

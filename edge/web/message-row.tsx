@@ -1,5 +1,6 @@
 import { ReceiptMark } from "./receipt-mark.tsx";
-import type { Message } from "./room-store.ts";
+import { ActionBar, type MessageActions, Reactions } from "./message-actions.tsx";
+import type { Message } from "./message.ts";
 
 /** Hue of a person's square: stable for a name, spread over the circle. */
 function hueOf(name: string): number {
@@ -38,17 +39,32 @@ function Note({
   );
 }
 
+/** A name; another's is a way to write to them alone. */
+function Author({ from, actions }: { readonly from: string; readonly actions: MessageActions }) {
+  if (from === actions.user) return <b>{from}</b>;
+  return (
+    <button
+      type="button"
+      class="author"
+      title={`Write to ${from} alone`}
+      onClick={() => actions.onPerson(from)}
+    >
+      {from}
+    </button>
+  );
+}
+
 /** One message; `first` shows face, name and time, as the first of a run by one person does. */
 export function MessageRow({
   room,
   message,
   first,
-  onRetry,
+  actions,
 }: {
   readonly room: string;
   readonly message: Message;
   readonly first: boolean;
-  readonly onRetry: () => void;
+  readonly actions: MessageActions;
 }) {
   const when = new Date(message.timeMs);
   return (
@@ -56,14 +72,19 @@ export function MessageRow({
       {first ? <Face name={message.from} /> : <span />}
       {first ? (
         <div class="head">
-          <b>{message.from}</b>
+          <Author from={message.from} actions={actions} />
           <time dateTime={when.toISOString()}>
             {when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}
           </time>
         </div>
       ) : null}
-      <p class="body">{message.body}</p>
-      <Note room={room} message={message} onRetry={onRetry} />
+      <p class={message.redacted ? "body gone" : "body"}>
+        {message.redacted ? "This message was deleted." : message.body}
+        {message.edited ? <span class="edited"> (edited)</span> : null}
+      </p>
+      <Note room={room} message={message} onRetry={() => actions.onRetry(message.key)} />
+      <Reactions message={message} actions={actions} />
+      <ActionBar message={message} actions={actions} />
     </li>
   );
 }

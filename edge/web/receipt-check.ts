@@ -1,6 +1,6 @@
 import { ProofError, verifyReceipt } from "@tigerchat/sdk";
 import { mintToken } from "./edge-calls.ts";
-import type { Message } from "./room-store.ts";
+import type { Message } from "./message.ts";
 
 /** What the browser found out about a message. */
 export interface Check {
@@ -42,7 +42,7 @@ export async function checkMessage(room: string, message: Message): Promise<Chec
       proven.seq === message.seq &&
       proven.key === message.key &&
       proven.from === message.from &&
-      (proven.redacted || proven.body === message.body);
+      (proven.redacted || proven.body === message.original);
     if (!same) return { verified: false, sentence: "The receipt is of another message." };
     const { checkpoint, roomSize, seq } = proven;
     const signers = checkpoint.cosigners.map((name) => name.split("/").at(-1)).join(" and ");

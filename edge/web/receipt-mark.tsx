@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { type Check, checkMessage } from "./receipt-check.ts";
-import type { Message } from "./room-store.ts";
+import type { Message } from "./message.ts";
 
 /** A sent message's seq; pressed, its receipt is fetched and checked in the browser. */
 export function ReceiptMark({

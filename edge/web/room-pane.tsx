@@ -1,8 +1,10 @@
+import type { Chat } from "@tigerchat/sdk";
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { Composer } from "./composer.tsx";
-import type { Login } from "./edge-calls.ts";
-import { MessageList } from "./message-list.tsx";
-import { type RoomState, RoomStore } from "./room-store.ts";
+import { Conversation } from "./conversation.tsx";
+import { type Login, openDm } from "./edge-calls.ts";
+import type { Message } from "./message.ts";
+import { makeChat, type RoomState } from "./room-store.ts";
 
 const stateText: Readonly<Record<RoomState["link"], string>> = {
   connecting: "Connecting",
@@ -10,7 +12,78 @@ const stateText: Readonly<Record<RoomState["link"], string>> = {
   waiting: "Reconnecting",
 };
 
-/** One room: who is here, what was said, a line to write in. */
+/** A room that the page can show. */
+interface Place {
+  readonly room: string;
+  readonly title: string;
+  /** A conversation of two. */
+  readonly direct: boolean;
+}
+
+/** What is shown, whether it is live, the other conversations, who is here. */
+function Bar({
+  place,
+  places,
+  link,
+  name,
+  onShow,
+}: {
+  readonly place: Place;
+  readonly places: readonly Place[];
+  readonly link: RoomState["link"];
+  readonly name: string;
+  readonly onShow: (room: string) => void;
+}) {
+  return (
+    <header class="bar">
+      <h1 class={place.direct ? "direct" : ""}>{place.title}</h1>
+      <span class={`state ${link}`} role="status">
+        {stateText[link]}
+      </span>
+      {places.length < 2 ? null : (
+        <nav class="places" aria-label="Conversations">
+          {places.map(({ room, title, direct }) => (
+            <button
+              key={room}
+              type="button"
+              aria-current={room === place.room ? "page" : undefined}
+              onClick={() => onShow(room)}
+            >
+              {direct ? `@${title}` : `#${title}`}
+            </button>
+          ))}
+        </nav>
+      )}
+      <span class="who">{name}</span>
+    </header>
+  );
+}
+
+/** A thread beside its room. */
+function Side({
+  root,
+  onClose,
+  children,
+}: {
+  readonly root: Message;
+  readonly onClose: () => void;
+  readonly children: ComponentChildren;
+}) {
+  return (
+    <aside class="side" aria-label="Thread">
+      <header>
+        <b>Thread</b>
+        <p>{root.body}</p>
+        <button type="button" class="plain" onClick={onClose}>
+          Close
+        </button>
+      </header>
+      {children}
+    </aside>
+  );
+}
+
+/** The rooms of this login and conversations of two, one at a time; a thread beside it. */
 export function RoomPane({
   login,
   onSignedOut,
@@ -18,32 +91,64 @@ export function RoomPane({
   readonly login: Login;
   readonly onSignedOut: () => void;
 }) {
-  const room = login.rooms[0] ?? "lobby";
-  const [store, setStore] = useState<RoomStore | null>(null);
-  const [state, setState] = useState<RoomState | null>(null);
+  const rooms = login.rooms.length === 0 ? ["lobby"] : login.rooms;
+  const [chat, setChat] = useState<Chat | null>(null);
+  const [places, setPlaces] = useState<readonly Place[]>(
+    rooms.map((room) => ({ room, title: room, direct: false })),
+  );
+  const [shown, setShown] = useState(rooms[0] ?? "lobby");
+  const [thread, setThread] = useState<Message | null>(null);
+  const [link, setLink] = useState<RoomState["link"]>("connecting");
   useEffect(() => {
-    const opened = new RoomStore({ room, user: login.user, onState: setState, onSignedOut });
-    setStore(opened);
-    return () => opened.close();
-  }, [room, login.user]);
-  if (store === null || state === null) return <main class="centre" aria-busy="true" />;
+    const made = makeChat(onSignedOut);
+    setChat(made);
+    return () => made.close();
+  }, [login.user]);
+  const show = (room: string) => {
+    setThread(null);
+    setShown(room);
+  };
+  const writeTo = async (user: string) => {
+    const room = await openDm([login.user, user]).catch(() => null);
+    if (room === null) return;
+    setPlaces((known) => {
+      if (known.some((place) => place.room === room)) return known;
+      return [...known, { room, title: user, direct: true }];
+    });
+    show(room);
+  };
+  const place = places.find(({ room }) => room === shown);
+  if (chat === null || place === undefined) return <main class="centre" aria-busy="true" />;
+  const root = thread?.seq ?? null;
+  const common = {
+    chat,
+    room: place.room,
+    user: login.user,
+    onPerson: (user: string) => void writeTo(user),
+  };
   return (
-    <main class="room">
-      <header class="bar">
-        <h1>{room}</h1>
-        <span class={`state ${state.link}`} role="status">
-          {stateText[state.link]}
-        </span>
-        <span class="who">{login.name}</span>
-      </header>
-      <MessageList
-        room={room}
-        messages={state.messages}
-        hasOlder={state.hasOlder}
-        onOlder={() => store.loadOlder()}
-        onRetry={(key) => store.retry(key)}
+    <main class={root === null ? "room" : "room beside"}>
+      <Bar place={place} places={places} link={link} name={login.name} onShow={show} />
+      <Conversation
+        key={place.room}
+        {...common}
+        title={place.title}
+        thread={null}
+        onLink={setLink}
+        onThread={setThread}
       />
-      <Composer room={room} onSend={(body) => store.send(body)} />
+      {thread === null || root === null ? null : (
+        <Side root={thread} onClose={() => setThread(null)}>
+          <Conversation
+            key={root}
+            {...common}
+            title="the thread"
+            thread={root}
+            onLink={() => undefined}
+            onThread={() => undefined}
+          />
+        </Side>
+      )}
     </main>
   );
 }

@@ -1,17 +1,7 @@
 import { Chat, type ChatEntry, type PendingPost, type Room } from "@tigerchat/sdk";
 import { mintToken } from "./edge-calls.ts";
-
-/** One line of the conversation as the page shows it. */
-export interface Message {
-  /** Idempotency key: the same before and after the commit, so the row stays the same. */
-  readonly key: string;
-  /** Position in the room; null until committed. */
-  readonly seq: number | null;
-  readonly from: string;
-  readonly timeMs: number;
-  readonly body: string;
-  readonly state: "sent" | "pending" | "failed";
-}
+import { MessageFold } from "./message-fold.ts";
+import type { Message } from "./message.ts";
 
 /** What the page shows of a room. */
 export interface RoomState {
@@ -19,55 +9,81 @@ export interface RoomState {
   readonly messages: readonly Message[];
   readonly link: "connecting" | "live" | "waiting";
   readonly hasOlder: boolean;
+  /** Moderator or owner: may delete what others wrote. */
+  readonly staff: boolean;
+  /** Why the last action failed, for people; empty = it did not. */
+  readonly notice: string;
+}
+
+/** One connection for all that the page shows. */
+export function makeChat(onSignedOut: () => void): Chat {
+  return new Chat({
+    getToken: async (room) => {
+      try {
+        return await mintToken(room);
+      } catch (error) {
+        if (isSignedOut(error)) onSignedOut();
+        throw error;
+      }
+    },
+    url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/ws`,
+    client: "tigerchat-web",
+  });
 }
 
 /** How a store is made. */
 export interface RoomStoreOptions {
+  readonly chat: Chat;
   readonly room: string;
+  /** Root of the thread; null = the room itself. */
+  readonly thread: number | null;
   readonly user: string;
   readonly onState: (state: RoomState) => void;
-  /** The login ended: ask for a code again. */
-  readonly onSignedOut: () => void;
 }
 
-/** Messages that the page holds at most; older ones are read again when asked for. */
-const messagesMax = 2_000;
 const pageSize = 50;
 
 /** Keeps one room's messages for the page; the SDK keeps order, holes and retries. */
 export class RoomStore {
   private readonly options: RoomStoreOptions;
-  private readonly chat: Chat;
   private readonly room: Room;
   private readonly firstSeen = new Map<string, number>();
-  private committed: readonly Message[] = [];
+  private readonly fold = new MessageFold();
+  private oldest = Number.POSITIVE_INFINITY;
   private pending: readonly Message[] = [];
   private link: RoomState["link"] = "connecting";
+  private notice = "";
   private notifying = false;
   private closed = false;
 
   constructor(options: RoomStoreOptions) {
     this.options = options;
-    this.chat = new Chat({
-      getToken: async (room) => {
-        try {
-          return await mintToken(room);
-        } catch (error) {
-          if (isSignedOut(error)) options.onSignedOut();
-          throw error;
-        }
-      },
-      url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/ws`,
-      client: "tigerchat-web",
-    });
-    this.room = this.chat.room(options.room, {
+    const { chat, room, thread } = options;
+    this.room = chat.room(room, {
       tail: pageSize,
+      ...(thread === null ? {} : { thread }),
       onEntry: (entry) => this.take([entry]),
       onPending: (pending) => this.takePending(pending),
       onState: (state) => this.setLink(state === "live" ? "live" : "waiting"),
       onReset: () => this.reset(),
+      onError: ({ message, retryable }) => this.tell(retryable ? "" : message),
     });
     this.notify();
+  }
+
+  /** Replaces the text of an own message. */
+  edit(seq: number, body: string): void {
+    this.attempt(this.room.edit(seq, body));
+  }
+
+  /** Destroys a message's text. */
+  remove(seq: number): void {
+    this.attempt(this.room.redact(seq));
+  }
+
+  /** Adds an own reaction, or takes it back. */
+  react(seq: number, reaction: string, on: boolean): void {
+    this.attempt(on ? this.room.react(seq, reaction) : this.room.unreact(seq, reaction));
   }
 
   /** Sends a message; it shows at once and turns committed by its key. */
@@ -83,39 +99,65 @@ export class RoomStore {
 
   /** Reads the page before the oldest message shown. */
   async loadOlder(): Promise<void> {
-    const oldest = this.committed[0]?.seq;
-    if (oldest === undefined || oldest === null || oldest <= 1) return;
+    const { oldest } = this;
+    if (oldest <= 1 || oldest === Number.POSITIVE_INFINITY) return;
     const page = await this.room.read({ before: oldest, limit: pageSize }).catch(() => null);
+    for (const { from } of page?.skips ?? []) this.oldest = Math.min(this.oldest, from);
     if (page !== null) this.take(page.entries);
   }
 
-  /** Leaves the room and the connection. */
+  /** Leaves the room. */
   close(): void {
     this.closed = true;
-    this.chat.close();
+    this.room.close();
+  }
+
+  private attempt(acted: Promise<unknown>): void {
+    this.tell("");
+    acted.catch((error: unknown) => this.tell(error instanceof Error ? error.message : "Failed."));
+  }
+
+  private tell(notice: string): void {
+    this.notice = notice;
+    this.notify();
   }
 
   private take(entries: readonly ChatEntry[]): void {
-    const bySeq = new Map(this.committed.map((message) => [message.seq, message]));
     for (const entry of entries) {
-      if (entry.type === "msg") bySeq.set(entry.seq, messageOf(entry));
+      this.fold.take(entry);
+      this.oldest = Math.min(this.oldest, entry.seq);
     }
-    const all = [...bySeq.values()].sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0));
-    this.committed = all.slice(-messagesMax);
     this.notify();
   }
 
   private takePending(pending: readonly PendingPost[]): void {
-    this.pending = pending.map((post) => {
-      const timeMs = this.firstSeen.get(post.key) ?? Date.now();
-      this.firstSeen.set(post.key, timeMs);
-      const state = post.state === "failed" ? "failed" : "pending";
-      return { key: post.key, seq: null, from: this.options.user, timeMs, body: post.body, state };
-    });
+    for (const { key, type, state } of pending) {
+      // An action that failed for good is told of, and does not hold up what follows.
+      if (type !== "msg" && state === "failed") queueMicrotask(() => this.room.discard(key));
+    }
+    this.pending = pending.flatMap((post) => (post.type === "msg" ? [this.waiting(post)] : []));
     for (const key of this.firstSeen.keys()) {
       if (!this.pending.some((message) => message.key === key)) this.firstSeen.delete(key);
     }
     this.notify();
+  }
+
+  private waiting({ key, body, state }: PendingPost): Message {
+    const timeMs = this.firstSeen.get(key) ?? Date.now();
+    this.firstSeen.set(key, timeMs);
+    return {
+      key,
+      seq: null,
+      from: this.options.user,
+      timeMs,
+      body,
+      original: body,
+      state: state === "failed" ? "failed" : "pending",
+      edited: false,
+      redacted: false,
+      reactions: [],
+      thread: false,
+    };
   }
 
   private setLink(link: RoomState["link"]): void {
@@ -124,7 +166,8 @@ export class RoomStore {
   }
 
   private reset(): void {
-    this.committed = [];
+    this.fold.clear();
+    this.oldest = Number.POSITIVE_INFINITY;
     this.notify();
   }
 
@@ -135,26 +178,19 @@ export class RoomStore {
     queueMicrotask(() => {
       this.notifying = false;
       if (this.closed) return;
-      const known = new Set(this.committed.map((message) => message.key));
+      const committed = this.fold.list();
+      const known = new Set(committed.map((message) => message.key));
       const waiting = this.pending.filter((message) => !known.has(message.key));
+      const role = this.room.standing?.role;
       this.options.onState({
-        messages: [...this.committed, ...waiting],
+        messages: [...committed, ...waiting],
         link: this.link,
-        hasOlder: (this.committed[0]?.seq ?? 1) > 1,
+        hasOlder: this.oldest > 1 && this.oldest !== Number.POSITIVE_INFINITY,
+        staff: role === "moderator" || role === "owner",
+        notice: this.notice,
       });
     });
   }
-}
-
-function messageOf(entry: ChatEntry): Message {
-  return {
-    key: entry.key,
-    seq: entry.seq,
-    from: entry.from,
-    timeMs: entry.timeUs / 1000,
-    body: entry.body ?? "",
-    state: "sent",
-  };
 }
 
 function isSignedOut(error: unknown): boolean {

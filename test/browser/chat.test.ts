@@ -118,3 +118,42 @@ test("browser: after a reload the person is still logged in and sees the history
   await back.page.setViewportSize({ width: 390, height: 800 });
   await back.photograph("chat-phone");
 });
+
+test("browser: edit, reaction, deletion, a thread and a message to one person alone", async () => {
+  const [adas, graces] = browser.contexts();
+  assert.ok(adas !== undefined && graces !== undefined);
+  const ada = await Person.open(adas, fleet.facts.page);
+  const grace = await Person.open(graces, fleet.facts.page);
+  await Promise.all([ada.live(), grace.live()]);
+  await ada.say("Lunch at noon?");
+  await grace.sees("Lunch at noon?");
+  await ada.act("Lunch at noon?", "Edit");
+  await ada.page.locator("#draft").fill("Lunch at one?");
+  await ada.page.getByRole("button", { name: "Save" }).click();
+  await grace.sees("Lunch at one? (edited)");
+  await grace.act("Lunch at one?", "React +1");
+  await ada.page.locator(".reactions button", { hasText: "+1 1" }).waitFor();
+  await ada.say("Wrong room, sorry");
+  await grace.sees("Wrong room, sorry");
+  await ada.act("Wrong room, sorry", "Delete");
+  await grace.sees("This message was deleted.");
+  await grace.act("Lunch at one?", "Thread");
+  await grace.page.locator("#thread-draft").fill("One is fine");
+  await grace.page.locator("#thread-draft").press("Enter");
+  await grace.page.locator(".side li.message.sent", { hasText: "One is fine" }).waitFor();
+  await ada.page.locator(".reactions .thread").click();
+  await ada.page.locator(".side li.message.sent", { hasText: "One is fine" }).waitFor();
+  await ada.photograph("thread-and-reactions");
+  await grace.page.getByRole("button", { name: "Close" }).click();
+  const name = (await grace.page.locator("li.message .author").first().textContent()) ?? "";
+  await grace.page.locator("li.message .author", { hasText: name }).first().click();
+  await grace.page.locator("h1.direct").waitFor();
+  await grace.live();
+  await grace.say("Between us");
+  await grace.sees("Between us");
+  await grace.photograph("direct-message");
+  for (const person of [ada, grace]) {
+    assert.deepEqual(person.errors, []);
+    await person.page.close();
+  }
+});

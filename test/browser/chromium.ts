@@ -74,6 +74,13 @@ export class Person {
     await this.page.locator("#draft").press("Enter");
   }
 
+  /** Presses one of the buttons that appear over a message. */
+  async act(text: string, button: string): Promise<void> {
+    const row = this.page.locator("li.message.sent", { hasText: text }).last();
+    await row.hover();
+    await row.getByRole("button", { name: button, exact: true }).click();
+  }
+
   /** Committed messages on the page, in its order. */
   messages(): Promise<{ readonly seq: number; readonly body: string }[]> {
     return this.page.locator("li.message.sent").evaluateAll((rows) =>
