@@ -6,7 +6,7 @@ import { ChunkSource } from "./chunk-source.ts";
 import type { HostOptions } from "./host-options.ts";
 import { StateSync } from "./state-sync.ts";
 
-/** Tries of one second each, turn about at both peers, before a block counts as lost. */
+/** Tries of a sync's patience each, turn about at both peers, before a block counts as lost. */
 const triesMax = 6;
 /** A peer that was heard this long ago is there, ms. */
 const heardMs = 2_000;
@@ -47,6 +47,8 @@ export class Opening {
       storage,
       hash,
       nowMs: ports.nowMs,
+      chunkRetryMs: options.timing.chunkRetryMs,
+      syncPatienceMs: options.timing.syncPatienceMs,
       local: () => nothing,
       known: () => ({ manifest: this.manifest, here: this.here }),
       ask: (to, _target, address) => this.ask(to, address),
