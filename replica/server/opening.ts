@@ -1,4 +1,5 @@
 import { opFrom, type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
+import { completeTiming } from "#replica/base/timing.ts";
 import type { Manifest } from "#replica/snapshot/manifest.ts";
 import type { BlockAddress } from "#replica/snapshot/port.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
@@ -44,6 +45,7 @@ export class Opening {
     this.source = new ChunkSource(storage, genesisManifest);
     this.source.add(options.recovered.superblock.checkpoint);
     this.sync = new StateSync({
+      ...completeTiming(options.timing),
       storage,
       hash,
       nowMs: ports.nowMs,
