@@ -46,6 +46,8 @@ export interface ReplicaConfig {
   readonly log: { readonly level: LogLevel };
   /** Background reading of what lies on the disk: bytes a second at most, 0 = none. */
   readonly scrub?: { readonly bytesPerS: number };
+  /** State sync from a peer: bytes a second at most, 50 MiB unless said. */
+  readonly sync?: { readonly bytesPerS: number };
 }
 
 /** Bytes of the smallest WAL. */
@@ -54,7 +56,8 @@ export const walSizeBytesMin = 32 * 1024 * 1024;
 export const walSizeBytesMax = 16 * 1024 ** 3;
 
 const members = [
-  ..."cluster shard fleet peers listen walSizeBytes timing quorum keys files log scrub".split(" "),
+  ..."cluster shard fleet peers listen walSizeBytes timing quorum keys files log".split(" "),
+  ..."scrub sync".split(" "),
 ];
 const logLevels = ["debug", "info", "warn", "error"] as const;
 const ports = ["peerPort", "clientPort", "adminPort", "metricsPort"] as const;
@@ -126,6 +129,7 @@ export function checkReplicaConfig(value: unknown): Checked<ReplicaConfig> {
   const keys = fields.object("keys", ["windowHours", "max"]);
   const files = fields.object("files", ["trust", "kek", "bootstrap"]);
   const scrub = fields.optional("scrub", ["bytesPerS"]);
+  const sync = fields.optional("sync", ["bytesPerS"]);
   const path = (name: string) => files.text(name, filePath, "a path");
   return fields.finish({
     cluster: fields.text("cluster", hex32, "32 hex digits"),
@@ -143,6 +147,7 @@ export function checkReplicaConfig(value: unknown): Checked<ReplicaConfig> {
     files: { trust: path("trust"), kek: path("kek"), bootstrap: path("bootstrap") },
     log: { level: fields.object("log", ["level"]).word("level", logLevels) },
     ...(scrub === null ? {} : { scrub: { bytesPerS: scrub.integer("bytesPerS", 0, 2 ** 30) } }),
+    ...(sync === null ? {} : { sync: { bytesPerS: sync.integer("bytesPerS", 2 ** 16, 2 ** 30) } }),
   });
 }
 

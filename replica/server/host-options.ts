@@ -57,6 +57,8 @@ export interface HostOptions {
   readonly quorum: { readonly replication: number; readonly viewChange: number };
   readonly batch: BatchOptions;
   readonly ports: HostPorts;
+  /** Bytes a second that a state sync fetches at most. */
+  readonly syncBytesPerS?: number | undefined;
   /** Keys and memory for signing the shard's log; without it nothing is proved (simulators). */
   readonly proofs?: CosignPorts & { readonly origin: string };
 }

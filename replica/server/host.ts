@@ -462,6 +462,7 @@ export class Host {
       storage,
       hash,
       nowMs: this.ports.nowMs,
+      bytesPerS: this.options.syncBytesPerS,
       local: () => this.checkpoints.manifest,
       ask: (to: ReplicaIndex, target: CheckpointDescriptor, address: BlockAddress) => {
         this.askChunk(to, target.id, address);

@@ -236,6 +236,7 @@ function hostOptionsOf(
     timing,
     quorum: config.quorum,
     batch: { lingerMs: timing.batchLingerMs, depth: batchDepth, gapMs: timing.batchGapMs },
+    syncBytesPerS: config.sync?.bytesPerS,
     proofs: {
       origin: shardOrigin(identity.cluster, identity.shard, slots.epoch),
       sign: (message: Uint8Array) => signEd25519(key.privateKey, message),

@@ -9,12 +9,18 @@ import type { Storage } from "#replica/wire/storage-port.ts";
 
 /** Chunks asked for and not answered at most: about 1 MiB, so that the log keeps its share. */
 export const chunksInFlightMax = 16;
+/** Bytes a second that a sync fetches at most, unless configured: 10 GiB take 205 s. */
+export const syncBytesPerSDefault = 50 * 1024 * 1024;
+/** Bytes that may come at once. */
+const burstBytes = chunksInFlightMax * 64 * 1024;
 
 /** What state sync needs of its host. */
 export interface StateSyncPorts {
   readonly storage: Storage;
   readonly hash: Hash;
   readonly nowMs: () => number;
+  /** Bytes a second at most; default {@link syncBytesPerSDefault}. */
+  readonly bytesPerS?: number | undefined;
   /** Without an answer for this long, chunks are asked for again, ms. */
   readonly chunkRetryMs: number;
   /**
@@ -39,6 +45,8 @@ interface Fetch {
   readonly session: SyncSession;
   source: ReplicaIndex;
   retryAtMs: number;
+  /** When more may be asked for, ms. */
+  paceAtMs: number;
   progressAtMs: number;
   fetched: number;
 }
@@ -50,10 +58,17 @@ export class StateSync {
   private kept: Manifest["segments"] = [];
   private fetch: Fetch | null = null;
   private readonly written = new Set<string>();
+  private readonly bytesPerMs: number;
+  /** Bytes that may come now; below zero after more came than might. */
+  private credit = burstBytes;
+  private creditAtMs: number;
 
   /** Nothing is fetched until {@link begin}. */
   constructor(ports: StateSyncPorts) {
     this.ports = ports;
+    this.bytesPerMs = (ports.bytesPerS ?? syncBytesPerSDefault) / 1000;
+    assert(this.bytesPerMs > 0, "SRV-08: a sync moves");
+    this.creditAtMs = ports.nowMs();
   }
 
   /** True while a checkpoint is being fetched. */
@@ -68,7 +83,9 @@ export class StateSync {
 
   /** When {@link tick} is wanted, ms; Infinity = never. */
   get deadlineMs(): number {
-    return this.fetch?.retryAtMs ?? Number.POSITIVE_INFINITY;
+    const { fetch } = this;
+    if (fetch === null) return Number.POSITIVE_INFINITY;
+    return Math.min(fetch.retryAtMs, fetch.paceAtMs);
   }
 
   /** Effect sync: a new target replaces the old one; the same target may name another source. */
@@ -88,7 +105,8 @@ export class StateSync {
         durable: kept,
         ...this.ports.known?.(),
       });
-      this.fetch = { target, session, source, retryAtMs: 0, progressAtMs: nowMs, fetched: 0 };
+      const times = { retryAtMs: 0, paceAtMs: Number.POSITIVE_INFINITY, progressAtMs: nowMs };
+      this.fetch = { target, session, source, ...times, fetched: 0 };
     }
     this.pump(nowMs);
   }
@@ -100,6 +118,7 @@ export class StateSync {
     if (fetch.session.receive(segment, block, bytes.slice()) !== "ok") return;
     const nowMs = this.ports.nowMs();
     fetch.progressAtMs = nowMs;
+    this.credit -= bytes.length;
     this.write(fetch);
     this.pump(nowMs);
   }
@@ -107,7 +126,11 @@ export class StateSync {
   /** Asks again, or gives up. */
   tick(nowMs: number): void {
     const fetch = this.fetch;
-    if (fetch === null || nowMs < fetch.retryAtMs) return;
+    if (fetch === null || nowMs < this.deadlineMs) return;
+    if (nowMs < fetch.retryAtMs) {
+      this.pump(nowMs);
+      return;
+    }
     if (nowMs - fetch.progressAtMs >= this.ports.syncPatienceMs) {
       this.keepWritten();
       this.fetch = null;
@@ -122,6 +145,17 @@ export class StateSync {
     const fetch = this.fetch;
     if (fetch === null) return;
     fetch.retryAtMs = nowMs + this.ports.chunkRetryMs;
+    fetch.paceAtMs = Number.POSITIVE_INFINITY;
+    const earned = (nowMs - this.creditAtMs) * this.bytesPerMs;
+    this.credit = Math.min(burstBytes, this.credit + earned);
+    this.creditAtMs = nowMs;
+    if (this.credit <= 0 && !fetch.session.complete) {
+      // A slow pace is no lack of progress.
+      fetch.paceAtMs = nowMs + Math.ceil(1 - this.credit / this.bytesPerMs);
+      fetch.progressAtMs = Math.max(fetch.progressAtMs, fetch.paceAtMs);
+      fetch.retryAtMs = Math.max(fetch.retryAtMs, fetch.paceAtMs + 1);
+      return;
+    }
     for (const address of fetch.session.wants(chunksInFlightMax)) {
       this.ports.ask(fetch.source, fetch.target, address);
     }

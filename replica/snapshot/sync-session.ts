@@ -82,14 +82,14 @@ export class SyncSession {
   }
 
   /**
-   * Chunks to ask for, oldest first, at most `max`, without those asked for and not yet answered.
+   * Chunks to ask for, oldest first: so many that at most `max` are asked for and not yet answered.
    * `segment` "" = the manifest (`block` = chunk of it), as in the message get_chunk.
    */
   wants(max: number): readonly BlockAddress[] {
     const wants: BlockAddress[] = [];
     const add = (segment: string, block: number): void => {
       const key = `${segment}/${block}`;
-      if (wants.length >= max || this.asked.has(key)) return;
+      if (this.asked.size >= max || this.asked.has(key)) return;
       this.asked.add(key);
       wants.push({ segment, block });
     };
@@ -103,7 +103,7 @@ export class SyncSession {
     for (const { entry, head, blocks } of this.incoming.values()) {
       if (head === null) add(entry.id, entry.blocksCount - 1);
       else {
-        for (let block = 0; block < entry.blocksCount - 1 && wants.length < max; block += 1) {
+        for (let block = 0; block < entry.blocksCount - 1 && this.asked.size < max; block += 1) {
           if (blocks[block] === undefined) add(entry.id, block);
         }
       }
