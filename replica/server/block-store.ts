@@ -29,6 +29,8 @@ export interface BlockStorePorts {
   readonly repairRetryMs: number;
   /** Digest that a block must have, or null when no live segment has it. */
   readonly digestOf: (address: BlockAddress) => Checksum | null;
+  /** What that block must be, when memory knows: a manifest's. */
+  readonly ownCopy: (address: BlockAddress) => Uint8Array | null;
   /** Asks a peer (0 or 1: which of the two) for a block. */
   readonly ask: (peer: number, address: BlockAddress) => void;
   readonly alarm: (what: string) => void;
@@ -164,7 +166,7 @@ export class BlockStore {
     }
     const digest = this.ports.digestOf(address);
     if (digest === null) {
-      give(null);
+      this.rewrite(address, give);
       return;
     }
     assert(this.repairs.size < repairsMax, "SRV-03: repairs are bounded by what asks for them");
@@ -172,6 +174,19 @@ export class BlockStore {
     this.repairs.set(key, repair);
     this.ports.alarm(`block ${key} is damaged; asking a peer for it`);
     this.ask(repair, this.ports.nowMs());
+  }
+
+  /** A block that no segment index knows: of a manifest, or of a state that is gone. */
+  private rewrite(address: BlockAddress, give: (bytes: Uint8Array | null) => void): void {
+    const bytes = this.ports.ownCopy(address);
+    if (bytes === null) {
+      give(null);
+      return;
+    }
+    this.ports.storage.repairBlock(address.segment, address.block, bytes, () => {
+      this.repairedCount += 1;
+      give(bytes);
+    });
   }
 
   private ask(repair: Repair, nowMs: number): void {

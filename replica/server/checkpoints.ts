@@ -3,6 +3,7 @@ import type { Checksum, Op } from "#replica/base/brands.ts";
 import type { ChatMachine } from "#replica/machine/chat-machine.ts";
 import { CheckpointWriter } from "#replica/snapshot/checkpoint-writer.ts";
 import {
+  encodeManifest,
   liveSegmentIds,
   type Manifest,
   manifestSegmentId,
@@ -95,6 +96,14 @@ export class Checkpoints {
   /** Digest of a block of a live segment, or null. */
   blockDigest(address: BlockAddress): Checksum | null {
     return this.writer.blockDigest(address);
+  }
+
+  /** A block of a manifest of ours, made again from memory; null: not of a kept checkpoint. */
+  manifestBlock({ segment, block }: BlockAddress): Uint8Array | null {
+    const known = [...this.kept, ...this.writer.manifests];
+    const manifest = known.find(({ op }) => op > 0 && manifestSegmentId(op) === segment);
+    if (manifest === undefined) return null;
+    return manifestWrite(manifest.op, encodeManifest(manifest)).blocks[block] ?? null;
   }
 
   /** Begins the checkpoint that the machine has just frozen. */

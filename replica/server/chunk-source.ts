@@ -1,5 +1,6 @@
 import type { Checksum } from "#replica/base/brands.ts";
 import { manifestChunkBytes, manifestSegmentId } from "#replica/snapshot/manifest.ts";
+import type { BlockAddress } from "#replica/snapshot/port.ts";
 import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Storage } from "#replica/wire/storage-port.ts";
 
@@ -33,7 +34,7 @@ export class ChunkSource {
   serve(
     message: Extract<PeerMessage, { kind: "get_chunk" }>,
     nowMs: number,
-    send: (checkpointId: Checksum, segment: string, block: number, bytes: Uint8Array) => void,
+    send: (chunk: BlockAddress & { checkpointId: Checksum; bytes: Uint8Array }) => void,
   ): void {
     this.lastAskedMs = nowMs;
     if (this.inFlight >= chunksServedMax) return;
@@ -43,14 +44,14 @@ export class ChunkSource {
     if (segment === "" && checkpoint?.op === 0) {
       const first = block * manifestChunkBytes;
       const bytes = this.genesisManifest.subarray(first, first + manifestChunkBytes);
-      if (bytes.length > 0) send(checkpointId, segment, block, bytes);
+      if (bytes.length > 0) send({ checkpointId, segment, block, bytes });
       return;
     }
     const id = segment === "" ? manifestSegmentId(checkpoint?.op ?? 0) : segment;
     this.inFlight += 1;
     this.storage.readBlock(id, block, (bytes) => {
       this.inFlight -= 1;
-      if (bytes !== null) send(checkpointId, segment, block, bytes);
+      if (bytes !== null) send({ checkpointId, segment, block, bytes });
     });
   }
 }

@@ -52,7 +52,6 @@ export class Host {
   private viewDurable: View;
   private restoring = false;
   private stopped = false;
-  /** True while {@link finish} is under way. */
   private finishing = false;
   private collectNotBeforeMs = 0;
   private viewSeen: View;
@@ -149,9 +148,8 @@ export class Host {
   /** An authenticated, decoded frame of a peer. */
   onPeerMessage(message: PeerMessage): void {
     if (message.kind === "get_chunk") {
-      this.source.serve(message, this.ports.nowMs(), (checkpointId, segment, block, bytes) => {
-        const chunk = { kind: "chunk", checkpointId, segment, block, bytes } as const;
-        this.ports.send(message.from, { ...this.envelope(), ...chunk });
+      this.source.serve(message, this.ports.nowMs(), (chunk) => {
+        this.ports.send(message.from, { ...this.envelope(), kind: "chunk", ...chunk });
       });
       return;
     }
@@ -367,9 +365,7 @@ export class Host {
   }
 
   private askChunk(to: ReplicaIndex, id: CheckpointDescriptor["id"], address: BlockAddress): void {
-    const { segment, block } = address;
-    const ask = { kind: "get_chunk", checkpointId: id, segment, block } as const;
-    this.ports.send(to, { ...this.envelope(), ...ask });
+    this.ports.send(to, { ...this.envelope(), kind: "get_chunk", checkpointId: id, ...address });
   }
 
   private makeBlockStore(): BlockStore {
@@ -380,6 +376,7 @@ export class Host {
       hash,
       nowMs: this.ports.nowMs,
       digestOf: (address) => this.checkpoints.blockDigest(address),
+      ownCopy: (address) => this.checkpoints.manifestBlock(address),
       ask: (peer, address) => {
         this.askChunk(replicaFrom((replica + 1 + peer) % 3), this.installed.id, address);
       },
@@ -464,9 +461,8 @@ export class Host {
       nowMs: this.ports.nowMs,
       bytesPerS: this.options.syncBytesPerS,
       local: () => this.checkpoints.manifest,
-      ask: (to: ReplicaIndex, target: CheckpointDescriptor, address: BlockAddress) => {
-        this.askChunk(to, target.id, address);
-      },
+      ask: (to: ReplicaIndex, { id }: CheckpointDescriptor, address: BlockAddress) =>
+        this.askChunk(to, id, address),
       complete: (target: CheckpointDescriptor, garbage: readonly string[]) => {
         this.restoreTarget(target, garbage);
       },

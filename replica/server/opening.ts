@@ -76,9 +76,8 @@ export class Opening {
     if (message.kind === "chunk") {
       this.sync.receive(message.checkpointId, message.segment, message.block, message.bytes);
     } else if (message.kind === "get_chunk") {
-      this.source.serve(message, ports.nowMs(), (checkpointId, segment, block, bytes) => {
-        const chunk = { kind: "chunk", checkpointId, segment, block, bytes } as const;
-        ports.send(message.from, { ...this.envelope(), ...chunk });
+      this.source.serve(message, ports.nowMs(), (chunk) => {
+        ports.send(message.from, { ...this.envelope(), kind: "chunk", ...chunk });
       });
     }
   }

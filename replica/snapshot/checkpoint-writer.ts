@@ -125,6 +125,11 @@ export class CheckpointWriter {
     return this.manifest;
   }
 
+  /** Manifests from the installed one to the newest, oldest first. */
+  get manifests(): readonly Manifest[] {
+    return [this.installedManifest, ...this.ready];
+  }
+
   /** True while a checkpoint is being written: step at once. False: merges only, at leisure. */
   get urgent(): boolean {
     return this.active !== null || this.queue.length > 0;
