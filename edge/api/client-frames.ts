@@ -150,7 +150,7 @@ export const postFrame = ObjectOf(
       { op: "post", id: "3", room: "lobby", key: key1, type: "msg", body: "Hello" },
       { op: "post", id: "4", room: "lobby", key: key1, type: "msg", parent: 7, body_b64: "AP8=" },
       { op: "post", id: "10", room: "lobby", key: key1, type: "edit", parent: 7, body: "Hi" },
-      { op: "post", id: "11", room: "lobby", key: key1, type: "redact", parent: 7 },
+      { op: "post", id: "11", room: "lobby", key: key1, type: "redact", parent: 6 },
       { op: "post", id: "12", room: "lobby", thread: 7, key: key1, body: "An answer" },
     ],
   },

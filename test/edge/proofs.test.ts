@@ -5,6 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { Chat, HistoryFork, LogPin } from "@tigerchat/sdk";
+import type { PinnedCheckpoint } from "@tigerchat/sdk";
 import { verify } from "#operator/tigerctl/verify.ts";
 import { TestShard } from "#test/support/test-shard.ts";
 import { keyAt } from "./keys.ts";
@@ -69,6 +71,31 @@ test("edge: receipt, export, consistency hold offline and through a failover", a
   assert.match(await said("receipt", later, "--seen", seen), /^0 VERIFIED: entry 20 of 20/);
   const extended = await save(`consistency?from=${size}`, "consistency");
   assert.match(await said("consistency", extended, "--seen", seen), /^0 VERIFIED: /);
+});
+
+test("edge: the SDK takes what extends its pinned log, and refuses a fork", async () => {
+  const keys = await (await get("/v1/rooms/lobby/keys")).text();
+  const stored: PinnedCheckpoint[] = [];
+  const chat = new Chat({ url: edge.socketUrl, getToken: (room) => edge.token(room, "ann") });
+  const room = chat.room("lobby", { tail: 0 });
+  const pin = new LogPin(keys, null, (pinned) => stored.push(pinned));
+  const first = await room.checkHistory(pin);
+  for (let i = 0; i < 60 && stored.length < 2; i += 1) {
+    await post(100 + i);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await room.checkHistory(pin);
+  }
+  assert.ok((stored[1]?.size ?? 0) > first.size);
+  // Another history of the same length, as somebody would have pinned it before the fork.
+  const [old] = stored;
+  assert.ok(old !== undefined);
+  const other = { ...old, root: Buffer.alloc(32, 7).toString("base64") };
+  const forked = new LogPin(keys, other);
+  await assert.rejects(room.checkHistory(forked), (error: Error) => {
+    return error instanceof HistoryFork && error.pinned === other && error.note.includes("lobby");
+  });
+  assert.equal(room.state, "stopped");
+  chat.close();
 });
 
 test("edge: what has no proof is a problem with a sentence", async () => {

@@ -165,8 +165,13 @@ test("published: every HTTP call, with its example or no right, answers as publi
   for (const { method, path, security, query, bodies, answers } of calls) {
     const asked = async (right: boolean, body: unknown) => {
       const following = path.endsWith("/stream") ? { wait: "1", after: "0" } : {};
-      const search = new URLSearchParams({ ...query, ...following });
-      return await fetch(`${edge.url}${path.replace("{room}", "lobby")}?${search}`, {
+      const about = path.endsWith("/standing") ? { user: "ann" } : {};
+      const search = new URLSearchParams({ ...query, ...following, ...about });
+      const names = { room: "lobby", user: "bob", shard: shard.config.shard };
+      const place = Object.entries(names).reduce((text, [name, value]) => {
+        return text.replace(`{${name}}`, value);
+      }, path);
+      return await fetch(`${edge.url}${place}?${search}`, {
         method,
         headers: {
           ...(right ? { authorization: `Bearer ${edge.apiKey}` } : {}),

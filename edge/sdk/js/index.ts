@@ -1,8 +1,11 @@
 // Everything that an application may import.
 export { Chat } from "./chat.ts";
 export { ChatError } from "./chat-error.ts";
+export { HistoryFork, LogPin } from "./log-pin.ts";
 export { ProofError, verifyCheckpoint, verifyReceipt } from "./receipt.ts";
 export { Room } from "./room.ts";
+/** Heads of logs that were verified once. */
+export type { LogSource, PinnedCheckpoint } from "./log-pin.ts";
 /** Rooms as of a seq. */
 export type { RoomSnapshot, SnapshotMessage, SnapshotQuery } from "./snapshot.ts";
 /** What receipts prove. */

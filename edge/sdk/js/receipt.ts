@@ -50,7 +50,8 @@ const firstLine = "c2sp.org/tlog-proof@v1";
 const dash = "\u2014 ";
 const encoder = new TextEncoder();
 
-function demand(right: boolean, message: string): asserts right {
+/** Throws {@link ProofError} unless it is right. */
+export function demand(right: boolean, message: string): asserts right {
   if (!right) throw new ProofError(message);
 }
 
@@ -89,6 +90,16 @@ function bytesFrom(text: unknown): Bytes {
 function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
+
+/** Bytes of canonical base64; throws {@link ProofError}. */
+export const base64Bytes: (text: unknown) => Uint8Array = bytesFrom;
+
+/** Hashes of Merkle trees, RFC 9162 section 2.1.1. */
+export const rootOver = {
+  equal,
+  node: (left: Uint8Array, right: Uint8Array): Promise<Uint8Array> =>
+    sha256(Uint8Array.of(1), left, right),
+} as const;
 
 function countFrom(text: string): number {
   demand(/^(0|[1-9][0-9]{0,15})$/.test(text), "The receipt is malformed: a number.");

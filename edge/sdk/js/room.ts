@@ -1,9 +1,12 @@
 import { ChatError, closedError, lostError, tokenError } from "./chat-error.ts";
 import { EntryIterator } from "./entry-iterator.ts";
 import type { Link, PushedFrame } from "./link.ts";
+import { HistoryFork } from "./log-pin.ts";
+import type { LogPin } from "./log-pin.ts";
 import { Outbox } from "./outbox.ts";
 import type { OutgoingPost } from "./outbox.ts";
-import { fetchSnapshot } from "./snapshot.ts";
+import type { ProvenCheckpoint } from "./receipt.ts";
+import { fetchBeside, fetchSnapshot } from "./snapshot.ts";
 import type { RoomSnapshot, SnapshotQuery } from "./snapshot.ts";
 import { Timeline } from "./timeline.ts";
 import type {
@@ -211,10 +214,34 @@ export class Room {
    * there, open the room with `since: {epoch, seq: at}` of the answer.
    */
   async snapshot(query: SnapshotQuery = {}): Promise<RoomSnapshot> {
+    const { url, token } = await this.beside();
+    return await fetchSnapshot(url, token, this.place, query);
+  }
+
+  /**
+   * Checks that the signed log of the room's shard extends what `pin` holds, and pins its newest
+   * head. A log that does not is refused: the room stops with HISTORY_FORK, and so does the promise.
+   */
+  async checkHistory(pin: LogPin): Promise<ProvenCheckpoint> {
+    const { url, token } = await this.beside();
+    const get = (call: string, query: Record<string, number>) =>
+      fetchBeside(url, token, this.name, call, query);
+    try {
+      return await pin.advance({
+        checkpoint: () => get("checkpoint", {}),
+        consistency: (from) => get("consistency", { from }),
+      });
+    } catch (error) {
+      if (error instanceof HistoryFork) this.stop(forkError(error.message));
+      throw error;
+    }
+  }
+
+  private async beside(): Promise<{ readonly url: string; readonly token: string }> {
     const token = await this.freshToken();
     const url = this.port.url ?? this.token?.url ?? null;
     if (url === null) throw lostError();
-    return await fetchSnapshot(url, token, this.place, query);
+    return { url, token };
   }
 
   /** Tells the others something passing, such as `typing`. May be lost. */
@@ -337,6 +364,15 @@ export class Room {
     this.outbox.setLive(true);
     for (const iterator of this.iterators) iterator.start(frame.next - 1);
     if (again) this.options.onRecovered?.();
+    const { pin } = this.options;
+    // A fork stops the room; what could not be asked now is asked at the next attach.
+    if (pin !== undefined) {
+      this.checkHistory(pin).catch((error: unknown) => {
+        const { message } = error instanceof Error ? error : { message: String(error) };
+        const fork = error instanceof HistoryFork;
+        this.options.onError?.(fork ? forkError(message) : asChatError(error));
+      });
+    }
   }
 
   private attachFailed(link: Link, error: ChatError): void {
@@ -437,6 +473,10 @@ export class Room {
     this.state = state;
     this.options.onState?.(state);
   }
+}
+
+function forkError(message: string): ChatError {
+  return new ChatError({ code: 409, name: "HISTORY_FORK", message, retryable: false });
 }
 
 function asChatError(error: unknown): ChatError {

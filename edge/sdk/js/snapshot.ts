@@ -48,20 +48,42 @@ export async function fetchSnapshot(
   query: SnapshotQuery,
 ): Promise<RoomSnapshot> {
   const { room, thread } = place;
-  const url = new URL(`/v1/rooms/${encodeURIComponent(room)}/snapshot`, socketUrl);
+  const text = await fetchBeside(socketUrl, token, room, "snapshot", { thread, ...query });
+  return JSON.parse(text) as RoomSnapshot;
+}
+
+/** Text of a call about a room, on the edge that has this WebSocket. Throws {@link ChatError}. */
+export async function fetchBeside(
+  socketUrl: string,
+  token: string,
+  room: string,
+  call: string,
+  query: Readonly<Record<string, string | number | undefined>>,
+): Promise<string> {
+  const url = new URL(`/v1/rooms/${encodeURIComponent(room)}/${call}`, socketUrl);
   url.protocol = url.protocol.replace("ws", "http");
-  for (const [name, value] of Object.entries({ thread, ...query })) {
+  for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) url.searchParams.set(name, String(value));
   }
   const headers = { authorization: `Bearer ${token}` };
   const response = await fetch(url, { headers }).catch(() => null);
-  const answer = (await response?.json().catch(() => null)) as Record<string, unknown> | null;
-  if (response === null || answer === null) throw lostError();
-  if (response.ok) return answer as unknown as RoomSnapshot;
+  const text = await response?.text().catch(() => null);
+  if (response === null || text === null || text === undefined) throw lostError();
+  if (response.ok) return text;
+  const answer = problemFrom(text);
   throw new ChatError({
     code: Number(answer["code"] ?? response.status),
     name: String(answer["name"] ?? "INTERNAL"),
     message: String(answer["detail"] ?? ""),
     retryable: answer["retryable"] === true,
   });
+}
+
+function problemFrom(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? { ...value } : {};
+  } catch {
+    return {};
+  }
 }

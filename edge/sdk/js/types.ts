@@ -1,3 +1,5 @@
+import type { LogPin } from "./log-pin.ts";
+
 /** One committed entry of a room. */
 export interface ChatEntry {
   /** Position in the room: 1, 2, 3 … without holes, the same for everybody. */
@@ -141,6 +143,8 @@ export interface RoomOptions extends RoomHandlers {
   readonly thread?: number;
   /** Newest entries to give out first, 0 to 200; default 50. */
   readonly tail?: number;
+  /** Checked at each attach: a shard whose log does not extend it stops the room, HISTORY_FORK. */
+  readonly pin?: LogPin;
   /** Position to resume from instead: the last entry that the application holds. */
   readonly since?: { readonly epoch: number; readonly seq: number };
 }
