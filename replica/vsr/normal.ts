@@ -173,7 +173,10 @@ export function ackOwn(state: State): void {
 export function onPrepareOk(state: State, message: PrepareOk): void {
   const peer = state.peers[message.from];
   assert(peer !== undefined, "VSR-03: peer");
-  if (message.commitMin > peer.commitMin) peer.commitMin = message.commitMin;
+  if (message.commitMin > peer.commitMin) {
+    peer.commitMin = message.commitMin;
+    state.nudgeTransfer();
+  }
   if (message.checkpointOp > peer.checkpointOp) {
     peer.checkpointOp = message.checkpointOp;
     updateQuorumCheckpoint(state);
@@ -206,6 +209,7 @@ export function advanceCommit(state: State): void {
     state.pipeline.shift();
     state.commitMax = op;
     state.change.attempts = 0;
+    state.nudgeTransfer();
   }
 }
 

@@ -411,7 +411,10 @@ function onPing(state: State, message: Ping): void {
   const { formationId } = state.superblock.durable.identity;
   peer.formation = message.formationId === formationId ? "same" : "other";
   if (peer.formation === "other") return;
-  if (message.commitMin > peer.commitMin) peer.commitMin = message.commitMin;
+  if (message.commitMin > peer.commitMin) {
+    peer.commitMin = message.commitMin;
+    state.nudgeTransfer();
+  }
   peer.learner = message.learner;
   peer.voteFloor = message.voteFloor;
   peer.status = message.status;

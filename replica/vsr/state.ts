@@ -315,6 +315,11 @@ export class State {
     return this.logView === this.view && durableView === this.view && durableLogView === this.view;
   }
 
+  /** What a planned transfer waits for may have come: it is looked at in this very step. */
+  nudgeTransfer(): void {
+    if (this.transfer !== null) this.deadlines.set("transfer", this.nowMs);
+  }
+
   /** Emits an effect. */
   emit(effect: Effect): void {
     this.effects.push(effect);
