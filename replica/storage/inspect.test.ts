@@ -97,7 +97,7 @@ test("storage: inspect answers for empty, missing and wrongly keyed directories"
   await livedIn(directory);
   const other = join(root, "other");
   writeFileSync(other, "6b".repeat(32));
-  match((await inspect(directory, "--kek", other)).output, /another key-encryption key/);
+  match((await inspect(directory, "--kek", other)).output, /is not the one that wrapped/);
   match((await inspect(join(root, "nowhere"))).output, /does not exist/);
   match((await inspect()).output, /usage/);
   const empty = await inspect(mkdtempSync(join(root, "empty-")));

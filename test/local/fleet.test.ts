@@ -143,7 +143,7 @@ test("local: each small file lost or damaged is one sentence, or mends itself", 
     [
       "another kek",
       () => writeFileSync(kek, "0".repeat(64)),
-      /data-keys was wrapped by another key-encryption key; give the right one/,
+      /The key-encryption key in .* is not the one that wrapped .*data-keys/,
     ],
     ["no kek", () => rmSync(kek), /kek is missing; restore it from a backup/],
     ["junk kek", () => junk(kek), /kek is damaged: it must hold 64 hex digits\. Restore/],

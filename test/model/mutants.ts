@@ -361,16 +361,16 @@ export const mutants: readonly Mutant[] = [
     "return entry;",
   ),
   mutant(
-    "a sweep leaves what is below the floor",
-    sweeper,
-    "if (seqFirst < this.floor(room)) return true;",
-    "",
-  ),
-  mutant(
     "a sweep looks at floors of now",
     sweeper,
     "return get(cellKinds.floorSweep) === sweep ? get(cellKinds.floorBefore) : floor;",
     "return floor + 0 * get(sweep);",
+  ),
+  mutant(
+    "a sweep leaves what is below the floor",
+    sweeper,
+    "if (seqFirst < this.floor(room)) return true;",
+    "",
   ),
   mutant(
     "a sweep takes redactions of now",

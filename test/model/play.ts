@@ -15,7 +15,7 @@ import type { ModelLog, ModelPost } from "./machine-model.ts";
 import { MachineModel, seenBy } from "./machine-model.ts";
 
 const startMs = 1_800_000_000_000;
-const rules = { windowHours: 24, keysMax: 80, roomsMax: 8 };
+const rules = { windowHours: 24, keysMax: 50, roomsMax: 8 };
 const genesis = {
   version: 2,
   slots: { first: 0, count: 4096, epoch: 1 },
