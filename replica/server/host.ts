@@ -453,13 +453,10 @@ export class Host {
   }
 
   private makeStateSync(): StateSync {
-    const { storage, hash } = this.options;
+    const { storage, hash, syncBytesPerS: bytesPerS } = this.options;
     const ports = {
-      ...this.timing,
-      storage,
-      hash,
+      ...{ ...this.timing, storage, hash, bytesPerS },
       nowMs: this.ports.nowMs,
-      bytesPerS: this.options.syncBytesPerS,
       local: () => this.checkpoints.manifest,
       ask: (to: ReplicaIndex, { id }: CheckpointDescriptor, address: BlockAddress) =>
         this.askChunk(to, id, address),
