@@ -244,6 +244,10 @@ export class ClientSocket implements Listener {
       this.counts.bytesOut += bytes.length;
       this.raw.write(bytes);
     }
-    if (outbox.strained && outbox.empty) this.deps.hub.drained(outbox);
+    // Not before the socket has given all of it to the kernel: a slow reader would only fall behind
+    // again at once, with one gap more. Then `drain` comes, and this is called again.
+    if (outbox.strained && outbox.empty && !this.raw.writableNeedDrain) {
+      this.deps.hub.drained(outbox);
+    }
   }
 }

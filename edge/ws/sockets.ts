@@ -11,8 +11,10 @@ import { ClientSocket, UserSlots } from "./client-socket.ts";
 import type { SocketCounts, SocketDeps } from "./socket-deps.ts";
 
 const tickMs = 1_000;
-/** Connections told to leave, or closed, in one turn of the event loop. */
+/** Connections told to leave in one turn of the event loop. */
 const drainBatch = 500;
+/** Those that did not leave are closed at random times within this, or the window if shorter. */
+const closeSpreadMs = 1_000;
 
 // Apart, because the types of ws do not know all of its options.
 const socketOptions = {
@@ -84,7 +86,12 @@ export class Sockets {
     const untilMs = performance.now() + windowMs;
     await this.inBatches((client) => client.announceDrain(windowMs));
     while (this.clients.size > 0 && performance.now() < untilMs) await pause(20);
-    await this.inBatches((client) => client.close("DRAIN"));
+    const spreadMs = Math.min(closeSpreadMs, windowMs);
+    const closing = [...this.clients].map(async (client) => {
+      await pause(Math.random() * spreadMs);
+      client.close("DRAIN");
+    });
+    await Promise.all(closing);
     for (let round = 0; round < 25 && this.clients.size > 0; round += 1) await pause(20);
     clearInterval(this.timer);
   }

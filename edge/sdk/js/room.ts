@@ -220,7 +220,7 @@ export class Room {
 
   /**
    * Checks that the signed log of the room's shard extends what `pin` holds, and pins its newest
-   * head. A log that does not is refused: the room stops with HISTORY_FORK, and so does the promise.
+   * head. A log that does not is refused: the room stops with HISTORY_FORK, the promise rejects.
    */
   async checkHistory(pin: LogPin): Promise<ProvenCheckpoint> {
     const { url, token } = await this.beside();
