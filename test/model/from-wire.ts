@@ -21,6 +21,10 @@ function operationOf(reader: OperationReader, body: Uint8Array, view: DataView):
     }
     case operationKinds.configure:
       return { kind: "configure", tenant, room, version: reader.version, ...reader.readQuotas() };
+    case operationKinds.retain:
+      return { kind: "retain", tenant, room, version: reader.version, ...reader.readRetention() };
+    case operationKinds.trim:
+      return { kind: "trim", tenant, room, floor: reader.version };
     case operationKinds.post: {
       const { keyAt, parent } = reader;
       const keyMs = view.getUint16(keyAt) * 2 ** 32 + view.getUint32(keyAt + 2);

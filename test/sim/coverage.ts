@@ -47,6 +47,7 @@ export const faultKinds: readonly string[] = [
   "frame_bad_signature",
   "frame_stale_incarnation",
   "bad_cosignature",
+  "idle_day",
 ];
 
 /** How a view change can end, or go on, as its messages show it. */
@@ -96,7 +97,9 @@ export const answers: readonly string[] = [
   ...["member ok", "member denied", "member quota", "ban ok", "ban denied", "mute ok"],
   ...["mute denied", "settings ok", "settings denied", "thread bad_operation", "create_room ok"],
   ...["create_room room_exists", "create_dm ok", "create_dm room_exists", "configure ok"],
-  ...["configure dup", "configure stale", "configure key_mismatch"],
+  ...["configure dup", "configure stale", "configure key_mismatch", "retain ok"],
+  ...["retain bad_operation", "retain stale", "trim ok", "trim not_due", "trim held", "trim stale"],
+  "redact held",
 ];
 
 /** What edges ask to be proved. */

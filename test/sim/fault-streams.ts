@@ -40,6 +40,7 @@ export class FaultStreams {
     this.stream(every.clockStep, () => this.clockStep());
     this.stream(every.edgeCrash, () => this.edgeCrash());
     this.stream(every.reset, () => this.reset());
+    this.stream(every.day, () => this.day());
   }
 
   /** No more faults; what is down stays down until the liveness phase starts it. */
@@ -207,6 +208,13 @@ export class FaultStreams {
     this.count("clock_step");
     node.wallOffsetUs = Math.floor(seconds * 1_000_000 * this.prng.fraction());
     this.world.line("fault", node.index, `wall clock off by ${node.wallOffsetUs} us`);
+  }
+
+  /** Idle for longer than keys are remembered: they are forgotten, old entries may go. */
+  private day(): void {
+    this.count("idle_day");
+    this.world.passedUs += 25 * 3_600_000_000;
+    this.world.line("fault", -1, "a day passes");
   }
 
   private edgeCrash(): void {

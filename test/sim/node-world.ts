@@ -12,6 +12,8 @@ import type { LineKind } from "./timeline.ts";
 /** What a machine needs of the world around it. */
 export interface NodeWorld {
   readonly heap: Heap;
+  /** Time that passed at once for all wall clocks, us. */
+  readonly passedUs: number;
   readonly swarm: Swarm;
   readonly atlas: Atlas;
   readonly judges: Judges;

@@ -10,7 +10,15 @@ import {
 import type { EntryType } from "#replica/wire/entry.ts";
 import type { PostFields } from "#replica/wire/operation.ts";
 import type { ModelLog } from "#test/model/machine-model.ts";
-import { configure, createDm, createRoom, type Operation, uuidv7 } from "#test/support/prepares.ts";
+import {
+  configure,
+  createDm,
+  createRoom,
+  type Operation,
+  retain,
+  trim,
+  uuidv7,
+} from "#test/support/prepares.ts";
 
 /** The tenant of every run. */
 export const tenant = "t";
@@ -25,7 +33,7 @@ export interface MakerWorld {
   readonly authors: number;
   readonly rooms: number;
   readonly bulky: boolean;
-  /** Virtual time, ms. */
+  /** Virtual time, with the days that passed at once, ms. */
   readonly nowMs: () => number;
   /** Committed logs by tenant, a space, and name. */
   readonly logs: () => ReadonlyMap<string, ModelLog>;
@@ -55,9 +63,10 @@ export class OperationMaker {
   next(bodyMax: number, first: boolean): Operation {
     const { prng } = this;
     const fate = prng.below(100);
-    if (first || fate < 5) return createRoom(this.plainRoom(), tenant, this.author());
-    if (fate < 7) return this.pair();
-    if (fate === 7) return this.quotas();
+    if (first || fate < 4) return createRoom(this.plainRoom(), tenant, this.author());
+    if (fate < 6) return this.pair();
+    if (fate === 6) return this.quotas();
+    if (fate < 9) return this.keeping();
     const old = this.before.length > 0 ? prng.pick(this.before) : null;
     if (old !== null && old.body.length <= bodyMax) {
       if (fate < 15) return { ...old, salt: this.salt() };
@@ -196,6 +205,24 @@ export class OperationMaker {
     const members = prng.pick([0, 0, 1, 3]);
     const entriesPerSecond = prng.pick([0, 0, 0, 5, 40]);
     return configure({ room, tenant, version: this.version + 1, rooms, members, entriesPerSecond });
+  }
+
+  /** How long history is kept, holds, and letting go of what is due or not. */
+  private keeping(): Operation {
+    const { prng } = this;
+    const room = this.plainRoom();
+    if (prng.chance(0.5)) {
+      const length = this.world.logs().get(`${tenant} ${room}`)?.entries.length ?? 0;
+      return trim(room, 1 + prng.below(prng.pick([4, length + 2])), tenant);
+    }
+    this.version += prng.below(3);
+    const policy = {
+      ageSeconds: prng.pick([0, 1, 100_000]),
+      entries: prng.pick([0, 1, 5]),
+      hold: prng.chance(0.2),
+    };
+    const scope = prng.chance(0.2) ? "" : room;
+    return retain({ room: scope, tenant, version: this.version + 1, ...policy });
   }
 
   private author(): string {

@@ -99,7 +99,8 @@ export class SimNode implements Subject {
 
   /** Wall clock of this machine, microseconds: disciplined, so it steps but does not drift. */
   get wallUs(): number {
-    return wallStartUs + Math.floor(this.world.heap.nowMs * 1000) + this.wallOffsetUs;
+    const { heap, passedUs } = this.world;
+    return wallStartUs + passedUs + Math.floor(heap.nowMs * 1000) + this.wallOffsetUs;
   }
 
   /** Starts the process from what the disk holds. */

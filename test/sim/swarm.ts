@@ -57,6 +57,8 @@ export interface Swarm {
     readonly clockStep: number;
     readonly edgeCrash: number;
     readonly reset: number;
+    /** A day in which nothing happens. */
+    readonly day: number;
   };
   readonly driftMax: number;
   /** Probability that a crash hits while a machine is down already. */
@@ -131,6 +133,7 @@ export function swarmOf(seed: number): Swarm {
   const requestBytesMax = Math.floor(bodyRoom(slotBytes) / (3 * authors)) - 100;
   const badMachine = prng.between(-1, 2);
   const rollback = badMachine >= 0 && prng.chance(0.06);
+  const days = new Prng(seed + 4);
   return {
     // Checkpoints of 9 ops: three of them, all that a machine may hold back, fit the ring.
     walSlots: 34,
@@ -159,6 +162,7 @@ export function swarmOf(seed: number): Swarm {
       clockStep: every(0.3, 100, 1000),
       edgeCrash: every(0.4, 200, 1000),
       reset: every(0.4, 50, 400),
+      day: days.chance(0.25) ? 1000 : Infinity,
     },
     driftMax: prng.pick([0, 0, 0.0002, 0.01]),
     doubleCrash: prng.pick([0, 0.3, 1]),

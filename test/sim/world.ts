@@ -43,6 +43,7 @@ export class World implements NodeWorld {
   private readonly replacer: Replacer;
   private readonly cosignPrng: Prng;
   private readonly upgrader: Upgrader;
+  passedUs = 0;
   private secrets = 0;
   private ending = false;
 
@@ -194,7 +195,7 @@ export class World implements NodeWorld {
     const { rooms, requestsEach, requestBytesMax, bulky, thinkMs, authors } = this.swarm;
     const { heap, judges, edges } = this;
     const size = { wanted: requestsEach, requestBytesMax, bulky, thinkMs };
-    const nowMs = (): number => heap.nowMs;
+    const nowMs = (): number => heap.nowMs + this.passedUs / 1000;
     const logs = (): Judges["replies"]["logs"] => judges.replies.logs;
     const world = { heap, judges, edges, rooms, authors, nowMs, logs, ...size };
     return Array.from({ length: authors }, (_, i) => new Author(i, world, this.prng.fork()));

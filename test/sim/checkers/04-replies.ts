@@ -1,12 +1,16 @@
 import { bytesEqual } from "#replica/base/bytes.ts";
 import { type OperationResult, readResult, resultBytes } from "#replica/wire/operation.ts";
-import type { Prepare, RequestHeader } from "#replica/wire/prepare.ts";
+import type { Prepare, PrepareHeader, RequestHeader } from "#replica/wire/prepare.ts";
 import { RequestReader } from "#replica/wire/request.ts";
 import { operationsFromWire, type WireOperation } from "#test/model/from-wire.ts";
 import { MachineModel, type ModelLog, type ModelResult } from "#test/model/machine-model.ts";
 import { type ExactlyOnce, requestName } from "./03-exactly-once.ts";
 import type { ProofJudge } from "./17-proofs.ts";
 import { Violation } from "./subject.ts";
+
+/** Version of the machine from which on histories end. */
+const retentionVersion = 2;
+const unknownOperation: ModelResult = { code: "bad_operation", dup: false, seq: 0, timeUs: 0 };
 
 /** Limits of the machine that the model must know. */
 export type ModelRules = ConstructorParameters<typeof MachineModel>[0];
@@ -56,7 +60,7 @@ export class Replies {
     for (let index = 0; reader.next(); index += 1) {
       const reply = replies[index];
       if (reply === undefined) throw new Violation(`4 replies: op ${op} lacks reply ${index}`);
-      if (reader.session !== 0) this.compare(op, reader.body, reply);
+      if (reader.session !== 0) this.compare(prepare.header, reader.body, reply);
       const name = requestName(reader.header);
       if (!this.byRequest.has(name)) this.byRequest.set(name, reply);
     }
@@ -70,11 +74,14 @@ export class Replies {
     throw new Violation(`4 replies: the answer to ${name} is not the stored one`);
   }
 
-  private compare(op: number, body: Uint8Array, reply: Uint8Array): void {
+  private compare(header: PrepareHeader, body: Uint8Array, reply: Uint8Array): void {
+    const { op, machineVersion } = header;
     const operations = operationsFromWire(body);
     for (const [index, asked] of operations.entries()) {
       const wanted = asked.operation;
-      const expected = this.model.apply(wanted);
+      const late = wanted.kind === "retain" || wanted.kind === "trim";
+      const unknown = late && machineVersion < retentionVersion;
+      const expected = unknown ? unknownOperation : this.model.apply(wanted);
       const { code, dup } = expected;
       this.count(`${wanted.kind === "post" ? wanted.type : wanted.kind} ${dup ? "dup" : code}`);
       if (wanted.kind === "post" && code === "ok" && !dup) {

@@ -42,9 +42,10 @@ export class ClientLog {
     if (answer.head < (this.heads.get(key) ?? 0)) this.fail(at.room, "non-monotonic head");
     this.heads.set(key, answer.head);
     const entries = this.decoded(at.room, list, answer.head);
+    if ((entries[0]?.seq ?? answer.floor) < answer.floor) this.fail(at.room, "below the floor");
     if (at.range.kind !== "after") return;
-    const first = at.range.seq + 1;
-    const wanted = Math.max(0, Math.min(at.range.limit, answer.head - at.range.seq));
+    const first = Math.max(at.range.seq + 1, answer.floor);
+    const wanted = Math.max(0, Math.min(at.range.limit, answer.head - first + 1));
     if (wanted > 0 && entries.length === 0) this.fail(at.room, "poll skip: nothing");
     if (entries.length > 0 && entries[0]?.seq !== first) this.fail(at.room, "poll skip: first");
   }
