@@ -20,6 +20,8 @@ export const marks = {
   genesis: "tigerchat.dev/genesis",
   /** On a RoomShard: rolls it when update.policy is OnRequest; any new value. */
   roll: "tigerchat.dev/roll",
+  /** On a RoomShard: index of a replica whose empty volume takes the place of a lost one. */
+  replace: "tigerchat.dev/replace",
   shard: "tigerchat.dev/shard",
   fleet: "tigerchat.dev/fleet",
 } as const;

@@ -3,6 +3,7 @@ import type { Finding } from "./conditions.ts";
 import type { GenesisStep } from "./genesis.ts";
 import type { ObservedShard } from "./observed.ts";
 import { isHealthy, type QuorumFacts } from "./quorum.ts";
+import { replaceFinding, replaceStep } from "./replace.ts";
 import type { RestartStep } from "./restart.ts";
 import type { RollDecision } from "./roll.ts";
 import { machineFinding } from "./upgrade.ts";
@@ -60,7 +61,10 @@ function progress(observed: ObservedShard, decided: Decided): readonly Finding[]
   ];
 }
 
-function storage(observed: ObservedShard): Finding {
+function storage(observed: ObservedShard, formed: boolean): Finding {
+  const permitted = observed.shard.metadata.annotations?.["tigerchat.dev/replace"];
+  const replacing = formed ? replaceFinding(replaceStep(observed, permitted)) : null;
+  if (replacing !== null) return replacing;
   const poisoned = observed.members.filter(({ report }) => report?.state === "poisoned");
   if (poisoned.length > 0) {
     const list = poisoned.map(({ replica }) => replica).join(", ");
@@ -109,7 +113,7 @@ export function findingsOf(
       ? finding("PrimaryKnown", false, "NoPrimary", "No view has a quorum.")
       : finding("PrimaryKnown", true, "Elected", `Replica ${quorum.primary} is the primary.`),
     certificates(observed),
-    storage(observed),
+    storage(observed, formed),
     machineFinding(observed),
     finding(
       "Draining",

@@ -10,6 +10,7 @@ import { conditionsFrom } from "./conditions.ts";
 import { genesisStep } from "./genesis.ts";
 import type { GenesisRecord, ObservedMember, ObservedPod, ObservedShard } from "./observed.ts";
 import { isHealthy, quorumOf } from "./quorum.ts";
+import { replaceStep } from "./replace.ts";
 import { restartStep } from "./restart.ts";
 import { rollDecision, rollPatienceMs } from "./roll.ts";
 import { isUrgent, statusOf } from "./status.ts";
@@ -197,6 +198,48 @@ function formingMembers(
     return { ...member, claim: { uid: "u", genesis } };
   });
 }
+
+test("policy: an empty volume is replaced on a person's word, beside two that are well", () => {
+  const empty = { ...healthy, report: { ...healthy.report, state: "unformatted" } as never };
+  const lostAt = (lost: readonly number[]): ObservedShard => {
+    return observedOf([0, 1, 2].map((i) => memberOf(i, lost.includes(i) ? empty : healthy)));
+  };
+  assert.deepEqual(replaceStep(lostAt([]), "0"), { kind: "none" });
+  assert.deepEqual(replaceStep(lostAt([2]), "2"), { kind: "replace", replica: 2 });
+  const reasonOf = (observed: ObservedShard, permitted?: string): string => {
+    const step = replaceStep(observed, permitted);
+    return step.kind === "wait" ? step.reason : step.kind;
+  };
+  assert.equal(reasonOf(lostAt([2])), "VolumeLost");
+  assert.equal(reasonOf(lostAt([2]), "1"), "VolumeLost");
+  assert.equal(reasonOf(lostAt([1, 2]), "2"), "VolumesLost");
+  const [first, ...others] = lostAt([2]).members;
+  assert.ok(first?.report !== undefined);
+  const behind = { ...first, report: { ...first.report, caughtUp: false } };
+  assert.equal(reasonOf(observedOf([behind, ...others]), "2"), "ReplacementWaits");
+  const { report: _, ...silent } = first;
+  assert.equal(reasonOf(observedOf([silent, ...others]), "2"), "ReplacementWaits");
+  // A volume that is there and may not vote is not overwritten.
+  const rolledBack = { ...first, report: { ...first.report, state: "lost" } };
+  assert.equal(
+    reasonOf(observedOf([rolledBack, ...lostAt([]).members.slice(1)]), "0"),
+    "VolumeUseless",
+  );
+});
+
+test("policy: no replacement begins but with one empty volume and two that are well", () => {
+  const three = fc.tuple(memberArbitrary, memberArbitrary, memberArbitrary);
+  const property = fc.property(three, fc.constantFrom("0", "1", "2"), (seeds, permitted) => {
+    const members = seeds.map((seed, replica) => memberOf(replica, seed));
+    const step = replaceStep(observedOf(members), permitted);
+    if (step.kind !== "replace") return;
+    assert.equal(String(step.replica), permitted);
+    const others = members.filter(({ replica }) => replica !== step.replica);
+    assert.ok(others.every(isHealthy));
+    assert.equal(members[step.replica]?.report?.state, "unformatted");
+  });
+  fc.assert(property, { numRuns: 3_000, seed: 11 });
+});
 
 function versioned(max: readonly number[], template: object = {}, versions = [1, 1, 1]) {
   const members = max.map((newest, replica) => {

@@ -28,7 +28,7 @@ export async function advanceGenesis(
     case "adopt":
       return adopt(context, shard, fleet, step.formationId);
     case "spread":
-      await record(context, shard, step.record);
+      await recordGenesis(context, shard, step.record);
       return undefined;
     case "identify":
       return identify(context, shard, fleet, members, step.record);
@@ -54,7 +54,7 @@ async function begin(
   const formationId = randomHex(32);
   const { tenant } = shard.spec;
   const granted = { ...slots, epoch: genesisEpoch };
-  await record(context, shard, {
+  await recordGenesis(context, shard, {
     step: "identify",
     formationId,
     cluster,
@@ -77,7 +77,14 @@ async function adopt(
   const { cluster } = fleet;
   const { tenant } = shard.spec;
   const slots = { first: 0, count: 0, epoch: 0 };
-  await record(context, shard, { step: "done", formationId, cluster, tenant, slots, members: [] });
+  await recordGenesis(context, shard, {
+    step: "done",
+    formationId,
+    cluster,
+    tenant,
+    slots,
+    members: [],
+  });
   const note = "The disks are formatted already; their formation is recorded on the claims.";
   const event = { type: "Normal", reason: "DisksFormatted", action: "AdoptGenesis" } as const;
   await tell(context, shard, { ...event, note }, "done");
@@ -100,7 +107,7 @@ async function identify(
     }
     certified.push(one);
   }
-  await record(context, shard, { ...found, step: "format", members: certified });
+  await recordGenesis(context, shard, { ...found, step: "format", members: certified });
   return undefined;
 }
 
@@ -123,7 +130,7 @@ async function format(
     await tell(context, shard, { ...event, note }, "failed");
     return { reason: "GenesisRefused", message: note };
   }
-  await record(context, shard, { ...found, step: "done" });
+  await recordGenesis(context, shard, { ...found, step: "done" });
   const note = "All three replicas are formatted; the shard is formed for ever.";
   const event = { type: "Normal", reason: "ReplicasIdentified", action: "Format" } as const;
   await tell(context, shard, { ...event, note }, "done");
@@ -131,7 +138,11 @@ async function format(
 }
 
 /** Writes the record to all three claims, each by compare-and-swap, before the step is taken. */
-async function record(context: Context, shard: RoomShard, facts: GenesisRecord): Promise<void> {
+export async function recordGenesis(
+  context: Context,
+  shard: RoomShard,
+  facts: GenesisRecord,
+): Promise<void> {
   const namespace = shard.metadata.namespace ?? "default";
   const text = genesisRecordText(facts);
   for (let replica = 0; replica < replicasCount; replica += 1) {

@@ -1,11 +1,12 @@
 import type { Decision, RoomShard } from "#operator/api/room-shard.ts";
-import { shardNames } from "#operator/desired/names.ts";
+import { marks, shardNames } from "#operator/desired/names.ts";
 import { shareOf } from "#operator/desired/owner.ts";
 import { podConfigOf } from "#operator/desired/shard-objects.ts";
 import { kinds } from "#operator/kube/kube-object.ts";
 import { wholeTime } from "#operator/kube/micro-time.ts";
 import { genesisStep } from "#operator/policy/genesis.ts";
 import type { ObservedShard } from "#operator/policy/observed.ts";
+import { type ReplaceStep, replaceStep } from "#operator/policy/replace.ts";
 import { restartStep } from "#operator/policy/restart.ts";
 import { type RollDecision, rollDecision } from "#operator/policy/roll.ts";
 import { statusOf } from "#operator/policy/status.ts";
@@ -28,6 +29,7 @@ import { inTurn } from "./fleet-turn.ts";
 import { growClaims } from "./grow-claims.ts";
 import { type Freshness, observeMembers } from "./observe-shard.ts";
 import { publishRouting } from "./reserve-slots.ts";
+import { replaceVolume } from "./replace-volume.ts";
 import { restartMember } from "./restart-member.ts";
 import { upgradeShard } from "./upgrade-shard.ts";
 import { writeStatus } from "./write-status.ts";
@@ -128,7 +130,11 @@ async function act(
     return { moved: true, obstacle };
   }
   await publishRouting(context, shard, fleet, step.record.slots);
+  const replace = replaceOf(live.observed);
+  await replaceVolume(context, shard, fleet, members, step.record, replace);
   for (const member of members) {
+    // An empty volume of a formed shard gets no certificate but by a replacement.
+    if (member.report?.state === "unformatted") continue;
     if (member.certification !== "missing" && member.certification !== "renew") continue;
     const expected = step.record.members[member.replica];
     await certifyMember(context, shard, fleet, member, expected);
@@ -147,14 +153,19 @@ function stuckOnly(observed: ObservedShard) {
   return step.kind === "delete" ? step : ({ kind: "none" } as const);
 }
 
-/** Nothing to certify, nothing to restart, nothing to upgrade. */
+function replaceOf(observed: ObservedShard): ReplaceStep {
+  return replaceStep(observed, observed.shard.metadata.annotations?.[marks.replace]);
+}
+
+/** Nothing to replace, nothing to certify, nothing to restart, nothing to upgrade. */
 function isSettled(round: Round): boolean {
   const { members } = round.observed;
   const certain = members.every(
     ({ certification }) => !["missing", "renew"].includes(certification),
   );
+  const whole = replaceOf(round.observed).kind !== "replace";
   const upgraded = upgradeStep(round.observed).kind !== "upgrade";
-  return certain && upgraded && restartStep(round.observed).kind === "none";
+  return certain && whole && upgraded && restartStep(round.observed).kind === "none";
 }
 
 async function report(
