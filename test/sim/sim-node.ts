@@ -22,6 +22,7 @@ import { bodyRoom } from "./swarm.ts";
 import { SimCosigner } from "./sim-cosigner.ts";
 import { simSealer } from "./sim-sealer.ts";
 import { type SimKeyTable, SimVault } from "./sim-vault.ts";
+import { tendOpening } from "./tend-opening.ts";
 import { Truth } from "./truth.ts";
 import { WatchedMachine } from "./watched-machine.ts";
 
@@ -29,8 +30,6 @@ import { WatchedMachine } from "./watched-machine.ts";
 export const wallStartUs = 1_800_000_000_000_000;
 /** Between two slices of checkpoint work, ms. */
 const paceMs = { calm: 1, pressing: 0.2 } as const;
-/** Between two looks at what an opening waits for, ms. */
-const openingMs = 25;
 /** From a start that the device refused to the next one, ms. */
 const restartMs = 60;
 
@@ -227,18 +226,6 @@ export class SimNode implements Subject {
   /** Everything that a replica of this machine owns, for the checker of bounds. */
   checkBounds(): void {
     if (this.host !== null) this.world.judges.bounds.check(this.index, this.host);
-  }
-
-  /** Damage of the own checkpoint is mended from peers before the host starts. */
-  private await(opening: Opening): void {
-    this.waiting = opening;
-    this.world.coverage.add("process mends_checkpoint");
-    const look = (): void => {
-      if (this.waiting !== opening || this.host !== null) return;
-      if (this.nowMs >= opening.deadlineMs) opening.onTimer();
-      this.later(openingMs, look);
-    };
-    look();
   }
 
   private end(): void {
@@ -446,7 +433,10 @@ export class SimNode implements Subject {
       },
       later: (run) => this.later(0.1, run),
       wake: () => undefined,
-      opening: (opening) => this.await(opening),
+      opening: (opening) => {
+        this.waiting = opening;
+        tendOpening(opening, this, () => this.waiting === opening && this.host === null);
+      },
       status: () => undefined,
       alarm: (what) => {
         if (what.includes("can be neither kept nor dropped")) this.alarm = what;
@@ -461,7 +451,8 @@ export class SimNode implements Subject {
     };
   }
 
-  private later(delayMs: number, run: () => void): void {
+  /** Runs something later, unless the process has ended. */
+  later(delayMs: number, run: () => void): void {
     const { life } = this;
     this.world.heap.after(delayMs, () => this.resume(life, run));
   }
