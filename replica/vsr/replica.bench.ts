@@ -2,14 +2,14 @@
 import { replicaFrom } from "#replica/base/brands.ts";
 import type { Op } from "#replica/base/brands.ts";
 import type { Request } from "#replica/wire/prepare.ts";
-import { Cluster } from "#test/sim/cluster.ts";
-import { runOptions } from "#test/sim/run-options.ts";
-import { fakeHash } from "#test/sim/fake-sealer.ts";
+import { Cluster } from "#test/support/bare-core/cluster.ts";
+import { runOptions } from "#test/support/bare-core/run-options.ts";
+import { fakeHash } from "#test/support/bare-core/fake-sealer.ts";
 import type { Effect } from "./effect.ts";
 import type { Event } from "./event.ts";
 import { Replica } from "./replica.ts";
-import { toyGenesis, ToyMachine } from "#test/sim/toy-machine.ts";
-import { fakeSealer } from "#test/sim/fake-sealer.ts";
+import { toyGenesis, ToyMachine } from "#test/support/bare-core/toy-machine.ts";
+import { fakeSealer } from "#test/support/bare-core/fake-sealer.ts";
 
 const prepares = 20_000;
 const slots = 8192;

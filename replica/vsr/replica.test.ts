@@ -6,11 +6,11 @@ import { checksumFrom, opFrom, replicaFrom, viewFrom } from "#replica/base/brand
 import type { ClientId } from "#replica/base/brands.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
-import { Cluster } from "#test/sim/cluster.ts";
-import type { SimDisk } from "#test/sim/disk.ts";
-import { fakeHash, fakeSealer } from "#test/sim/fake-sealer.ts";
-import { runOptions } from "#test/sim/run-options.ts";
-import { ToyMachine, toyGenesis } from "#test/sim/toy-machine.ts";
+import { Cluster } from "#test/support/bare-core/cluster.ts";
+import type { SimDisk } from "#test/support/bare-core/disk.ts";
+import { fakeHash, fakeSealer } from "#test/support/bare-core/fake-sealer.ts";
+import { runOptions } from "#test/support/bare-core/run-options.ts";
+import { ToyMachine, toyGenesis } from "#test/support/bare-core/toy-machine.ts";
 import type { Effect } from "./effect.ts";
 import type { Event } from "./event.ts";
 import { Replica } from "./replica.ts";

@@ -7,10 +7,10 @@ import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-messa
 import type { Prepare } from "#replica/wire/prepare.ts";
 import type { SimDisk, Snapshot } from "./disk.ts";
 import { fakeHash, fakeSealer } from "./fake-sealer.ts";
-import type { Heap } from "./heap.ts";
+import type { Heap } from "#test/sim/heap.ts";
 import { ToyMachine, toyGenesis } from "./toy-machine.ts";
-import { Violation } from "./checkers/history.ts";
-import { Promises } from "./checkers/promises.ts";
+import { Violation } from "./history.ts";
+import { Promises } from "./promises.ts";
 
 /** What a replica's host needs of the cluster around it. */
 export interface Surroundings {

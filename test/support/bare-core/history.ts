@@ -1,7 +1,7 @@
 import type { Checksum } from "#replica/base/brands.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
 import { RequestReader } from "#replica/wire/request.ts";
-import { toyApply, toyGenesis } from "../toy-machine.ts";
+import { toyApply, toyGenesis } from "./toy-machine.ts";
 
 /** A rule of the protocol was broken: the run fails. */
 export class Violation extends Error {

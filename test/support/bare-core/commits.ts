@@ -1,5 +1,5 @@
 import type { Prepare } from "#replica/wire/prepare.ts";
-import type { SimDisk } from "../disk.ts";
+import type { SimDisk } from "./disk.ts";
 import { Violation } from "./history.ts";
 
 /** Checker 7: at its first execution an op lies on two disks, or under a checkpoint there. */

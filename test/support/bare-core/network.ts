@@ -1,5 +1,5 @@
 import type { Prng } from "#replica/base/prng.ts";
-import type { Heap } from "./heap.ts";
+import type { Heap } from "#test/sim/heap.ts";
 
 /** How bad the network of a run is. */
 export interface NetworkOptions {

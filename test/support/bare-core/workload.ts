@@ -3,9 +3,9 @@ import type { ClientId, Op } from "#replica/base/brands.ts";
 import type { Prng } from "#replica/base/prng.ts";
 import type { Effect } from "#replica/vsr/effect.ts";
 import type { Request } from "#replica/wire/prepare.ts";
-import { type History, Violation } from "./checkers/history.ts";
+import { type History, Violation } from "./history.ts";
 import { fakeHash } from "./fake-sealer.ts";
-import type { Heap } from "./heap.ts";
+import type { Heap } from "#test/sim/heap.ts";
 
 /** How clients reach replicas; the cluster implements it. */
 export interface Gateway {

@@ -1,5 +1,5 @@
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
-import type { SimDisk } from "../disk.ts";
+import type { SimDisk } from "./disk.ts";
 import { Violation } from "./history.ts";
 
 /**
