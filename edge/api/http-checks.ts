@@ -7,6 +7,7 @@ import {
   memberRequestSchema,
   postRequestSchema,
   quotasRequestSchema,
+  retentionRequestSchema,
   roomRequestSchema,
   sanctionRequestSchema,
   sessionRequestSchema,
@@ -18,6 +19,7 @@ import type {
   MemberRequest,
   PostRequest,
   QuotasRequest,
+  RetentionRequest,
   RoomRequest,
   SanctionRequest,
   SessionRequest,
@@ -52,6 +54,10 @@ export const checkSanctionRequest = checker<SanctionRequest>(compiledSchema(sanc
 export const checkSettingsRequest = checker<SettingsRequest>(compiledSchema(settingsRequestSchema));
 /** Checks the body of PUT /v1/quotas and …/quotas. */
 export const checkQuotasRequest = checker<QuotasRequest>(compiledSchema(quotasRequestSchema));
+/** Checks the body of PUT /v1/retention and …/retention. */
+export const checkRetentionRequest = checker<RetentionRequest>(
+  compiledSchema(retentionRequestSchema),
+);
 /** Checks the body of POST /v1/logins. */
 export const checkLoginRequest = checker<LoginRequest>(compiledSchema(loginRequestSchema));
 /** Checks a room id. */

@@ -184,10 +184,28 @@ export const quotasRequestSchema = ObjectOf(
   },
 );
 
-/** Answer of PUT quotas. */
+/** Body of PUT /v1/retention and …/retention. */
+export const retentionRequestSchema = ObjectOf(
+  {
+    version: Integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: "Higher than that of the retention before; the same again is harmless.",
+    }),
+    age_s: quota("Entries older than this many seconds are let go; 0 or absent: kept."),
+    entries: quota("Entries that a room keeps; 0 or absent: all."),
+    hold: Optional(Bool({ description: "Legal hold: nothing is let go, no text is destroyed." })),
+  },
+  {
+    description: "How long history is kept; of a tenant: by rooms without one of their own.",
+    examples: [{ version: 1, age_s: 31_536_000 }],
+  },
+);
+
+/** Answer of PUT quotas and retention. */
 export const quotasSchema = ObjectOf(
   { version: Integer({ description: "Version in force." }) },
-  { description: "The quotas hold from now on." },
+  { description: "They hold from now on." },
 );
 
 /** Body of POST /v1/logins. */
@@ -261,6 +279,7 @@ export const httpSchemas = {
   SettingsRequest: settingsRequestSchema,
   QuotasRequest: quotasRequestSchema,
   Quotas: quotasSchema,
+  RetentionRequest: retentionRequestSchema,
   LoginRequest: loginRequestSchema,
   Login: loginSchema,
   Problem: problemSchema,
@@ -284,6 +303,8 @@ export type MemberRequest = Static<typeof memberRequestSchema>;
 export type SanctionRequest = Static<typeof sanctionRequestSchema>;
 /** Body of PUT …/settings. */
 export type SettingsRequest = Static<typeof settingsRequestSchema>;
+/** Body of PUT /v1/retention and …/retention. */
+export type RetentionRequest = Static<typeof retentionRequestSchema>;
 /** Body of PUT /v1/quotas and …/quotas. */
 export type QuotasRequest = Static<typeof quotasRequestSchema>;
 /** Body of POST /v1/logins. */

@@ -60,7 +60,7 @@ const who =
   "An API key acts with the authority of the tenant's server; a session by the role of its user.";
 const both = "Lower roles only; moderators and owners may.";
 
-function quotas(id: string, path: string, summary: string): HttpCall {
+function byVersion(id: string, path: string, summary: string, body: HttpSchemaName): HttpCall {
   return {
     id,
     method: "put",
@@ -69,7 +69,7 @@ function quotas(id: string, path: string, summary: string): HttpCall {
     description: "Harmless when repeated; STALE when a later version holds already.",
     auth: ["apiKey"],
     parameters: path.includes("{room}") ? [room] : [],
-    body: "QuotasRequest",
+    body,
     answers: { 200: { description: "In force.", schema: "Quotas", mediaType } },
     errors: ["BAD_FRAME", "TOKEN_INVALID", "DENIED", "NO_ROOM", "STALE", "KEY_MISMATCH"].concat([
       "RATE_LIMITED",
@@ -94,8 +94,15 @@ export const memberCalls: readonly HttpCall[] = [
     ["Set the rules", `Owners may. ${who}`],
     "SettingsRequest",
   ),
-  quotas("setTenantQuotas", "/v1/quotas", "Quotas of the tenant"),
-  quotas("setRoomQuotas", "/v1/rooms/{room}/quotas", "Quotas of a room"),
+  byVersion("setTenantQuotas", "/v1/quotas", "Quotas of the tenant", "QuotasRequest"),
+  byVersion("setRoomQuotas", "/v1/rooms/{room}/quotas", "Quotas of a room", "QuotasRequest"),
+  byVersion("setTenantRetention", "/v1/retention", "Retention of the tenant", "RetentionRequest"),
+  byVersion(
+    "setRoomRetention",
+    "/v1/rooms/{room}/retention",
+    "Retention and legal hold of a room",
+    "RetentionRequest",
+  ),
   {
     id: "standing",
     method: "get",

@@ -31,7 +31,7 @@ import type { Viewer } from "#replica/wire/visibility.ts";
 import type { Bus } from "./bus.ts";
 import { Dispatch } from "./dispatch.ts";
 import type { Submit } from "./dispatch.ts";
-import type { PostDone, QuotasIntent } from "./shard-poster.ts";
+import type { PostDone } from "./shard-poster.ts";
 import type { Shards } from "./shards.ts";
 
 /** The owner of an outbox: a socket or a stream. Calls are synchronous and must not throw. */
@@ -115,23 +115,18 @@ export class Hub {
     this.dispatch.submit(name, submit, done);
   }
 
-  /** Sets quotas of a room. */
-  configureRoom(name: RoomName, by: string, quotas: QuotasIntent, done: PostDone): void {
-    const submit: Submit = (poster, settled) => poster.configure(name, by, quotas, settled);
-    this.dispatch.submit(name, submit, done);
-  }
-
-  /** Sets a tenant's quotas at every shard; the first refusal is the answer. */
-  async configureTenant(tenant: string, by: string, quotas: QuotasIntent): Promise<PostOutcome> {
-    const name = { tenant, room: "" };
+  /** Hands a command to the room's shard; of a tenant (empty room) to all, first refusal first. */
+  async administer(name: RoomName, act: Submit): Promise<PostOutcome> {
+    if (name.room !== "") {
+      return await new Promise((resolve) => this.dispatch.submit(name, act, resolve));
+    }
     const outcomes = await Promise.all(
       this.shards.all().map(
         ({ poster }) =>
           new Promise<PostOutcome>((resolve) => {
-            const settle = (outcome: PostOutcome | "moved") => {
+            act(poster, (outcome) => {
               resolve(outcome === "moved" ? refused("NO_LEADER", 1_000) : outcome);
-            };
-            poster.configure(name, by, quotas, settle);
+            });
           }),
       ),
     );

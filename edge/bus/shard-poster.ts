@@ -17,10 +17,11 @@ import {
   postBytes,
   readResult,
 } from "#replica/wire/operation.ts";
-import type { Quotas } from "#replica/wire/operation.ts";
+import type { Quotas, Retention } from "#replica/wire/operation.ts";
 import {
   appendConfigure,
   appendCreateDm,
+  appendRetain,
   configureBytes,
   createDmBytes,
 } from "#replica/wire/room-operation.ts";
@@ -40,6 +41,11 @@ const saltPoolBytes = 16 * 1024;
 
 /** Quotas and their version. */
 export interface QuotasIntent extends Quotas {
+  readonly version: number;
+}
+
+/** Retention and its version. */
+export interface RetentionIntent extends Retention {
   readonly version: number;
 }
 
@@ -140,6 +146,21 @@ export class ShardPoster {
     const batch = this.roomFor(configureBytes(fields), done);
     if (batch === null) return;
     batch.used = appendConfigure(batch.view, batch.bytes, batch.used, fields);
+    batch.dones.push(done);
+    this.schedule(batch);
+  }
+
+  /** Sets how long a room, or (empty room) the tenant, keeps history; `dup` = it held before. */
+  retain(name: RoomName, by: string, retention: RetentionIntent, done: PosterDone): void {
+    const fields = {
+      tenant: utf8From(name.tenant),
+      room: utf8From(name.room),
+      by: utf8From(by),
+      ...retention,
+    };
+    const batch = this.roomFor(configureBytes(fields), done);
+    if (batch === null) return;
+    batch.used = appendRetain(batch.view, batch.bytes, batch.used, fields);
     batch.dones.push(done);
     this.schedule(batch);
   }

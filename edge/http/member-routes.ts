@@ -2,11 +2,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import {
   checkMemberRequest,
   checkQuotasRequest,
+  checkRetentionRequest,
   checkSanctionRequest,
   checkSettingsRequest,
   checkUser,
 } from "#edge/api/http-checks.ts";
-import type { QuotasRequest } from "#edge/api/http-schemas.ts";
 import type { PostOutcome } from "#edge/connection/intents.ts";
 import { uuidKey } from "#edge/bus/uuid-key.ts";
 import {
@@ -33,7 +33,7 @@ function userOf(request: FastifyRequest): string {
   return checked.value;
 }
 
-/** Members, bans, mutes, settings, quotas: each change is an entry of the room. */
+/** Members, bans, mutes, settings: each change is an entry; quotas and retention: by version. */
 export function memberRoutes(app: FastifyInstance, deps: HttpDeps, callers: Callers): void {
   const act = async (
     request: FastifyRequest,
@@ -99,27 +99,35 @@ export function memberRoutes(app: FastifyInstance, deps: HttpDeps, callers: Call
 }
 
 function quotaRoutes(app: FastifyInstance, deps: HttpDeps, callers: Callers): void {
-  app.put("/v1/quotas", async (request) => {
-    const { tenant, id } = callers.application(request, "rooms");
-    const asked = bodyOf(checkQuotasRequest(request.body));
-    return quotasAnswer(asked, await deps.hub.configureTenant(tenant, id, quotasOf(asked)));
-  });
-  app.put("/v1/rooms/:room/quotas", async (request) => {
-    const { tenant, id } = callers.application(request, "rooms");
-    const name = { tenant, room: roomOf(request) };
-    const asked = bodyOf(checkQuotasRequest(request.body));
-    const outcome = await new Promise<PostOutcome>((resolve) => {
-      deps.hub.configureRoom(name, id, quotasOf(asked), resolve);
+  for (const place of ["/v1", "/v1/rooms/:room"]) {
+    const nameOf = (request: FastifyRequest, tenant: string) => {
+      return { tenant, room: place === "/v1" ? "" : roomOf(request) };
+    };
+    app.put(`${place}/quotas`, async (request) => {
+      const { tenant, id } = callers.application(request, "rooms");
+      const name = nameOf(request, tenant);
+      const { version, ...asked } = bodyOf(checkQuotasRequest(request.body));
+      const { rooms = 0, members = 0, entries_per_s: entriesPerSecond = 0 } = asked;
+      const quotas = { version, rooms, members, entriesPerSecond };
+      const outcome = await deps.hub.administer(name, (poster, done) => {
+        poster.configure(name, id, quotas, done);
+      });
+      return inForce(version, outcome);
     });
-    return quotasAnswer(asked, outcome);
-  });
+    app.put(`${place}/retention`, async (request) => {
+      const { tenant, id } = callers.application(request, "rooms");
+      const name = nameOf(request, tenant);
+      const asked = bodyOf(checkRetentionRequest(request.body));
+      const { version, age_s: ageSeconds = 0, entries = 0, hold = false } = asked;
+      const outcome = await deps.hub.administer(name, (poster, done) => {
+        poster.retain(name, id, { version, ageSeconds, entries, hold }, done);
+      });
+      return inForce(version, outcome);
+    });
+  }
 }
 
-function quotasOf({ version, rooms = 0, members = 0, entries_per_s = 0 }: QuotasRequest) {
-  return { version, rooms, members, entriesPerSecond: entries_per_s };
-}
-
-function quotasAnswer({ version }: QuotasRequest, outcome: PostOutcome) {
+function inForce(version: number, outcome: PostOutcome) {
   if (!outcome.ok) throw Problem.of(outcome.refusal);
   return { version };
 }

@@ -86,7 +86,10 @@ export class RunningReplica {
       leads: () => this.leads,
       load: (addresses, done) => host.blocks.load(addresses, done),
       submit: (operations, count, done) => audit?.submit(operations, count, done) ?? false,
-      trimmed: (rooms) => options.meters.add("replicaTrims", rooms),
+      trimmed: (rooms) => {
+        options.meters.add("replicaTrims", rooms);
+        if (rooms > 0) audit?.note("retention", { rooms });
+      },
     });
     const bytesPerS = options.config.scrub?.bytesPerS ?? scrubBytesPerSDefault;
     const { opened, log } = options;

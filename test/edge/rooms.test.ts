@@ -309,3 +309,16 @@ test("rooms: a snapshot is the room as of a seq, and the log goes on from there"
   const own = await edge.call("GET", `/v1/rooms/${room}/snapshot`, undefined, headers);
   assert.ok(!("bans" in own.json) && "settings" in own.json);
 });
+
+test("rooms: retention and legal hold are set by version", async () => {
+  const room = await created("retention");
+  const path = `/v1/rooms/${room}/retention`;
+  const ann = await person(room, "ann");
+  seqOf(await ann.post({ body: "evidence" }));
+  assert.equal((await edge.call("PUT", path, { version: 1, hold: true })).status, 200);
+  assert.equal(nameOf(await ann.post({ type: "redact", parent: 1 })), "DENIED");
+  assert.equal((await edge.call("PUT", path, { version: 2 })).status, 200);
+  assert.equal(seqOf(await ann.post({ type: "redact", parent: 1 })), 2);
+  const old = await edge.call("PUT", path, { version: 1, hold: true });
+  assert.deepEqual([old.status, old.json["name"]], [409, "STALE"]);
+});
