@@ -1,7 +1,7 @@
 import { assert } from "#replica/base/assert.ts";
 import type { Checksum } from "#replica/base/brands.ts";
 import { bytesConcat } from "#replica/base/bytes.ts";
-import type { Manifest, ManifestSegment } from "./manifest.ts";
+import type { Manifest } from "./manifest.ts";
 import type { BlockAddress, Hash, RestoreSink } from "./port.ts";
 import { SegmentHead, SegmentIndex } from "./segment-index.ts";
 import type { SegmentSection } from "./segment-index.ts";
@@ -28,10 +28,21 @@ export interface Damage {
 }
 
 interface Wanted {
+  /** Position of the segment in the manifest. */
+  readonly segment: number;
   readonly address: BlockAddress;
   readonly digest: Checksum;
-  readonly take: (block: Uint8Array) => void;
 }
+
+/** Blocks of one segment that a phase wants. */
+interface Range {
+  readonly segment: number;
+  block: number;
+  readonly end: number;
+}
+
+/** Takes a block of the segment at a position. */
+type Take = (segment: number, block: Uint8Array) => void;
 
 /** Blocks asked for at a time. */
 const wantedMax = 16;
@@ -47,8 +58,9 @@ export class Restorer {
   private readonly sink: RestoreSink;
   private phase = 0;
   /** Blocks of the phase that were not asked for yet, in order. */
-  private pending: Wanted[] = [];
+  private pending: Range[] = [];
   private pendingAt = 0;
+  private take: Take;
   private asked: readonly Wanted[] = [];
   private readonly heads: SegmentHead[] = [];
   private readonly indexBlocks: Uint8Array[][] = [];
@@ -67,7 +79,13 @@ export class Restorer {
     this.manifest = options.manifest;
     this.sink = options.sink;
     this.sink.restoreBegin(this.manifest.op, this.manifest.state);
-    this.pending = this.manifest.segments.map((segment) => this.wantHead(segment));
+    this.pending = this.manifest.segments.map(({ blocksCount }, segment) => {
+      return { segment, block: blocksCount - 1, end: blocksCount };
+    });
+    this.take = (_, block) => {
+      this.heads.push(new SegmentHead(block));
+      this.indexBlocks.push([]);
+    };
   }
 
   /** What is wanted now; at most 16 blocks. The same answer until `give`. */
@@ -87,9 +105,32 @@ export class Restorer {
       this.enter(this.phase + 1);
       return { kind: "more" };
     }
-    this.asked = this.pending.slice(this.pendingAt, this.pendingAt + wantedMax);
-    this.pendingAt += this.asked.length;
+    this.asked = this.collect();
     return this.load();
+  }
+
+  /** The next blocks of the phase. */
+  private collect(): readonly Wanted[] {
+    const wanted: Wanted[] = [];
+    for (; this.pendingAt < this.pending.length; this.pendingAt += 1) {
+      const range = this.pending[this.pendingAt];
+      const entry = this.manifest.segments[range?.segment ?? -1];
+      assert(range !== undefined && entry !== undefined, "SNP-08: a segment of the manifest");
+      for (; range.block < range.end; range.block += 1) {
+        if (wanted.length === wantedMax) return wanted;
+        const { segment, block } = range;
+        const isHead = block === entry.blocksCount - 1;
+        const digest = isHead ? entry.digest : this.head(segment).digest(block);
+        wanted.push({ segment, address: { segment: entry.id, block }, digest });
+      }
+    }
+    return wanted;
+  }
+
+  private head(segment: number): SegmentHead {
+    const head = this.heads[segment];
+    assert(head !== undefined, "SNP-08: every head was read");
+    return head;
   }
 
   private load(): RestoreStep {
@@ -110,7 +151,7 @@ export class Restorer {
     const { asked } = this;
     this.asked = [];
     blocks.forEach((block, i) => {
-      if (block !== null) asked[i]?.take(block);
+      if (block !== null) this.take(asked[i]?.segment ?? 0, block);
     });
     return [];
   }
@@ -138,35 +179,13 @@ export class Restorer {
     }
   }
 
-  private wantHead(segment: ManifestSegment): Wanted {
-    return {
-      address: { segment: segment.id, block: segment.blocksCount - 1 },
-      digest: segment.digest,
-      take: (block) => {
-        this.heads.push(new SegmentHead(block));
-        this.indexBlocks.push([]);
-      },
-    };
-  }
-
   /** Queues all blocks of a kind; with `opLast` only those of one checkpoint's segments. */
-  private want(
-    section: SegmentSection,
-    take: (segment: number, block: Uint8Array) => void,
-    opLast?: number,
-  ): void {
-    this.manifest.segments.forEach((entry, number) => {
-      const head = this.heads[number];
-      assert(head !== undefined, "SNP-08: every head was read");
+  private want(section: SegmentSection, take: Take, opLast?: number): void {
+    this.take = take;
+    this.manifest.segments.forEach((entry, segment) => {
       if (opLast !== undefined && (entry.opLast !== opLast || entry.level !== 0)) return;
-      const { first, end } = head.range(section);
-      for (let block = first; block < end; block += 1) {
-        this.pending.push({
-          address: { segment: entry.id, block },
-          digest: head.digest(block),
-          take: (bytes) => take(number, bytes),
-        });
-      }
+      const { first: block, end } = this.head(segment).range(section);
+      if (block < end) this.pending.push({ segment, block, end });
     });
   }
 

@@ -18,6 +18,7 @@ import { FileVolume } from "#test/support/file-volume.ts";
 import { post, prepareOf, requestOf, uuidv7 } from "#test/support/prepares.ts";
 import { historyEndMs, historyGenesis, historyOp, historyRoom } from "./history-writer.ts";
 import { percentile } from "./percentile.ts";
+import { Turns } from "./turns.ts";
 
 const pages = 2000;
 const pageEntries = 50;
@@ -30,32 +31,6 @@ function longestTurnMs(): number {
   const ms = Math.max(0, delay.max / 1e6 - 1);
   delay.reset();
   return Number(ms.toFixed(1));
-}
-
-/**
- * Measures turns by the CPU time of this thread, which other processes do not lengthen; keeps the
- * event loop spinning meanwhile.
- */
-class Turns {
-  longestMs = 0;
-  private last = process.threadCpuUsage();
-  private running = true;
-
-  constructor() {
-    this.turn();
-  }
-
-  private turn(): void {
-    const { user, system } = process.threadCpuUsage(this.last);
-    this.last = process.threadCpuUsage();
-    this.longestMs = Math.max(this.longestMs, (user + system) / 1000);
-    if (this.running) setImmediate(() => this.turn());
-  }
-
-  end(): number {
-    this.running = false;
-    return Number(this.longestMs.toFixed(1));
-  }
 }
 
 const later = (run: () => void): void => void setImmediate(run);

@@ -16,6 +16,8 @@ export interface HistoryOptions {
   readonly rooms: number;
   /** A directory that is kept and, when it is there already, used again. */
   readonly directory?: string;
+  /** Afterwards also a state sync of it at this pace. */
+  readonly syncMiBPerS?: number;
 }
 
 /** What a replica starts its own Node with (replica/server/main.ts). */
@@ -59,8 +61,20 @@ export async function runHistory(options: HistoryOptions): Promise<Report> {
   const args = [...flags, path, directory, String(root), String(bytes)];
   const env = { ...process.env, ...replicaEnvironment };
   const output = execFileSync(process.execPath, args, { encoding: "utf8", env });
-  if (options.directory === undefined) rmSync(directory, { recursive: true });
   const json: Record<string, unknown> = { generateSeconds, ...JSON.parse(output) };
+  if (options.syncMiBPerS !== undefined) {
+    const target = mkdtempSync(`${directory}-sync-`);
+    const sync = fileURLToPath(new URL("./history-sync.ts", import.meta.url));
+    const limit = String(options.syncMiBPerS * 1024 * 1024);
+    const about = [directory, target, String(root), String(bytes), limit];
+    const synced = execFileSync(process.execPath, [...flags, sync, ...about], {
+      encoding: "utf8",
+      env,
+    });
+    json["sync"] = JSON.parse(synced);
+    rmSync(target, { recursive: true });
+  }
+  if (options.directory === undefined) rmSync(directory, { recursive: true });
   const lines = Object.entries(json).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
   return { table: lines.join("\n"), json };
 }

@@ -22,6 +22,7 @@ const { values, positionals } = parseArgs({
     pace: { type: "string", default: "2" },
     entries: { type: "string", default: "10" },
     rooms: { type: "string", default: "1000000" },
+    sync: { type: "string" },
     wal: { type: "string", default: "128" },
     json: { type: "string" },
     saturated: { type: "boolean", default: false },
@@ -61,7 +62,8 @@ async function run(): Promise<Report> {
     }
     case "history": {
       const [entries, rooms] = [Number(values.entries) * 1_000_000, Number(values.rooms)];
-      return runHistory({ ...common, entries, rooms });
+      const sync = values.sync === undefined ? {} : { syncMiBPerS: Number(values.sync) };
+      return runHistory({ ...common, ...sync, entries, rooms });
     }
     case "disturbed":
       return runDisturbed({ ...common, rate: Number(values.rate ?? 20_000) });
