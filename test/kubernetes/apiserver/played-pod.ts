@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { readFileSync } from "node:fs";
 import type { ApiClient } from "../api-client.ts";
@@ -69,6 +69,17 @@ export class PlayedPod {
   /** kill -9 of the process. */
   kill(): void {
     if (this.daemon !== undefined) signal(this.daemon, "SIGKILL");
+  }
+
+  /** What its claims lead to is another, empty disk; the process must be down. */
+  async emptyDisk(): Promise<void> {
+    const { namespace } = this.pod.metadata;
+    for (const { persistentVolumeClaim: claim } of this.pod.spec.volumes ?? []) {
+      if (claim === undefined) continue;
+      const folder = join(this.home.claimsDir, `${namespace}-${claim.claimName}`);
+      await rm(folder, { recursive: true, force: true });
+      await mkdir(folder, { recursive: true });
+    }
   }
 
   private ended(): void {

@@ -11,6 +11,10 @@ function isWhole({ status }: RoomShard): boolean {
   return status?.phase === "Serving" && status.voting === "3/3";
 }
 
+function conditionOf({ status }: RoomShard, type: string) {
+  return status?.conditions?.find((one) => one.type === type);
+}
+
 async function primaryOf(stage: Stage): Promise<number> {
   const { status } = await stage.shardThat("lobby", "whole", isWhole);
   assert.ok(status?.primary !== undefined);
@@ -163,6 +167,43 @@ export const servingScenarios: readonly Scenario[] = [
       });
       assert.deepEqual(await stage.podUids("lobby"), pods);
       await stage.shardThat("lobby", "serving as before", isWhole);
+    },
+  },
+
+  {
+    name: "the machine goes to the newest version that all three builds know",
+    run: async (stage) => {
+      await stage.shardThat("lobby", "the newest machine", (shard) => {
+        return conditionOf(shard, "MachineUpToDate")?.status === "True";
+      });
+      const events = await stage.kubectl.run("events", "--for", "roomshard/lobby");
+      assert.match(events, /MachineUpgraded/);
+    },
+  },
+
+  {
+    name: "an empty disk takes the place of a lost one, on a person's word only",
+    run: async (stage) => {
+      const primary = await primaryOf(stage);
+      const lost = (primary + 1) % 3;
+      const pod = stage.kubelet.pod(`lobby-${lost}`);
+      assert.ok(pod !== undefined);
+      pod.held = true;
+      pod.kill();
+      await stage.shardThat("lobby", "two voters", ({ status }) => status?.voting === "2/3");
+      await pod.emptyDisk();
+      pod.held = false;
+      const named = (shard: RoomShard): boolean => {
+        return conditionOf(shard, "StorageHealthy")?.reason === "VolumeLost";
+      };
+      await stage.shardThat("lobby", "a lost volume, named", named);
+      await sleep(3_000);
+      assert.ok(named(await stage.shard("lobby")), "nothing is formatted without a word");
+      await stage.kubectl.run("annotate", "rsh", "lobby", `tigerchat.dev/replace=${lost}`);
+      await stage.shardThat("lobby", "three voters again", isWhole);
+      await stage.kubectl.run("annotate", "rsh", "lobby", "tigerchat.dev/replace-");
+      const events = await stage.kubectl.run("events", "--for", "roomshard/lobby");
+      assert.match(events, /VolumeReplaced/);
     },
   },
 
