@@ -21,6 +21,8 @@ export const canaries: readonly string[] = [
   "vote_before_durable",
   "vote_while_recovering",
   "forget_sessions",
+  "trust_own_clock",
+  "lonely_checkpoint",
   "upgrade_own_time",
   // Volumes of another day.
   "forget_peers",

@@ -77,7 +77,7 @@ export class Judges {
     this.promises[index]?.started(superblock.view, superblock.logView);
     this.promises[index]?.durable(superblock.logView);
     this.nacks[index]?.started(subject);
-    this.reformat[index]?.wrote(superblock);
+    this.reformat[index]?.wrote(superblock, null);
   }
 
   /** A message leaves a replica. */
@@ -87,6 +87,7 @@ export class Judges {
     this.promises[index]?.sent(message);
     this.reformat[index]?.sent(message, this.history.head);
     if (message.kind === "do_view_change") this.nacks[index]?.votes(message);
+    if (message.kind === "commit") this.checkpoints.quorum(index, message.quorumCheckpointOp);
     if (message.kind === "cosign") {
       this.proofs.signed(index, message.size, message.root, subject.signedSize);
     }
@@ -131,7 +132,7 @@ export class Judges {
     this.superblocks[subject.index] = (this.superblocks[subject.index] ?? 0) + 1;
     if (state.standing.lives.length > 0) this.formedOnes.add(subject.index);
     this.checkpoints.named(subject.index, state.checkpoint);
-    this.reformat[subject.index]?.wrote(state);
+    this.reformat[subject.index]?.wrote(state, subject.host?.replica.commitMin ?? null);
   }
 
   /** After any step of a replica, and before what it sends. */

@@ -420,7 +420,7 @@ export class SimNode implements Subject {
       nowMs: () => this.nowMs,
       wallUs: () => {
         const { wallUs } = this;
-        world.judges.timestamps.clock(wallUs, world.heap.nowMs);
+        world.judges.timestamps.clock(index, wallUs, world.heap.nowMs);
         return wallUs;
       },
       send: (to, message) => {

@@ -7,9 +7,12 @@ import { Violation } from "./subject.ts";
  */
 export class Checkpoints {
   private readonly known = new Map<number, CheckpointDescriptor>();
+  /** Highest checkpoint that each replica ever had durable. */
+  private readonly highest = [0, 0, 0];
 
   /** A replica's superblock names a checkpoint. */
   named(replica: number, checkpoint: CheckpointDescriptor): void {
+    this.highest[replica] = Math.max(this.highest[replica] ?? 0, checkpoint.op);
     const known = this.known.get(checkpoint.op);
     if (known === undefined) {
       this.known.set(checkpoint.op, checkpoint);
@@ -17,6 +20,12 @@ export class Checkpoints {
     }
     if (known.id === checkpoint.id && known.root === checkpoint.root) return;
     throw new Violation(`9 determinism: checkpoint ${checkpoint.op} (replica ${replica})`);
+  }
+
+  /** A replica says what checkpoint two of three have. */
+  quorum(replica: number, op: number): void {
+    if (this.highest.filter((own) => own >= op).length >= 2) return;
+    throw new Violation(`9 determinism: no two have checkpoint ${op} (replica ${replica})`);
   }
 
   /** Checkpoints seen. */

@@ -24,8 +24,13 @@ export class Reformat {
     this.durable = null;
   }
 
-  /** A superblock is durable. */
-  wrote(state: SuperblockState): void {
+  /** A superblock is durable; `commitMin`: highest op that the process has executed, if one runs. */
+  wrote(state: SuperblockState, commitMin: number | null): void {
+    const { learnOp } = state.standing;
+    const learned = this.durable?.recovering === true && !state.recovering;
+    if (learned && commitMin !== null && commitMin < learnOp) {
+      this.fail(`a voter at op ${commitMin}, it must learn up to ${learnOp}`);
+    }
     this.durable = state;
   }
 
