@@ -24,7 +24,7 @@ export class Reformat {
     this.durable = null;
   }
 
-  /** A superblock is durable; `commitMin`: highest op that the process has executed, if one runs. */
+  /** A superblock is durable; `commitMin`: highest op that the process executed, if one runs. */
   wrote(state: SuperblockState, commitMin: number | null): void {
     const { learnOp } = state.standing;
     const learned = this.durable?.recovering === true && !state.recovering;
