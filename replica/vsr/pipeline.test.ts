@@ -14,7 +14,7 @@ function request(session: number, requestNumber: number, bytes: number): Request
   return { header: { ...header, operationsCount: 1 }, body: new Uint8Array(bytes) };
 }
 
-test("pipeline: what a second registration leaves behind and what follows fit the next batch", () => {
+test("pipeline: what a second registration leaves behind fits the next batch with others", () => {
   const bytesMax = 4000;
   const pipeline = new Pipeline(bytesMax);
   // Two registrations part the queue in every place; sizes up to the largest that fits alone.
