@@ -152,6 +152,13 @@ export class CellTable {
     return before;
   }
 
+  /** What a cell without number and subject was set to in these changes; 0 = it was not. */
+  valueIn(changes: CellChanges, room: number, kind: number): number {
+    this.load(room, kind, 0, this.scratch, 0, 0);
+    const cell = this.find(room, 0);
+    return cell < 0 ? 0 : (changes[(this.hash[0] ?? 0) >>> 24]?.get(cell) ?? 0);
+  }
+
   /** What was set since the last call. */
   takeChanges(): CellChanges {
     const { changes } = this;

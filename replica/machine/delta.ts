@@ -2,7 +2,7 @@ import { assert } from "#replica/base/assert.ts";
 import { writeU64 } from "#replica/base/bytes.ts";
 import { entryFixedBytes, entryTypes } from "#replica/wire/entry.ts";
 import { HistoryBlockWriter } from "#replica/wire/history-block.ts";
-import type { CellChanges, CellTable } from "./cell-table.ts";
+import { cellKinds, type CellChanges, type CellTable } from "./cell-table.ts";
 import type { DirtyRooms } from "./dirty-rooms.ts";
 import type { EntryStore } from "./entry-store.ts";
 import { keyRowBytes, keyTimeMs, writeKeyRow } from "./key-row.ts";
@@ -125,12 +125,24 @@ export class Delta implements FrozenDelta {
       view.setUint32(used, roomRowFixedBytes + record.length, true);
       view.setUint32(used + 4, room, true);
       view.setUint32(used + 8, page.epoch[at] ?? 0, true);
-      writeU64(view, used + 12, page.floor[at] ?? 0);
+      writeU64(view, used + 12, this.floorOf(room, page.floor[at] ?? 0));
       writeU64(view, used + 20, page.createdUs[at] ?? 0);
       block.set(record, used + roomRowFixedBytes);
       used += roomRowFixedBytes + record.length;
     }
     return this.roomNext < roomEnd ? used : this.fillCells(block, view, used);
+  }
+
+  /**
+   * Floor of a new room as of the freeze. A trim since then has moved it to `now`; a checkpoint
+   * that had it would depend on how late it was written, and repeat that trim as a stale one.
+   */
+  private floorOf(room: number, now: number): number {
+    if (now === 1) return 1;
+    const { cells, changes } = this.parts;
+    const floor = Math.max(1, cells.valueIn(changes, room, cellKinds.floor));
+    assert(floor <= now, "MCH-25: a floor only rises");
+    return floor;
   }
 
   private fillCells(block: Uint8Array, view: DataView, from: number): number {

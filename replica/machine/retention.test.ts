@@ -93,9 +93,9 @@ function onDisk(shard: MemoryShard, text: string): boolean {
   );
 }
 
-function read(shard: MemoryShard, after: number) {
+function read(shard: MemoryShard, after: number, room = "a") {
   const range = { kind: "after" as const, seq: seqFrom(after), limit: 200 };
-  const { answer, entries } = shard.read({ tenant: "t", room: "a" }, range);
+  const { answer, entries } = shard.read({ tenant: "t", room }, range);
   assert.equal(answer.code, "ok");
   const floor = answer.code === "ok" ? answer.floor : 0;
   const decoded = (splitEntries(entries, 200) ?? []).map((bytes) => decodeEntry(bytes));
@@ -194,4 +194,24 @@ test("retention: by entries, but never a key that a retry could still use", () =
   pair.checkpoint();
   pair.one.restart();
   assert.equal(read(pair.one, 0).floor, 16);
+});
+
+test("retention: a checkpoint has the floors of its own op, however late it is written", () => {
+  const pair = start();
+  pair.say(retain({ room: "", version: 1, entries: 5 }));
+  for (let i = 1; i <= 20; i += 1) {
+    pair.say(pair.post(`a${i}`), pair.post(`b${i}`, { room: "b" }));
+  }
+  pair.timeMs += 2 * hourMs;
+  assert.deepEqual(pair.say(trim("a", 4)), ["ok"]);
+  for (const shard of [pair.one, pair.other]) hashAll(shard, () => shard.freeze());
+  pair.one.writeCheckpoint();
+  assert.deepEqual(pair.say(trim("a", 9), trim("b", 7)), ["ok", "ok"]);
+  pair.other.writeCheckpoint();
+  assert.equal(pair.one.root, pair.other.root);
+  pair.other.restart();
+  assert.deepEqual(
+    ["a", "b"].map((room) => read(pair.other, 0, room).floor),
+    [4, 1],
+  );
 });
