@@ -56,6 +56,12 @@ export type Cosign = Pick<
   "size" | "root" | "timeS" | "signature"
 >;
 
+/** A cosignature and the public key with which it was found right; null = not looked at. */
+interface KeptCosign {
+  readonly cosign: Cosign;
+  readonly key: string | null;
+}
+
 /** What {@link Cosigning} is made of. */
 export interface CosigningOptions {
   readonly ports: CosignPorts;
@@ -85,8 +91,11 @@ export const cosignResendMs = 1_000;
  * is the caller's check, once a start: {@link mark}.)
  */
 export class Cosigning {
-  /** Newest checkpoint with the cosignatures of two replicas, or null. */
-  latest: SignedHead | null = null;
+  /** Newest checkpoint that was complete, and the key of each replica whose signature it bears. */
+  private made: {
+    readonly head: SignedHead;
+    readonly signers: ReadonlyMap<ReplicaIndex, string>;
+  } | null = null;
   private readonly options: CosigningOptions;
   /** Durable. */
   private durable: CosignMark | null;
@@ -99,12 +108,24 @@ export class Cosigning {
   /** Peers of which it was said that they sign another history. */
   private readonly strangers = new Set<ReplicaIndex>();
   private sentMs = Number.NEGATIVE_INFINITY;
-  /** By size, then replica: right signatures, whatever their root. */
-  private readonly cosigns = new Map<number, Map<ReplicaIndex, Cosign>>();
+  /** By size, then replica: whatever their root. */
+  private readonly cosigns = new Map<number, Map<ReplicaIndex, KeptCosign>>();
 
   constructor(options: CosigningOptions) {
     this.options = options;
     this.durable = options.ports.memory.mark;
+  }
+
+  /**
+   * Newest checkpoint with the cosignatures of two members, or null. A member that was replaced
+   * has another key now: what bears the former one's signature does not verify with the keys that
+   * are published, so it is not handed out until the members of now have signed.
+   */
+  get latest(): SignedHead | null {
+    if (this.made === null) return null;
+    const keys = this.options.publicKeys();
+    for (const [from, key] of this.made.signers) if (keys?.[from] !== key) return null;
+    return this.made.head;
   }
 
   /** Newest head that this replica ever signed; null = none. */
@@ -170,7 +191,7 @@ export class Cosigning {
     const message = cosignedMessage(timeS, this.textOf(mark));
     const signature = this.options.ports.sign(message);
     this.own = { ...mark, timeS, signature };
-    this.keep(this.options.replica, this.own);
+    this.keep(this.options.replica, this.own, null);
     this.send();
   }
 
@@ -189,12 +210,13 @@ export class Cosigning {
     const key = this.options.publicKeys()?.[from];
     if (key === undefined || from === this.options.replica) return;
     const known = this.cosigns.get(cosign.size)?.get(from);
-    const again = known !== undefined && known.root === cosign.root;
+    // Under another key it is the first of a new member.
+    const again = known?.key === key && known.cosign.root === cosign.root;
     if (!again) {
       const message = cosignedMessage(cosign.timeS, this.textOf(cosign));
       const right = this.options.ports.tools.verify(bytesFromHex(key), message, cosign.signature);
       const blind = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("cosign_unchecked");
-      if (right || blind) this.keep(from, cosign);
+      if (right || blind) this.keep(from, cosign, key);
       return;
     }
     // It asks a second time: ours got lost.
@@ -204,45 +226,89 @@ export class Cosigning {
 
   /** Asks again for what is missing. */
   tick(): void {
-    if (this.options.nowMs() >= this.deadlineMs) this.send();
+    if (this.options.nowMs() < this.deadlineMs) return;
+    // The members may be known, or be others, since the last cosignature came.
+    if (this.own !== null) this.complete(this.own.size);
+    this.send();
   }
 
-  private keep(from: ReplicaIndex, cosign: Cosign): void {
-    const bySize = this.cosigns.get(cosign.size) ?? new Map<ReplicaIndex, Cosign>();
+  private keep(from: ReplicaIndex, cosign: Cosign, key: string | null): void {
+    const bySize = this.cosigns.get(cosign.size) ?? new Map<ReplicaIndex, KeptCosign>();
     this.cosigns.set(cosign.size, bySize);
-    bySize.set(from, cosign);
+    bySize.set(from, { cosign, key });
     if (this.cosigns.size > sizesMax) {
       this.cosigns.delete(Math.min(...this.cosigns.keys()));
     }
     this.complete(cosign.size);
   }
 
+  /**
+   * Those who signed a size with the keys that they have now. A signature waits while members are
+   * replaced: one of a former key is forgotten, or it would go out under the new key's name.
+   */
+  private signersOf(size: number, publicKeys: readonly string[]): Map<ReplicaIndex, KeptCosign> {
+    const bySize = this.cosigns.get(size) ?? new Map<ReplicaIndex, KeptCosign>();
+    for (const [from, { cosign, key }] of bySize) {
+      const now = publicKeys[from];
+      assert(now !== undefined, "SRV-10: cosigners are members");
+      if (key === now) continue;
+      const message = cosignedMessage(cosign.timeS, this.textOf(cosign));
+      const { verify } = this.options.ports.tools;
+      if (!verify(bytesFromHex(now), message, cosign.signature)) bySize.delete(from);
+      else bySize.set(from, { cosign, key: now });
+    }
+    return bySize;
+  }
+
   private complete(size: number): void {
-    const own = this.cosigns.get(size)?.get(this.options.replica);
-    if (own === undefined || size <= (this.latest?.size ?? -1)) return;
-    const equal: [ReplicaIndex, Cosign][] = [];
-    for (const [from, cosign] of this.cosigns.get(size) ?? []) {
-      if (cosign.root === own.root) equal.push([from, cosign]);
+    if (size <= (this.latest?.size ?? -1)) return;
+    if (this.cosigns.get(size)?.has(this.options.replica) !== true) return;
+    const publicKeys = this.options.publicKeys();
+    const keys = this.keys();
+    // The next head is complete as soon as all members are known again.
+    if (publicKeys === null || keys === null) return;
+    const kept = this.signersOf(size, publicKeys);
+    const own = kept.get(this.options.replica);
+    // Null: another has this replica's place by now.
+    if (own === undefined) return;
+    const equal: [ReplicaIndex, KeptCosign][] = [];
+    for (const [from, one] of kept) {
+      if (one.cosign.root === own.cosign.root) equal.push([from, one]);
       else this.distrust(from, size);
     }
     if (equal.length < cosignersMinDefault) return;
-    const text = this.textOf(own);
-    const signature = this.options.ports.sign(utf8From(text));
-    const keys = this.keys();
-    // The next head is complete as soon as all members are known again.
-    if (keys === null) return;
-    const log = keys[2 * this.options.replica];
+    this.publish(own, equal.slice(0, cosignersMinDefault), keys);
+    for (const older of this.cosigns.keys()) if (older < size) this.cosigns.delete(older);
+  }
+
+  private publish(
+    own: KeptCosign,
+    cosigns: readonly (readonly [ReplicaIndex, KeptCosign])[],
+    keys: readonly VerifierKey[],
+  ): void {
+    const { replica, ports, wallUs } = this.options;
+    const { size } = own.cosign;
+    const text = this.textOf(own.cosign);
+    const signers = new Map<ReplicaIndex, string>();
+    // The log's signature is by the own key.
+    for (const [from, { key }] of [[replica, own] as const, ...cosigns]) {
+      const member = keys[2 * from]?.publicKey;
+      assert(key !== null && member !== undefined, "SRV-10: cosigners are members");
+      assert(key === hexFrom(member), "SRV-12: signed with the key that the member has now");
+      signers.set(from, key);
+    }
+    const log = keys[2 * replica];
     assert(log !== undefined, "SRV-10: this replica is a member");
+    const signature = ports.sign(utf8From(text));
     const signatures = [{ name: log.name, keyId: log.keyId, bytes: signature }];
-    for (const [from, cosign] of equal.slice(0, cosignersMinDefault)) {
+    for (const [from, { cosign }] of cosigns) {
       const key = keys[2 * from + 1];
       assert(key !== undefined, "SRV-10: cosigners are members");
       const bytes = cosignatureBytes(cosign.timeS, cosign.signature);
       signatures.push({ name: key.name, keyId: key.keyId, bytes });
     }
-    const timeS = Math.floor(this.options.wallUs() / 1_000_000);
-    this.latest = { size, timeS, text: formatNote({ text, signatures }) };
-    for (const older of this.cosigns.keys()) if (older < size) this.cosigns.delete(older);
+    const timeS = Math.floor(wallUs() / 1_000_000);
+    this.made = { head: { size, timeS, text: formatNote({ text, signatures }) }, signers };
   }
 
   /** Two of three decide; the odd one is found by the checkpoints of the machine (A7). */
