@@ -10,6 +10,8 @@ const seeds: readonly (readonly [number, string])[] = [
   [2346802432, "a learner makes its peers' checkpoints though it was replaced twice"],
   [2314692353, "answers go where the client spoke last, though an older hello comes later"],
   [30, "identifiers of a slow disk follow in the end"],
+  [390215, "a prepare that a slow disk ends late has its identifier before the look"],
+  [390214, "a replaced member's cosignature is not passed off as the new one's"],
 ];
 
 for (const [seed, claim] of seeds) {

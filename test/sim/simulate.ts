@@ -38,8 +38,11 @@ export interface RunWishes {
 const eventsMax = 1_000_000;
 /** Events between two looks at the bounds of every container. */
 const boundsEvery = 4096;
-/** From the last write to the look at the journal, ms: identifiers follow lazily. */
-const restMs = 80;
+/**
+ * From the end of the last write to the look at the journal, ms, without any write in between: a
+ * prepare that a slow disk finishes long after its commit begins its identifier's write only then.
+ */
+const restMs = 240;
 /** How long writes may still be under way, ms. */
 const restMaxMs = 10_000;
 
@@ -127,16 +130,17 @@ class Run {
   /** Everyone agrees: the checkers of what is at rest. */
   private atRest(core: readonly SimNode[]): void {
     const { world, swarm } = this;
-    const idle = (): boolean => {
+    const { heap } = world;
+    let restlessMs = heap.nowMs;
+    const rested = (): boolean => {
       // What an upgrade fills the log with may still be under way.
       const { head } = world.judges.history;
       const at = (node: SimNode): boolean => node.host?.replica.commitMin === head;
-      return core.every((node) => node.disk.pendingCount === 0 && at(node));
+      const idle = core.every((node) => node.disk.pendingCount === 0 && at(node));
+      if (!idle) restlessMs = heap.nowMs;
+      return heap.nowMs - restlessMs >= restMs;
     };
-    for (let turn = 0; turn < 3; turn += 1) {
-      this.until(world.heap.nowMs + restMs, () => false);
-      this.until(world.heap.nowMs + restMaxMs, idle);
-    }
+    this.until(heap.nowMs + restMaxMs, rested);
     const { history, log } = world.judges;
     log.end();
     const geometry = { slotsCount: swarm.walSlots, slotBytes: swarm.slotBytes };
