@@ -7,7 +7,9 @@ export const judgementInputs = ["none", "called", "free", "void"] as const;
 /**
  * The slot's identifier beside the newest write found in the slot: no entry, an entry that the
  * superblock contradicts, of an older op, of this very prepare, of this op with another header, of
- * a newer op (also: any entry where the slot names no op), or damaged in both copies.
+ * a newer op (also: any entry where the slot names no op), or damaged in both copies. A void
+ * entry proves no more than an older one: identifiers lag, and when the newest copy of a sector is
+ * damaged the other one speaks of an earlier time.
  */
 export const identifierInputs = [
   "absent",
@@ -68,9 +70,9 @@ export const decisionRows: readonly DecisionRow[] = [
     judgement: none,
     identifier: ["void"],
     listed: any,
-    state: "empty",
+    state: "faulty",
     repair: "void",
-    because: "the only op named here was dropped by the selected log",
+    because: "an op was written here and is gone: a newer one may have replaced the dropped one",
   },
   {
     id: "blank-lost",
@@ -218,9 +220,9 @@ export const decisionRows: readonly DecisionRow[] = [
     judgement: none,
     identifier: ["void"],
     listed: any,
-    state: "empty",
+    state: "faulty",
     repair: "void",
-    because: "damaged, but the op it held was dropped by the selected log",
+    because: "the identifier may be behind: what was written over the dropped op is damaged",
   },
 ];
 

@@ -87,10 +87,27 @@ test("journal: torn over an identifier that the selected log dropped may nack (A
   const state = superblock({ view: viewFrom(2), logView: viewFrom(2), viewHeaders: [selected] });
   const torn: SlotFacts = { kind: "mixed", op: 7, view: 2 };
   strictEqual(recover(state, 7, torn, present(dropped)).verdict.state, "empty");
-  strictEqual(recover(state, 7, invalid, present(dropped)).verdict.state, "empty");
   const finished = recover(state, 7, whole(selected), present(dropped)).verdict;
   deepStrictEqual([finished.state, finished.row.repair], ["clean", "finish"]);
   strictEqual(recover(state, 7, torn, present(selected)).verdict.state, "faulty");
+});
+
+test("journal: damage beside an identifier of a dropped op is no denial: it may be behind", () => {
+  const [selected] = headers(2, 7);
+  const [dropped] = headers(1, 7);
+  ok(selected !== undefined && dropped !== undefined);
+  // Op 7 of view 1 was replaced by that of view 2, which was acknowledged. Then its unit decayed
+  // and so did the newest copy of the sector; or power was cut before the identifier followed.
+  const state = superblock({ view: viewFrom(3), logView: viewFrom(2), viewHeaders: [selected] });
+  for (const scan of [invalid, { kind: "blank" } as const]) {
+    const first = recover(state, 7, scan, present(dropped));
+    deepStrictEqual(first.wal.slots, [{ op: 7, state: "faulty", header: null }]);
+    deepStrictEqual(first.verdict.identifier, { state: "void", op: 7, header: dropped });
+    // Nor at the next start, nor may a read that works again bring the dropped op back.
+    const { identifier } = first.verdict;
+    strictEqual(recover(state, 7, scan, identifier).verdict.state, "faulty");
+    strictEqual(recover(superblock({}), 7, whole(dropped), identifier).verdict.state, "empty");
+  }
 });
 
 test("journal: what the selected log dropped once stays dropped under a later superblock", () => {

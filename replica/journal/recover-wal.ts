@@ -116,7 +116,14 @@ function judgeSlot(
     listed: listed.has(live) ? "listed" : "unlisted",
   });
   const trusted = isVoid ? identifierAbsent : identifier;
-  if (row.state === "faulty") return faultyVerdict(slot, row, live, scan, trusted, superblock);
+  const vanished = scan.kind === "blank" && identifier.state !== "absent";
+  const denies = row.state === "empty" && (scan.kind === "invalid" || vanished);
+  assert(!denies, "JRN-10: what may have been acknowledged is not denied");
+  if (row.state === "faulty") {
+    const faulty = faultyVerdict(slot, row, live, scan, trusted, superblock);
+    // The mark stays: a read that fails only once must not bring the dropped prepare back.
+    return row.repair === "void" ? { ...faulty, identifier: voided(scan, identifier) } : faulty;
+  }
   if (row.state === "clean") {
     assert(scan.kind === "whole", "JRN-06: a clean slot has its whole prepare");
     const { header } = scan;

@@ -113,7 +113,8 @@ export class PrepareWriter {
     // The identifier must name the op first: otherwise a torn repair of an acknowledged prepare
     // would look like a write that never returned, and be nacked.
     const named = this.identifiers.entry(write.slot);
-    const says = named.state !== "absent" && named.header?.checksum === header.checksum;
+    const trusted = named.state === "present" || named.state === "faulty";
+    const says = trusted && named.header?.checksum === header.checksum;
     if (!says) this.identifiers.set(write.slot, { state: "faulty", op: header.op, header });
     const go = (): void => {
       this.ready[this.ready.length] = write;

@@ -33,8 +33,8 @@ function fill(log: Log, recovered: RecoveredState): void {
     slot.faulty = found.state === "faulty";
     if (found.state === "clean") slot.disk = found.header;
     if (found.state === "empty" || found.header === null) continue;
-    if (voidAgainst(recovered.superblock, found.header)) slot.faulty = false;
-    else slot.header = found.header;
+    // A void header names nothing, but a fault stays one: what was dropped may have been replaced.
+    if (!voidAgainst(recovered.superblock, found.header)) slot.header = found.header;
   }
   for (const op of recovered.superblock.faultyOps) {
     // The fault survives a restart: what looks torn now was known to be lost before (rule B).
