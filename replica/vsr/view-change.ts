@@ -147,11 +147,14 @@ function bits(state: State, vote: OwnVote): { present: boolean[]; nack: boolean[
   const nack: boolean[] = [];
   const nackFaulty = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("nack_faulty");
   for (const [i, header] of vote.headers.entries()) {
-    const slot = state.log.slot(vote.op - i);
+    const op = vote.op - i;
+    const slot = state.log.slot(op);
     const here = header !== null && !slot.faulty && slot.disk?.checksum === header.checksum;
     present.push(here);
-    // A faulty slot has neither bit: never nack what may have been acked.
-    nack.push(!here && (!slot.faulty || nackFaulty));
+    // Never nack what may have been acked: a faulty slot has neither bit, nor has an executed op,
+    // whose slot is nobody's concern once the checkpoint has it, so that no fault is noted there.
+    const deniable = op > state.commitMin && !slot.faulty;
+    nack.push(!here && (deniable || nackFaulty));
   }
   return { present, nack };
 }
