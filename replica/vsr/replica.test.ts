@@ -2,7 +2,13 @@
 // class, driven by hand.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checksumFrom, opFrom, replicaFrom, viewFrom } from "#replica/base/brands.ts";
+import {
+  checksumFrom,
+  incarnationFrom,
+  opFrom,
+  replicaFrom,
+  viewFrom,
+} from "#replica/base/brands.ts";
 import type { ClientId } from "#replica/base/brands.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
@@ -14,6 +20,7 @@ import { ToyMachine, toyGenesis } from "#test/support/bare-core/toy-machine.ts";
 import type { Effect } from "./effect.ts";
 import type { Event } from "./event.ts";
 import { Replica } from "./replica.ts";
+import { headerOf } from "./testdata/headers.ts";
 
 type Kind = PeerMessage["kind"];
 
@@ -323,4 +330,31 @@ test("vsr: a late copy of START_VIEW truncates nothing (A5a 1)", () => {
   bench.from(1, 1, startView);
   bench.settle();
   assert.equal(bench.replica.head, 1);
+});
+
+test("vsr: what a dropped end of the log overwrote in the rings is fetched as a state (A7)", () => {
+  const bench = new Bench(2);
+  const incarnation = incarnationFrom("1".repeat(32));
+  const header = { ...headerOf(40, 0), incarnation, quorumCheckpointOp: opFrom(24) };
+  // Slots are 32: op 40 stands where op 8 stood, also after view 1 drops it.
+  bench.from(0, 0, { kind: "prepare", prepare: { header, body: new Uint8Array(0) } });
+  assert.equal(bench.replica.head, 40);
+  bench.from(0, 0, { kind: "start_view_change" });
+  const checkpoint = { ...bench.disk.superblock.checkpoint, op: opFrom(24) };
+  bench.from(1, 1, {
+    kind: "start_view",
+    op: 32,
+    commitMax: 32,
+    checkpoint,
+    quorumCheckpointOp: 24,
+    headers: [headerOf(32, 0)],
+    nonce: 0,
+  });
+  bench.settle();
+  assert.equal(bench.replica.head, 32);
+  bench.others = [];
+  bench.nowMs = 60;
+  bench.step({ kind: "timeout" });
+  const sync = bench.others.find((effect) => effect.kind === "sync");
+  assert.equal(sync?.target.op, 24);
 });

@@ -212,7 +212,10 @@ export class State {
   batchMs = -Infinity;
   /** Bytes of that batch. */
   batchBytes = 0;
-  /** Highest op of the current log that the cluster is known to have, for sync. */
+  /**
+   * Highest op that any log is known to have reached, for sync. It stays when a view drops the end
+   * of a log: what that end overwrote in the rings does not come back.
+   */
   opSeen = 0;
   /** Reads under way to re-send the suffix of a new primary. */
   readonly suffixReads = new Set<number>();

@@ -293,7 +293,7 @@ function install(state: State, headers: readonly PrepareHeader[], votes: readonl
   state.logView = state.view;
   state.commitMax = committed as Op;
   state.viewHeaders = headers;
-  state.opSeen = head.op;
+  state.opSeen = Math.max(state.opSeen, head.op);
   state.repairPending = true;
   state.repairLow = 0;
   state.writesBlocked = true;
@@ -358,7 +358,7 @@ export function onStartView(state: State, message: StartView): boolean {
   state.commitMax = Math.max(state.commitMax, message.commitMax) as Op;
   learnQuorumCheckpoint(state, message.quorumCheckpointOp);
   state.checkpointSeen = message.checkpoint;
-  state.opSeen = message.op;
+  state.opSeen = Math.max(state.opSeen, message.op);
   state.viewHeaders = message.headers;
   state.repairPending = true;
   state.repairLow = 0;
