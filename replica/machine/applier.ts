@@ -1,4 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
+import { copyRange, sameRange } from "#replica/base/byte-ranges.ts";
 import { slotOfRoom } from "#replica/base/slots.ts";
 import { textFromUtf8 } from "#replica/base/text.ts";
 import { entryBytes, entryFixedBytes, entryTypes, entryTimeAt } from "#replica/wire/entry.ts";
@@ -20,7 +21,6 @@ import type { Prepare } from "#replica/wire/prepare.ts";
 import { RequestReader } from "#replica/wire/request.ts";
 import { threadOf } from "#replica/wire/room-names.ts";
 import { writeU64 } from "#replica/base/bytes.ts";
-import { copyRange, sameRange } from "./byte-ranges.ts";
 import { cellKinds, cellsMax, tenantScope } from "./cell-table.ts";
 import { keyTimeMs } from "./key-row.ts";
 import type { Cursor } from "./key-span.ts";

@@ -1,8 +1,8 @@
 import { assert } from "#replica/base/assert.ts";
+import { sameRange } from "#replica/base/byte-ranges.ts";
 import { slotOfBytes } from "#replica/base/slots.ts";
 import { textFromUtf8 } from "#replica/base/text.ts";
 import type { RoomName } from "#replica/wire/client-message.ts";
-import { sameRange } from "./byte-ranges.ts";
 import { keyedHash } from "./keyed-hash.ts";
 import { NameStore } from "./name-store.ts";
 
