@@ -127,7 +127,7 @@ function format(
     writeFate: () => "ok",
     readFate: () => "ok",
     misdirect: () => -1,
-    identifierUnits: () => [],
+    named: () => true,
     note: () => undefined,
   });
   // Secrets of runs count from 1.

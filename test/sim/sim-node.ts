@@ -45,6 +45,7 @@ export class SimNode implements Subject {
   private waiting: Opening | null = null;
   /** Number of the process's life; what belongs to an older one is void. */
   life = 0;
+  readonly truth: Truth;
   /** The process stands still until then, ms of virtual time. */
   pausedUntilMs = 0;
   /** Rate of the local clocks against virtual time. */
@@ -69,7 +70,6 @@ export class SimNode implements Subject {
   private syncing = false;
   private status = "down";
   private view = 0;
-  private readonly truth: Truth;
   private readonly lostHeaders = new Map<number, PrepareHeader>();
 
   /** A freshly formatted volume, no process. */
