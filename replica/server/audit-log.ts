@@ -10,9 +10,9 @@ import type { TlsMaterial } from "#replica/transport/tls-options.ts";
 import type { RoomName } from "#replica/wire/client-message.ts";
 import { readResult } from "#replica/wire/operation.ts";
 
-/** Between two looks at what waits, ms: lines gather, and a primary is found again. */
+/** Between two looks at what waits, ms: lines gather, and a primary is found again; a pace. */
 const lookMs = 250;
-/** Of one peer a refusal is noted this often at most, ms. */
+/** Of one peer a refusal is noted this often at most, ms: a bound of the log, no timeout. */
 const refusalPauseMs = 60_000;
 
 /** What an audit log needs of its replica. */

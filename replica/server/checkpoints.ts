@@ -21,8 +21,6 @@ type WriteCheckpoint = Extract<Effect, { kind: "write_checkpoint" }>;
 
 /** Bytes of one slice of checkpoint work: about 0.2 ms. */
 export const sliceBytes = 32 * 1024;
-/** Garbage stays this long after a peer last fetched a chunk, so that its sync can finish. */
-export const garbageHoldMs = 10_000;
 
 /** What checkpoints need of their host. */
 export interface CheckpointsPorts {

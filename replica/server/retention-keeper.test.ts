@@ -43,6 +43,7 @@ test("retention keeper: asks for what is old or too much, and nothing else", asy
   const asked: string[] = [];
   let trimmed = 0;
   const keeper = new RetentionKeeper({
+    roundMs: 30_000,
     machine: {
       retention: (room) => shard.machine.retention(room),
       read: (name, range, loaded) => shard.machine.read(name, range, loaded),

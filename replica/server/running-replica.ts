@@ -1,7 +1,7 @@
 import type { AdminState } from "#replica/admin/admin-status.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
-import { completeTiming } from "#replica/base/timing.ts";
+import { completeTiming, type Timing } from "#replica/base/timing.ts";
 import { signEd25519 } from "#replica/crypto/ed25519.ts";
 import { random, sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
 import { nodeSealer } from "#replica/crypto/node-sealer.ts";
@@ -53,14 +53,13 @@ export interface RunningOptions {
 const batchDepth = 1;
 /** Ops behind the known commit up to which a replica counts as caught up. */
 const caughtUpOpsMax = 64;
-/** Without word from the primary for this long nobody knows whether a replica is caught up, ms. */
-const primarySilenceMsMax = 1_000;
 
 /** An open, formatted, certified volume at work: host, sockets and event loop. */
 export class RunningReplica {
   readonly host: Host;
   readonly sockets: Sockets;
   private readonly options: RunningOptions;
+  private readonly timing: Timing;
   private readonly loop: EventLoop;
   /** Null when the configuration switches it off. */
   readonly scrubbing: Scrubbing | null;
@@ -77,12 +76,14 @@ export class RunningReplica {
     machine: ChatMachine,
   ) {
     this.options = options;
+    this.timing = completeTiming(options.config.timing);
     this.host = host;
     this.audit = audit;
     this.sockets = sockets;
     this.loop = loop;
     this.retention = new RetentionKeeper({
       machine,
+      roundMs: this.timing.retentionRoundMs,
       leads: () => this.leads,
       load: (addresses, done) => host.blocks.load(addresses, done),
       submit: (operations, count, done) => audit?.submit(operations, count, done) ?? false,
@@ -168,7 +169,8 @@ export class RunningReplica {
    */
   get caughtUp(): boolean {
     const { replica, syncing, primaryHeardMs } = this.host;
-    if (!this.leads && performance.now() - primaryHeardMs > primarySilenceMsMax) return false;
+    const silentMs = performance.now() - primaryHeardMs;
+    if (!this.leads && silentMs > this.timing.primarySilenceMs) return false;
     const lag = replica.commitMax - replica.commitMin;
     return replica.voting && replica.status === "normal" && !syncing && lag <= caughtUpOpsMax;
   }

@@ -5,7 +5,10 @@ import type { Log } from "./log.ts";
 
 /** Bytes read a second unless the configuration says otherwise: a 64 MiB WAL in a minute. */
 export const scrubBytesPerSDefault = 1024 * 1024;
-/** Between two looks whether scrubbing may go on, ms: while the replica is not in normal status. */
+/**
+ * Between two looks whether scrubbing may go on, ms: while the replica is not in normal status. Its
+ * pace is `scrub.bytesPerS` of the configuration.
+ */
 const pauseMs = 500;
 
 /** Scrubbing of one running replica: a slice a turn of the event loop, in normal status only. */

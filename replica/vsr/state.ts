@@ -242,7 +242,8 @@ export class State {
     this.options = options;
     this.timing = completeTiming(options.timing);
     this.replica = options.replica;
-    this.clock = new ClusterClock(options.replica, this.timing.clockSampleMs);
+    const { clockSampleMs, clockToleranceMs } = this.timing;
+    this.clock = new ClusterClock(options.replica, clockSampleMs, clockToleranceMs);
     this.log = log;
     this.pipeline = new Pipeline(options.batch.bytesMax ?? prepareBodyBytesMax);
     this.prng = new Prng(options.seed);
