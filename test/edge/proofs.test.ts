@@ -5,11 +5,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Chat, HistoryFork, LogPin } from "@tigerchat/sdk";
-import type { PinnedCheckpoint } from "@tigerchat/sdk";
+import { Chat, HistoryFork, LogPin, verifyCheckpoint } from "@tigerchat/sdk";
+import type { LogCheckpoint, PinnedCheckpoint, ProvenCheckpoint } from "@tigerchat/sdk";
 import { verify } from "#operator/tigerctl/verify.ts";
 import { TestShard } from "#test/support/test-shard.ts";
 import { keyAt } from "./keys.ts";
+import { SocketClient } from "./socket-client.ts";
 import { TestEdge } from "./test-edge.ts";
 
 let shard: TestShard;
@@ -96,6 +97,36 @@ test("edge: the SDK takes what extends its pinned log, and refuses a fork", asyn
   });
   assert.equal(room.state, "stopped");
   chat.close();
+});
+
+test("edge: who follows a room is pushed signed checkpoints, and the SDK checks them", async () => {
+  const keys = await (await get("/v1/rooms/lobby/keys")).text();
+  const stranger = await SocketClient.open(edge.socketUrl);
+  const token = await edge.token("lobby", "ann");
+  const { rid } = await stranger.ask({ op: "attach", room: "lobby", token });
+  const pushed: LogCheckpoint[] = [];
+  const verified: ProvenCheckpoint[] = [];
+  const chat = new Chat({ url: edge.socketUrl, getToken: (room) => edge.token(room, "ben") });
+  const room = chat.room("lobby", {
+    tail: 0,
+    pin: new LogPin(keys),
+    onCheckpoint: (checkpoint) => pushed.push(checkpoint),
+    onVerified: (checkpoint) => verified.push(checkpoint),
+  });
+  await post(500);
+  const frame = await stranger.next("ckpt");
+  assert.equal(frame["rid"], rid);
+  const note = String(frame["note"]);
+  const proven = await verifyCheckpoint(note, keys);
+  assert.deepEqual([frame["size"], frame["root"]], [proven.size, proven.root]);
+  for (let i = 0; i < 100 && pushed.length + verified.length < 2; i += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.ok(pushed.length === 1 && verified.length === 1);
+  await verifyCheckpoint(pushed[0]?.note ?? "", keys);
+  assert.equal(room.state, "live");
+  chat.close();
+  stranger.close();
 });
 
 test("edge: what has no proof is a problem with a sentence", async () => {
