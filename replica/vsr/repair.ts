@@ -41,6 +41,7 @@ export function repairRound(state: State): void {
   const { heartbeatMs } = state.options.timing;
   const waitMs = heartbeatMs * (0.5 + state.prng.fraction());
   if (mayRepair(state)) {
+    countFruitless(state);
     considerSync(state);
     const missing = askHeaders(state);
     const behind = state.opSeen - state.log.slotsCount > state.commitMin || state.starved;
@@ -50,6 +51,25 @@ export function repairRound(state: State): void {
     }
   }
   state.deadlines.set("repair", state.nowMs + waitMs);
+}
+
+/**
+ * Counts rounds in which neither the next op nor a header on the way to it came, though the primary
+ * is there: peers may have overwritten it by an end of the log that a view dropped since.
+ */
+function countFruitless(state: State): void {
+  const { commitMin, log, nowMs, peers, primary } = state;
+  const before = state.fruitless;
+  const moved = before.commitMin !== commitMin || before.chainLow !== log.chainLow;
+  const next = log.header(commitMin + 1);
+  const held = next !== null && (log.present(next.op) || log.slot(next.op).prepare !== null);
+  const wanted = commitMin < state.commitMax && (commitMin + 1 < log.chainLow || !held);
+  if (moved || !wanted) {
+    state.fruitless = { rounds: 0, commitMin, chainLow: log.chainLow };
+    return;
+  }
+  const heardMs = peers[primary]?.heardMs ?? -Infinity;
+  if (heardMs > nowMs - state.options.timing.suspectMs) before.rounds += 1;
 }
 
 function askHeaders(state: State): boolean {

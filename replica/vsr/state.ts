@@ -205,6 +205,12 @@ export class State {
   formed: boolean;
   /** Something may be missing: the repair timer runs. */
   repairPending = false;
+  /** Rounds of repair since anything came that was missing, while the primary was heard. */
+  fruitless: { rounds: number; commitMin: number; chainLow: number } = {
+    rounds: 0,
+    commitMin: -1,
+    chainLow: -1,
+  };
   /** Below this op no body is missing; only a start for the search. */
   repairLow = 0;
   transfer: { target: ReplicaIndex; untilMs: number; view: View } | null = null;
