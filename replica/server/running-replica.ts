@@ -1,6 +1,7 @@
 import type { AdminState } from "#replica/admin/admin-status.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
+import type { AuditMemory } from "#replica/audit/audit-memory.ts";
 import { completeTiming, type Timing } from "#replica/base/timing.ts";
 import { signEd25519 } from "#replica/crypto/ed25519.ts";
 import { random, sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
@@ -39,6 +40,8 @@ export interface RunningOptions {
   readonly opened: Opened;
   /** Memory of the heads that it signed. */
   readonly signed: CosignMemory;
+  /** Memory of the audit lines that wait; null = there is none. */
+  readonly noted: AuditMemory | null;
   readonly log: Log;
   readonly meters: Meters;
   /** The process must end with that sentence. */
@@ -208,10 +211,10 @@ export class RunningReplica {
 }
 
 /** The log of what is done to this shard, by this replica. */
-function auditLogOf({ replica, config, tls, opened }: RunningOptions): AuditLog | null {
+function auditLogOf({ replica, config, tls, opened, noted }: RunningOptions): AuditLog | null {
   const { slots } = opened.recovered.superblock;
   const room = auditRoom((slot) => slot >= slots.first && slot < slots.first + slots.count);
-  return room === null ? null : new AuditLog({ replica, config, room, tls });
+  return room === null ? null : new AuditLog({ replica, config, room, tls, memory: noted });
 }
 
 function hostOptionsOf(

@@ -55,6 +55,31 @@ async function said(...args: readonly string[]): Promise<string> {
   return `${code} ${lines.join("\n")}`;
 }
 
+function getAudit(path: string): Promise<Response> {
+  return fetch(`${edge.url}/v1/audit/${shard.config.shard}/${path}`, {
+    headers: { authorization: `Bearer ${edge.apiKey}` },
+  });
+}
+
+/** The audit log's export and the kinds of its lines, once all of these are among them. */
+async function auditLog(wanted: readonly string[]): Promise<{ kinds: string[]; text: string }> {
+  let kinds: string[] = [];
+  let text = "";
+  for (let round = 0; round < 100 && !wanted.every((each) => kinds.includes(each)); round += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    const response = await getAudit("export");
+    text = await response.text();
+    if (!response.ok) continue;
+    const entries = text.split("\n").slice(1, -1);
+    kinds = entries.map((line) => {
+      const { entry } = JSON.parse(line) as { entry: string };
+      const bytes = Buffer.from(entry, "base64").toString();
+      return /"kind":"([a-z_0-9]+)"/.exec(bytes)?.[1] ?? "";
+    });
+  }
+  return { kinds, text };
+}
+
 test("edge: receipt, export, consistency hold offline and through a failover", async () => {
   for (let i = 1; i <= 12; i += 1) await post(i);
   await save("keys", "keys");
@@ -144,33 +169,16 @@ test("edge: what has no proof is a problem with a sentence", async () => {
 });
 
 test("edge: a shard's audit log is exported, proved offline, changes are found", async () => {
-  const get = (path: string) =>
-    fetch(`${edge.url}/v1/audit/${shard.config.shard}/${path}`, {
-      headers: { authorization: `Bearer ${edge.apiKey}` },
-    });
   const { length } = shard.replicas;
-  let kinds: string[] = [];
-  let text = "";
   // What the operator says twice is written once.
   const once = { key: keyAt(Date.now()).replaceAll("-", ""), kind: "operator_action" };
   const lines = [{ ...once, atUs: Date.now() * 1000, facts: { action: "Evict" } }];
   for (const admin of shard.admins) await admin.audit({ lines });
-  const wanted = ["view_change", "operator_action"];
-  for (let round = 0; round < 100 && !wanted.every((each) => kinds.includes(each)); round += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const response = await get("export");
-    text = response.ok ? await response.text() : "";
-    const entries = text.split("\n").slice(1, -1);
-    kinds = entries.map((line) => {
-      const { entry } = JSON.parse(line) as { entry: string };
-      const bytes = Buffer.from(entry, "base64").toString();
-      return /"kind":"([a-z_]+)"/.exec(bytes)?.[1] ?? "";
-    });
-  }
+  const { kinds, text } = await auditLog(["view_change", "operator_action"]);
   assert.ok(kinds.filter((kind) => kind === "started").length >= length - 1, kinds.join());
   assert.ok(kinds.includes("view_change"), kinds.join());
   assert.equal(kinds.filter((kind) => kind === "operator_action").length, 1);
-  writeFileSync(join(folder, "keys"), await (await get("keys")).text());
+  writeFileSync(join(folder, "keys"), await (await getAudit("keys")).text());
   const file = join(folder, "audit");
   writeFileSync(file, text);
   assert.match(
@@ -189,4 +197,23 @@ test("edge: a shard's audit log is exported, proved offline, changes are found",
     headers: { authorization: `Bearer ${edge.apiKey}` },
   });
   assert.equal(nowhere.status, 404);
+});
+
+test("edge: a line that waited through a kill is in the audit log, once", async () => {
+  for (const index of [1, 2]) await shard.replicas[index]?.signal("SIGKILL");
+  const lines = [1, 2, 3].map((n) => {
+    const key = keyAt(Date.now()).replaceAll("-", "");
+    return { key, kind: `waited_${n}`, atUs: Date.now() * 1000, facts: { n } };
+  });
+  await shard.admins[0]?.audit({ lines });
+  await shard.replicas[0]?.signal("SIGKILL");
+  for (const replica of shard.replicas) replica.start();
+  await shard.waitForPrimary();
+  const waited = ["waited_1", "waited_2", "waited_3"];
+  const { kinds, text } = await auditLog(waited);
+  assert.deepEqual(
+    kinds.filter((kind) => kind.startsWith("waited_")),
+    waited,
+    text.slice(0, 500),
+  );
 });
