@@ -84,6 +84,15 @@ export class ReplicaStorage implements Storage, ScrubStorage {
     this.segments.read(id, block, done);
   }
 
+  readBlocks(
+    id: string,
+    first: number,
+    count: number,
+    done: (blocks: readonly (Uint8Array | null)[]) => void,
+  ): void {
+    this.segments.readRun(id, first, count, done);
+  }
+
   placeOfBlock(id: string, block: number, done: (offset: number) => void): void {
     this.segments.place(id, block, done);
   }

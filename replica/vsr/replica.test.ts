@@ -244,19 +244,33 @@ test("vsr: nobody votes before three replicas report the same formation id (A11)
   const cluster = new Cluster(1, runOptions(1), null);
   const bench = new Bench(1, cluster.machine(1).disk);
   assert.equal(bench.replica.voting, false);
-  bench.from(0, 0, bench.vouching());
+  const waits = { ...bench.vouching(), lives: [] };
+  bench.from(0, 0, waits);
   bench.settle();
   assert.equal(bench.disk.superblock.standing.lives.length, 0);
   bench.from(2, 0, { ...bench.vouching(), formationId: checksumFrom("e".repeat(64)) });
   bench.settle();
   assert.equal(bench.disk.superblock.standing.lives.length, 0);
-  bench.from(2, 0, bench.vouching());
+  bench.from(2, 0, waits);
   bench.settle();
   assert.equal(bench.disk.superblock.sequence, 2);
   assert.equal(bench.disk.superblock.standing.lives.length, 1, "the formation is recorded");
   assert.equal(bench.replica.voting, false, "nobody has vouched for this volume yet");
   bench.from(2, 0, bench.vouching());
   assert.equal(bench.replica.voting, true);
+});
+
+test("vsr: a peer that formed is on record for all three (A11)", () => {
+  const cluster = new Cluster(1, runOptions(1), null);
+  const bench = new Bench(1, cluster.machine(1).disk);
+  const formed = bench.vouching();
+  bench.from(2, 0, { ...formed, formationId: checksumFrom("e".repeat(64)) });
+  bench.settle();
+  assert.equal(bench.disk.superblock.standing.lives.length, 0, "of another formation");
+  bench.from(2, 0, formed);
+  bench.settle();
+  assert.equal(bench.disk.superblock.standing.lives.length, 1);
+  assert.equal(bench.replica.voting, false, "nobody has vouched for this volume yet");
 });
 
 test("vsr: a vote goes only to a peer that vouches for the volume (A11)", () => {

@@ -70,6 +70,8 @@ export interface Peer {
   commitMin: Op;
   checkpointOp: Op;
   formation: "unknown" | "same" | "other";
+  /** Its last ping told of a life, which begins with its formation. */
+  formed: boolean;
   /** Judgement on the peer's last opening that was heard of, told back to it (rule A11). */
   judged: { readonly life: number; readonly nonce: number; readonly verdict: VolumeVerdict };
   /** The peer remembers nothing newer of this volume, said in this life: it takes votes. */
@@ -267,6 +269,7 @@ export class State {
       commitMin: 0 as Op,
       checkpointOp: 0 as Op,
       formation: "unknown",
+      formed: false,
       judged: { life: 0, nonce: 0, verdict: "unknown" },
       vouches: false,
       learner: false,
