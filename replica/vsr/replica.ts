@@ -64,7 +64,7 @@ export type Status = ReplicaStatus;
  */
 export class Replica {
   private readonly state: State;
-  private wantedMs = 0;
+  private wantedMs = Number.POSITIVE_INFINITY;
 
   /** The machine stands at the recovered checkpoint. Step a `timeout` at once: it opens the log. */
   constructor(options: ReplicaOptions) {

@@ -24,11 +24,14 @@ export const canaries: readonly string[] = [
   "trust_own_clock",
   "lonely_checkpoint",
   "upgrade_own_time",
+  "fence_at_commit",
+  "skip_noops",
   // Volumes of another day.
   "forget_peers",
   "vote_unvouched",
   // Disk and keys.
   "skip_sync",
+  "ignore_write_error",
   "reuse_nonce",
   // Machine.
   "forget_keys_early",

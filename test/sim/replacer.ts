@@ -1,4 +1,4 @@
-import { incarnationFrom, type ReplicaIndex } from "#replica/base/brands.ts";
+import { incarnationFrom, type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
 import { askReplacement } from "#replica/server/ask-replacement.ts";
 import type { Coverage } from "./coverage.ts";
 import { replacementVolume } from "./formation.ts";
@@ -21,10 +21,16 @@ export interface ReplacerWorld {
   readonly replaced: () => void;
 }
 
-/** The operator of the simulation: has a lost disk replaced by the commands of rule A11. */
+/**
+ * The operator of the simulation: has a lost disk replaced by the commands of rule A11, and now and
+ * then one that is alive and votes until it learns of its end.
+ */
 export class Replacer {
   private readonly world: ReplacerWorld;
+  /** A replacement was taken by a primary, and is not done yet. */
+  pending = false;
   private lostMs = -1;
+  private retired = false;
   private incarnations = 0;
   private asked: { index: ReplicaIndex; member: Member } | null = null;
 
@@ -35,7 +41,7 @@ export class Replacer {
   /** Looks now and then, for ever. */
   start(): void {
     const { heap, swarm } = this.world;
-    if (swarm.replaceAfterMs === Infinity) return;
+    if (swarm.replaceAfterMs === Infinity && swarm.retireAtMs === Infinity) return;
     const look = (): void => {
       this.look();
       heap.after(lookMs, look);
@@ -46,18 +52,30 @@ export class Replacer {
   private look(): void {
     const { heap, nodes, swarm } = this.world;
     const lost = nodes.find((node) => node.lost !== null || node.host?.replica.status === "lost");
-    if (lost === undefined) {
+    const leaving = lost ?? this.leaving();
+    this.pending = false;
+    if (leaving === null) {
       this.lostMs = -1;
       this.asked = null;
       return;
     }
-    if (this.lostMs < 0) this.lostMs = heap.nowMs;
-    if (heap.nowMs - this.lostMs < swarm.replaceAfterMs) return;
+    if (lost !== undefined) {
+      if (this.lostMs < 0) this.lostMs = heap.nowMs;
+      if (heap.nowMs - this.lostMs < swarm.replaceAfterMs) return;
+    }
     const primary = nodes.find((node) => {
       const replica = node.host?.replica;
-      return node !== lost && replica?.status === "normal" && replica.primary === node.index;
+      return node !== leaving && replica?.status === "normal" && replica.primary === node.index;
     });
-    if (primary !== undefined) this.replace(lost, primary);
+    if (primary !== undefined) this.replace(leaving, primary);
+    else if (lost === undefined) leaving.transfer(replicaFrom((leaving.index + 1) % 3));
+  }
+
+  /** The machine that is replaced though it works; null when there is none, or it is done. */
+  private leaving(): SimNode | null {
+    const { heap, nodes, swarm } = this.world;
+    if (this.retired || heap.nowMs < swarm.retireAtMs) return null;
+    return nodes[swarm.badMachine] ?? null;
   }
 
   private replace(lost: SimNode, primary: SimNode): void {
@@ -74,7 +92,10 @@ export class Replacer {
       const done = host.command((replica, step) => askReplacement(replica, step, member));
       return { done, members: host.replica.members };
     });
-    if (answer === null || answer.done === "pending" || "refused" in answer.done) return;
+    if (answer === null) return;
+    this.pending = answer.done === "pending";
+    if (answer.done === "pending" || "refused" in answer.done) return;
+    this.retired ||= lost.index === swarm.badMachine;
     const replacement = { members: answer.members, ...answer.done };
     const volume = replacementVolume(lost.index, swarm, replacement);
     coverage.add("fault replaced_disk");

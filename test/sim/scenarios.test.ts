@@ -199,6 +199,23 @@ test("sim: a pause of the primary ends in one new view, its late heartbeats chan
   assert.equal(world.node(primary).host?.replica.view, 1);
 });
 
+test("sim: a process that opened late suspects the primary as early as any other", () => {
+  // The time before its first step is no lateness of its own (found by the simulator, 50958).
+  const world = start();
+  until(world, 5000, () => headOf(world) >= 10);
+  const idleMs = world.heap.nowMs + 60_000;
+  until(world, 61_000, () => world.heap.nowMs >= idleMs);
+  const index = primaryOf(world);
+  const view = world.node(index).host?.replica.view ?? 0;
+  const backup = world.node((index + 1) % 3);
+  backup.crash();
+  backup.start();
+  until(world, 1000, () => backup.host?.replica.status === "normal");
+  world.node(index).crash();
+  const gapMs = until(world, 5000, () => leadsNewView(world, view));
+  assert.ok(gapMs < 250, `${gapMs} ms`);
+});
+
 test("sim: no view change in ten idle minutes", () => {
   const world = start({ requestsEach: 1 });
   until(world, 5000, () => world.done);

@@ -123,7 +123,7 @@ class Run {
 
   private calm(without: number): boolean {
     const { head } = this.world.judges.history;
-    if (!this.world.done) return false;
+    if (!this.world.done || this.world.replacer.pending) return false;
     return this.core(without).every((node) => node.host?.replica.commitMin === head);
   }
 

@@ -76,6 +76,8 @@ export interface Swarm {
   readonly rollback: boolean;
   /** From a machine's loss to the operator's first try to replace it, ms; Infinity = never. */
   readonly replaceAfterMs: number;
+  /** When the operator replaces the bad machine though it is alive, ms; Infinity = never. */
+  readonly retireAtMs: number;
   /** From the start to the first look of who upgrades the machine, ms; Infinity = never. */
   readonly upgradeAfterMs: number;
   /** The processes begin with a build that knows the oldest version of the machine only. */
@@ -159,7 +161,7 @@ export function swarmOf(seed: number): Swarm {
     looseKeysMax: state.pick([1 << 20, 1 << 20, 2, 16]),
     scrubBytesPerS: state.pick([0, 0, 0, 4_000_000]),
     network: networkMix(prng),
-    disk: diskMix(prng),
+    disk: { ...diskMix(prng), ...(state.chance(0.08) ? { writeError: 0.02 } : {}) },
     every: {
       crash: every(0.75, 150, 400, 1200),
       powerLoss: every(0.2, 900, 2500),
@@ -181,6 +183,7 @@ export function swarmOf(seed: number): Swarm {
     badMachine,
     rollback,
     replaceAfterMs: prng.pick([50, 300, 300, Infinity]),
+    retireAtMs: state.chance(0.15) && !rollback ? state.pick([100, 300, 1000]) : Infinity,
     frames: prng.chance(0.06),
     upgradeAfterMs: prng.pick([0, 50, 300, 1000, Infinity, Infinity]),
     oldBuilds: prng.chance(0.5),

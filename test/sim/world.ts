@@ -40,7 +40,7 @@ export class World implements NodeWorld {
   private readonly connections: Connections;
   private readonly frames: Frames | null;
   private readonly viewChanges: ViewChanges;
-  private readonly replacer: Replacer;
+  readonly replacer: Replacer;
   private readonly cosignPrng: Prng;
   private readonly upgrader: Upgrader;
   passedUs = 0;

@@ -1,9 +1,11 @@
+import { pipelineMax } from "#replica/base/limits.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
 import { type Subject, Violation } from "./subject.ts";
 
 /**
  * Checker 7: what is executed lies on two disks, or under a checkpoint there; and a primary calls
- * an op committed only after another replica acked it in this very view.
+ * an op committed only after another replica acked it in this very view. What a volume says that is
+ * replaced counts no more from its REPLACE on: up to the last no-op both peers have every op.
  */
 export class CommitCopies {
   /** Per view and replica, the highest op acked. */
@@ -11,11 +13,17 @@ export class CommitCopies {
   /** Up to where each primary's commit was known when it began to lead. */
   private readonly ledFrom = [0, 0, 0];
 
+  /** The last REPLACE: whose place, and up to which op only both peers together commit. */
+  private replaced = { index: -1, last: -1 };
+
   /** An op is executed for the first time. */
   executed(prepare: Prepare, subjects: readonly Subject[]): void {
-    const { op, checksum } = prepare.header;
+    const { op, checksum, kind, requestsCount } = prepare.header;
+    if (kind === "replace") this.replaced = { index: requestsCount, last: op + pipelineMax };
+    const { index, last } = this.replaced;
     let copies = 0;
     for (const subject of subjects) {
+      if (op <= last && subject.index === index) continue;
       const known = subject.truthHeader(op) ?? subject.lostHeader(op);
       const held = known?.checksum === checksum;
       if (held || subject.truthCheckpoint() >= op) copies += 1;
