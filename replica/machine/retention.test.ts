@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { hash as digestOf } from "node:crypto";
 import { test } from "node:test";
+import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { seqFrom } from "#replica/base/brands.ts";
 import { decodeEntry, splitEntries } from "#replica/wire/entry.ts";
 import { readResult } from "#replica/wire/operation.ts";
@@ -25,7 +26,7 @@ const options = {
   cacheBytes: 0,
   chunkBytes: 32 * 1024,
   hash: sha,
-  proofs: (bytes: Uint8Array, into: Uint8Array, at: number): void => into.set(sha(bytes), at),
+  proofs: treeHashes,
 };
 
 /** Two replicas: one works and restarts at other moments than the other. */

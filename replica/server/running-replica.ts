@@ -3,7 +3,8 @@ import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
 import { completeTiming } from "#replica/base/timing.ts";
 import { signEd25519 } from "#replica/crypto/ed25519.ts";
-import { random, sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
+import { random, sha256, sha256Bytes } from "#replica/crypto/hash.ts";
+import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { nodeSealer } from "#replica/crypto/node-sealer.ts";
 import { nativeProofCrypto } from "#replica/crypto/proof-crypto.ts";
 import type { VolumeKey } from "#replica/crypto/volume-key.ts";
@@ -231,7 +232,7 @@ function hostOptionsOf(
     replica: options.replica,
     recovered: opened.recovered,
     storage: opened.storage,
-    machine: new ChatMachine(genesis, { hash: sha256Bytes, proofs: sha256Into }),
+    machine: new ChatMachine(genesis, { hash: sha256Bytes, proofs: treeHashes }),
     genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),
     hash: sha256,
     sealer,

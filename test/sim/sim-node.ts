@@ -1,7 +1,8 @@
 import type { ReplicaIndex } from "#replica/base/brands.ts";
 import { bytesFromHex } from "#replica/base/bytes.ts";
 import type { Prng } from "#replica/base/prng.ts";
-import { sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
+import { sha256, sha256Bytes } from "#replica/crypto/hash.ts";
+import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { machineVersions } from "#replica/machine/machine-state.ts";
 import type { HostPorts } from "#replica/server/host-options.ts";
 import type { Host } from "#replica/server/host.ts";
@@ -251,7 +252,7 @@ export class SimNode implements Subject {
       chunkBytes: 32 * 1024,
       versions: this.build,
       hash: sha256Bytes,
-      ...(proofs ? { proofs: sha256Into } : {}),
+      ...(proofs ? { proofs: treeHashes } : {}),
     });
     const cosign = { ...this.cosigner.ports((run) => this.later(1, run)), origin: lab.origin };
     const options = {

@@ -8,7 +8,8 @@ import {
 } from "#replica/base/brands.ts";
 import { walSlotBytes } from "#replica/base/limits.ts";
 import { privateKeyFromSeed, publicKeyHex, signEd25519 } from "#replica/crypto/ed25519.ts";
-import { crc32, sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
+import { crc32, sha256, sha256Bytes } from "#replica/crypto/hash.ts";
+import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { nodeSealer } from "#replica/crypto/node-sealer.ts";
 import { nativeProofCrypto } from "#replica/crypto/proof-crypto.ts";
 import { journalToolsFrom } from "#replica/journal/journal-tools.ts";
@@ -159,7 +160,7 @@ export class HostCluster {
           storage: opened.storage,
           machine: new ChatMachine(genesis, {
             hash: sha256Bytes,
-            proofs: sha256Into,
+            proofs: treeHashes,
             versions: this.builds[index] ?? machineVersions,
           }),
           genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),
