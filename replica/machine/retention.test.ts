@@ -159,6 +159,10 @@ test("retention: what is too old goes on a trim, and proofs of what stays go on"
   pair.sweep();
   for (const shard of [pair.one, pair.other]) {
     assert.ok(!onDisk(shard, "old-1-text") && !onDisk(shard, "old-600-text"));
+    const { merges, sweeps, sweptSegments, sweptBytes } = shard.counts;
+    assert.ok(merges > 0 && sweptSegments > 0 && sweeps >= sweptSegments);
+    // 512 entries leave nothing, the other 88 of their tile a hash of 32 bytes.
+    assert.ok(sweptBytes > 600 * 60, `${sweptBytes} bytes were destroyed`);
     assert.ok(onDisk(shard, "new-601-text"));
     assert.equal(read(shard, 0).floor, 601);
     assert.deepEqual(proveRoot(shard, 620), before, "the tree is what it was");

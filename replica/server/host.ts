@@ -13,7 +13,7 @@ import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-messa
 import { BlockStore } from "./block-store.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { ChunkSource } from "./chunk-source.ts";
-import type { HostCounts, HostOptions, HostPorts } from "./host-options.ts";
+import { countsAtStart, type HostOptions, type HostPorts } from "./host-options.ts";
 import { ClientDesk } from "./client-desk.ts";
 import { Proofs } from "./proofs.ts";
 import { type KeptCheckpoint, type Restored, restoreMachine } from "./restore-machine.ts";
@@ -31,7 +31,7 @@ const timedMax = 64;
  * state sync, clients. Synchronous and deterministic; the simulator runs this very class.
  */
 export class Host {
-  readonly counts: HostCounts = { prepares: 0, checkpoints: 0, viewChanges: 0, alarms: 0 };
+  readonly counts = countsAtStart();
   readonly replica: Replica;
   readonly clients: ClientDesk;
   /** Trees, signed checkpoints and receipts; null when this host proves nothing. */
@@ -442,8 +442,8 @@ export class Host {
       hash,
       sealer,
       blocks: () => this.blocks,
+      counts: this.counts,
       durable: (checkpoint: CheckpointDescriptor) => {
-        this.counts.checkpoints += 1;
         this.source.add(checkpoint);
         this.step({ kind: "checkpoint_durable", checkpoint });
       },
