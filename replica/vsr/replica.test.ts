@@ -407,7 +407,7 @@ function farBehind(): Bench {
   return bench;
 }
 
-test("vsr: who was away while a dropped end overwrote its next op syncs in a quiet shard (A7)", () => {
+test("vsr: away while a dropped end overwrote the next op: syncs in a quiet shard too (A7)", () => {
   const bench = farBehind();
   const syncs = () => bench.others.filter((effect) => effect.kind === "sync");
   // Peers are there and hold nothing of what is asked: op 33 of a dropped log took op 1's place.
