@@ -35,7 +35,7 @@ function look(cluster: HostCluster, index: number): SlotFault | null {
   return found;
 }
 
-test("scrub: a slot that decayed below the checkpoint is fetched from a peer and whole again", () => {
+test("scrub: a slot decayed below the checkpoint is fetched from a peer and whole again", () => {
   const { cluster, index } = decayed();
   const fault = look(cluster, index);
   ok(fault !== null && fault.op === op);

@@ -161,7 +161,7 @@ test("scrub: a damaged slot is named and marked; the repair makes it whole", () 
   }
 });
 
-test("scrub: empty slots cost no turn, and a slot that a checkpoint has reached is read too", () => {
+test("scrub: empty slots cost no turn, slots that a checkpoint has reached are read", () => {
   const replica = volume();
   const held = Array.from({ length: smallGeometry.slotsCount }, (_, slot) => slot).filter((slot) =>
     replica.storage.holdsPrepare(slot),
