@@ -47,7 +47,9 @@ export const helloFrame = ObjectOf(
     ckpt: Optional(
       Text({
         maxLength: 8192,
-        description: "Last verified checkpoint (signed note); reserved, ignored so far.",
+        description:
+          "Last verified checkpoint (signed note). Ignored: the client itself compares it with " +
+          "the `ckpt` frames that come, and asks for `consistency`.",
       }),
     ),
   },

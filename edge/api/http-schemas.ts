@@ -194,6 +194,15 @@ export const retentionRequestSchema = ObjectOf(
     }),
     age_s: quota("Entries older than this many seconds are let go; 0 or absent: kept."),
     entries: quota("Entries that a room keeps; 0 or absent: all."),
+    bytes: Optional(
+      Integer({
+        minimum: 0,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description:
+          "Bytes that a room keeps at least, head and sender of an entry included, counted from " +
+          "now on; 0 or absent: all.",
+      }),
+    ),
     hold: Optional(Bool({ description: "Legal hold: nothing is let go, no text is destroyed." })),
   },
   {

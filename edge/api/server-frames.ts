@@ -340,13 +340,32 @@ export const ckptFrame = ObjectOf(
   {
     op: Literal("ckpt"),
     rid: ridField,
-    size: count("Entries under the root."),
-    root: Text({ description: "Merkle root, base64." }),
-    note: Text({ description: "Signed note (C2SP checkpoint)." }),
+    size: count("Records of the log of the room's shard, as the note says."),
+    root: Text({ description: "Merkle root over them, base64, as the note says." }),
+    note: Text({
+      maxLength: 4096,
+      description:
+        "Signed note (C2SP tlog-checkpoint): signed by the log, cosigned by two of three " +
+        "replicas. Verify it; size and root beside it are for convenience.",
+    }),
   },
   {
-    description: "Reserved: a signed checkpoint of the room. Not sent so far; ignore it.",
-    examples: [{ op: "ckpt", rid: 7, size: 45, root: "AA==", note: "reserved" }],
+    description:
+      "The newest signed checkpoint of the room's shard. Pushed within seconds after an attach " +
+      "and after entries, at most once in ten seconds a room, and not while the client has " +
+      "much else to read. A client that keeps the last one verified compares: a log that " +
+      "does not extend it (`GET \u2026/consistency`) was forked.",
+    examples: [
+      {
+        op: "ckpt",
+        rid: 7,
+        size: 45,
+        root: "qAPjlmA8kE3TLPOn6yB1aOpjd4ttNyDGYoQjMcR5h+A=",
+        note:
+          "tigerchat.dev/8f14e45fceea167a5a36dedd4bea2543/lobby/1\n45\n" +
+          "qAPjlmA8kE3TLPOn6yB1aOpjd4ttNyDGYoQjMcR5h+A=\n\n\u2014 log AAAA\n",
+      },
+    ],
   },
 );
 

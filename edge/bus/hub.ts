@@ -31,6 +31,7 @@ import type { Viewer } from "#replica/wire/visibility.ts";
 import type { Bus } from "./bus.ts";
 import { Dispatch } from "./dispatch.ts";
 import type { Submit } from "./dispatch.ts";
+import { ShardCheckpoints } from "./shard-checkpoints.ts";
 import type { PostDone } from "./shard-poster.ts";
 import type { Shards } from "./shards.ts";
 
@@ -83,6 +84,10 @@ export class Hub {
   private readonly bus: Bus;
   private readonly dispatch: Dispatch;
   private readonly refresh: () => void;
+  private readonly checkpoints = new ShardCheckpoints(async (name) => {
+    const outcome = await this.prove(name, { kind: "checkpoint", seq: seqFrom(0), limit: 1 });
+    return outcome.ok ? outcome.text : null;
+  });
   private readonly listeners = new Map<Outbox, Listener>();
   private timer: NodeJS.Timeout | null = null;
   private timerMs = Number.POSITIVE_INFINITY;
@@ -304,6 +309,9 @@ export class Hub {
       case "read":
         void this.readPage(effect.name, effect.after);
         break;
+      case "checkpoint":
+        void this.pushCheckpoint(effect.name);
+        break;
       case "attached":
         this.listeners.get(effect.outbox)?.attached(effect.id, effect.room);
         break;
@@ -331,6 +339,14 @@ export class Hub {
     }
     const standing = outcome?.ok === true ? outcome.standing : null;
     this.fanout.standing(outbox, name, standing, performance.now());
+    this.pump();
+  }
+
+  private async pushCheckpoint(name: RoomName): Promise<void> {
+    const shard = this.shards.of(name);
+    const nowMs = performance.now();
+    const note = shard === null ? null : await this.checkpoints.of(shard.name, name, nowMs);
+    this.fanout.checkpoint(name, note === "" ? null : note, performance.now());
     this.pump();
   }
 

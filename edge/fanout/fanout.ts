@@ -6,6 +6,7 @@ import type { RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
 import { threadOf } from "#replica/wire/room-names.ts";
 import type { RoomStanding } from "#replica/wire/room-standing.ts";
 import { Catching } from "./catching.ts";
+import { Checkpoints, pushedCheckpoint } from "./checkpoints.ts";
 import type { Outbox } from "./outbox.ts";
 import { RoomFeed } from "./room-feed.ts";
 import type { FeedEntry, FeedPage } from "./room-feed.ts";
@@ -27,6 +28,8 @@ export type FanoutEffect =
     }
   /** Read entries after a seq; answer by `page`. */
   | { readonly kind: "read"; readonly name: RoomName; readonly after: number }
+  /** Ask for the newest checkpoint of the room's shard; answer by `checkpoint`. */
+  | { readonly kind: "checkpoint"; readonly name: RoomName }
   /** The attach frame with this id succeeded; the frame `attached` is in the outbox already. */
   | {
       readonly kind: "attached";
@@ -66,6 +69,7 @@ export interface FanoutCounts {
   recovered: number;
   unrecovered: number;
   heads: number;
+  checkpoints: number;
 }
 
 function youOf({ role, marker, mutedUntilUs }: RoomStanding) {
@@ -82,7 +86,14 @@ function keyOf(name: RoomName): string {
  * Pure: calls in, effects and outboxes out; times are monotonic milliseconds.
  */
 export class Fanout {
-  readonly counts: FanoutCounts = { events: 0, gaps: 0, recovered: 0, unrecovered: 0, heads: 0 };
+  readonly counts: FanoutCounts = {
+    events: 0,
+    gaps: 0,
+    recovered: 0,
+    unrecovered: 0,
+    heads: 0,
+    checkpoints: 0,
+  };
   private readonly rooms: BoundedMap<string, RoomFeed>;
   private readonly ridsFree: number[] = [];
   private ridNext = 1;
@@ -91,6 +102,7 @@ export class Fanout {
   private readonly dirty = new Set<Outbox>();
   private readonly times: RoomTimes;
   private readonly catching: Catching;
+  private readonly checkpoints = new Checkpoints();
 
   /** `roomsMax`: rooms followed at once, at most. */
   constructor(roomsMax: number) {
@@ -148,6 +160,7 @@ export class Fanout {
       standing: null,
       state: "waiting",
       next: 0,
+      checkpointSize: -1,
       pages: 0,
     };
     const followed = this.followed.get(outbox) ?? new Map<string, Subscription>();
@@ -271,6 +284,15 @@ export class Fanout {
     }
   }
 
+  /** The answer to a `checkpoint` effect: a signed note; null = the shard has none to give. */
+  checkpoint(name: RoomName, note: string | null, nowMs: number): void {
+    const feed = this.rooms.get(keyOf(name));
+    if (feed === undefined || feed.live.size === 0) return;
+    const facts = note === null ? null : pushedCheckpoint(note);
+    if (facts === null) this.checkpoints.retry(feed, nowMs);
+    else this.counts.checkpoints += this.checkpoints.push(feed, facts, this.dirty, nowMs);
+  }
+
   /** The outbox was emptied: rooms in gap mode get their one gap and are live again. */
   drained(outbox: Outbox, nowMs: number): void {
     outbox.strained = false;
@@ -294,13 +316,20 @@ export class Fanout {
     for (const feed of this.times.announcementsDue(nowMs)) this.announce(feed);
     for (const feed of this.times.opening) this.open(feed, nowMs);
     for (const feed of this.catching.retriesDue(nowMs)) this.advance(feed, nowMs);
+    for (const { name } of this.checkpoints.dueNow(nowMs)) {
+      this.effects.push({ kind: "checkpoint", name });
+    }
     for (const feed of this.times.closingDue(nowMs)) this.close(feed);
   }
 
   /** When `tick` is wanted next; Infinity = not before another call. */
   deadlineMs(nowMs: number): number {
     if (this.effects.length > 0) return nowMs;
-    return Math.min(this.times.deadlineMs(nowMs), this.catching.deadlineMs());
+    return Math.min(
+      this.times.deadlineMs(nowMs),
+      this.catching.deadlineMs(),
+      this.checkpoints.deadlineMs(nowMs),
+    );
   }
 
   private feedOf(name: RoomName): RoomFeed | null {
@@ -385,6 +414,7 @@ export class Fanout {
     this.effects.push({ kind: "attached", outbox, id, room: feed.name.room });
     subscription.state = "catching";
     feed.catching.add(subscription);
+    this.checkpoints.want(feed, nowMs);
     this.advance(feed, nowMs);
     this.dirty.add(outbox);
   }
@@ -413,6 +443,7 @@ export class Fanout {
   private noteFlush(feed: RoomFeed, count: number, nowMs: number): void {
     this.counts.events += count * feed.live.size;
     this.times.flushed(feed, nowMs);
+    if (feed.live.size > 0) this.checkpoints.want(feed, nowMs);
     for (const { outbox } of feed.live) this.dirty.add(outbox);
   }
 
@@ -445,6 +476,7 @@ export class Fanout {
     this.rooms.delete(keyOf(feed.name));
     this.times.forget(feed);
     this.catching.forget(feed);
+    this.checkpoints.forget(feed);
     this.ridsFree.push(feed.rid);
     this.effects.push({ kind: "unwatch", name: feed.name });
   }

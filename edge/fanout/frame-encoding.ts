@@ -1,5 +1,6 @@
 import { bytesConcat } from "#replica/base/bytes.ts";
 import { utf8From } from "#replica/base/text.ts";
+import type { PushedCheckpoint } from "./checkpoints.ts";
 
 /** What a subscriber learns when its room is followed. */
 export interface AttachedFacts {
@@ -34,6 +35,7 @@ export interface FrameEncoding {
   skip(rid: number, epoch: number, to: number): Uint8Array;
   head(rid: number, seq: number): Uint8Array | null;
   signal(rid: number, kind: string, from: string): Uint8Array | null;
+  checkpoint(rid: number, checkpoint: PushedCheckpoint): Uint8Array | null;
 }
 
 /**
@@ -68,6 +70,7 @@ export const socketEncoding: FrameEncoding = {
   skip: (rid, _epoch, to) => socketTextFrame(JSON.stringify({ op: "skip", rid, to })),
   head: (rid, seq) => socketTextFrame(`{"op":"head","rid":${rid},"seq":${seq}}`),
   signal: (rid, kind, from) => socketTextFrame(JSON.stringify({ op: "signal", rid, kind, from })),
+  checkpoint: (rid, facts) => socketTextFrame(JSON.stringify({ op: "ckpt", rid, ...facts })),
 };
 
 function sse(event: string, data: string, id: string | null = null): Uint8Array {
@@ -87,6 +90,7 @@ export const sseEncoding: FrameEncoding = {
   skip: (_rid, epoch, to) => sse("skip", JSON.stringify({ to }), `${epoch}:${to}`),
   head: () => null,
   signal: () => null,
+  checkpoint: () => null,
 };
 
 /** One buffer of several frames, made once for all receivers. */

@@ -56,6 +56,8 @@ export class RoomFeed {
   /** Announcements of the head already made since the last event. */
   announced = 0;
   eventMs = 0;
+  /** When a checkpoint was last asked for. */
+  checkpointMs = Number.NEGATIVE_INFINITY;
   /** Since when nobody has followed it; Infinity = somebody does. */
   idleMs = Number.POSITIVE_INFINITY;
   /** Characters of the entries that wait: they are flushed before `recent` forgets them. */

@@ -33,6 +33,8 @@ export interface Subscription {
   state: "waiting" | "catching" | "live" | "lagging" | "ended";
   /** Seq that this client needs next; meaningful unless waiting or live. */
   next: number;
+  /** Size of the log in the last checkpoint pushed to it; -1 = none was. */
+  checkpointSize: number;
   /** Pages read for it so far. */
   pages: number;
 }

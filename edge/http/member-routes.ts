@@ -118,9 +118,10 @@ function quotaRoutes(app: FastifyInstance, deps: HttpDeps, callers: Callers): vo
       const { tenant, id } = callers.application(request, "rooms");
       const name = nameOf(request, tenant);
       const asked = bodyOf(checkRetentionRequest(request.body));
-      const { version, age_s: ageSeconds = 0, entries = 0, hold = false } = asked;
+      const { version, age_s: ageSeconds = 0, entries = 0, bytes = 0, hold = false } = asked;
+      const retention = { version, ageSeconds, entries, bytes, hold };
       const outcome = await deps.hub.administer(name, (poster, done) => {
-        poster.retain(name, id, { version, ageSeconds, entries, hold }, done);
+        poster.retain(name, id, retention, done);
       });
       return inForce(version, outcome);
     });

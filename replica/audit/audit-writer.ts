@@ -11,6 +11,8 @@ import {
 } from "#replica/wire/operation.ts";
 import type { AuditFact, AuditLine } from "./audit-line.ts";
 import { auditLine, encodeAuditLine } from "./audit-line.ts";
+import { notedRecord, recordsOf, sentRecord, settledRecord, waitingFrom } from "./audit-memory.ts";
+import type { AuditMemory, SentAs, WaitingLine } from "./audit-memory.ts";
 
 /** Lines that wait at most; a further one is counted instead. */
 export const auditWaitingMax = 256;
@@ -33,18 +35,14 @@ export interface AuditBatch {
   readonly count: number;
 }
 
-interface Waiting {
-  readonly line: AuditLine;
-  /** Chosen by who said it, so that saying it twice is harmless; null = made when first sent. */
-  readonly key: Uint8Array | null;
-  /** Set when it is first sent: a retry repeats key and body, so it is committed once. */
-  sent: { readonly key: Uint8Array; readonly salt: Uint8Array; readonly body: Uint8Array } | null;
-}
+/** Records beyond the lines that wait, before they are written anew. */
+const settledMax = 1_024;
 
 /**
  * Lines on their way into the audit room. Pure: what is noted waits, bounded; `next` makes a
  * request of some, `answered` tells what became of it. One request at a time, so lines keep their
- * order.
+ * order. What waits is remembered across lives: a line is sent again, as it was, until it is in
+ * the room.
  */
 export class AuditWriter {
   /** Lines that were not noted because too many waited, since the start. */
@@ -52,16 +50,23 @@ export class AuditWriter {
   private readonly room: RoomName;
   private readonly by: string;
   private readonly chance: AuditChance;
-  private readonly waiting: Waiting[] = [];
+  private readonly waiting: WaitingLine[];
+  private readonly memory: AuditMemory | null;
+  private nextN: number;
+  private records = 0;
   private inFlight = 0;
   private roomKnown = false;
   private droppedTold = 0;
 
-  /** `by`: who writes, as in AuditLine. */
-  constructor(room: RoomName, by: string, chance: AuditChance) {
+  /** `by`: who writes, as in AuditLine. `memory`: null = what waits is lost with the process. */
+  constructor(room: RoomName, by: string, chance: AuditChance, memory: AuditMemory | null = null) {
     this.room = room;
     this.by = by;
     this.chance = chance;
+    this.memory = memory;
+    this.waiting = waitingFrom(memory?.records ?? "", auditWaitingMax);
+    this.nextN = (this.waiting.at(-1)?.n ?? 0) + 1;
+    memory?.replace(recordsOf(this.waiting));
   }
 
   /** Lines that wait or are on their way. */
@@ -82,8 +87,16 @@ export class AuditWriter {
       this.droppedCount += 1;
       return false;
     }
-    this.waiting.push({ line, key, sent: null });
+    const waiting = { n: this.nextN, line, key, sent: null };
+    this.nextN += 1;
+    this.waiting.push(waiting);
+    this.remember(notedRecord(waiting));
     return true;
+  }
+
+  private remember(record: string): void {
+    this.memory?.append(record);
+    this.records += 1;
   }
 
   /** The next request, or null when nothing waits or one is on its way. */
@@ -110,17 +123,28 @@ export class AuditWriter {
     const made = first === 0 ? "room_exists" : readResult(results, 0)?.code;
     if (made === "ok" || made === "room_exists") this.roomKnown = true;
     let done = 0;
-    while (done < count && settles(readResult(results, first + done)?.code)) done += 1;
-    this.waiting.splice(0, done);
+    for (; done < count; done += 1) {
+      const code = readResult(results, first + done)?.code;
+      if (!settles(code)) break;
+      // Sent in an earlier life, a day ago or more: whether it was taken then is not known here.
+      if (code === "key_too_old") this.droppedCount += 1;
+    }
+    const last = this.waiting.splice(0, done).at(-1);
+    if (last === undefined) return;
+    if (this.waiting.length === 0 || this.records > settledMax) {
+      this.records = 0;
+      this.memory?.replace(recordsOf(this.waiting));
+    } else this.remember(settledRecord(last.n));
   }
 
-  private encode(batch: readonly Waiting[], wallUs: number): AuditBatch {
+  private encode(batch: readonly WaitingLine[], wallUs: number): AuditBatch {
     const tenant = utf8From(this.room.tenant);
     const room = utf8From(this.room.room);
     const creator = utf8From(this.by);
     const creation = { tenant, room, creator };
     const posts = batch.map((waiting) => {
-      const { key, salt, body } = this.frozen(waiting, wallUs);
+      const { key, salt, late } = this.frozen(waiting, wallUs);
+      const body = encodeAuditLine({ ...waiting.line, late });
       const sender = utf8From(waiting.line.by);
       const fixed = { type: "message" as const, parent: 0, authority: true };
       return { tenant, room, sender, key, salt, body, ...fixed };
@@ -133,13 +157,14 @@ export class AuditWriter {
     return { operations: bytes, count: posts.length + (this.roomKnown ? 0 : 1) };
   }
 
-  private frozen(waiting: Waiting, wallUs: number): NonNullable<Waiting["sent"]> {
+  private frozen(waiting: WaitingLine, wallUs: number): SentAs {
     if (waiting.sent !== null) return waiting.sent;
     const { line } = waiting;
     const late = line.late || wallUs - line.atUs > auditLateUs;
-    const body = encodeAuditLine({ ...line, late });
     const key = waiting.key ?? this.chance.key(wallUs);
-    waiting.sent = { key, salt: this.chance.salt(), body };
+    waiting.sent = { key, salt: this.chance.salt(), late };
+    // Before it leaves: whoever sends it after this life sends the same.
+    this.remember(sentRecord(waiting.n, waiting.sent));
     return waiting.sent;
   }
 }

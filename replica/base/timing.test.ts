@@ -39,6 +39,30 @@ test("timing: each violated rule is one sentence that names member and bound", (
   ok(told({ peerSilenceMs: 900 })?.endsWith("4 x peerAliveMs, that is 1000"));
   ok(told({ syncPatienceMs: 150 })?.startsWith("syncPatienceMs must be at least chunkRetryMs"));
   ok(told({ batchGapMs: 13 })?.startsWith("suspectMs must be at least 8 x batchGapMs"));
+  const least = (member: string) => told({ [member]: 99 });
+  strictEqual(
+    told({ identifierGatherMs: 101 }),
+    "suspectMs must be at least identifierGatherMs, that is 101",
+  );
+  strictEqual(
+    told({ batchLingerMs: 13 }),
+    "suspectMs must be at least 8 x batchLingerMs, that is 104",
+  );
+  ok(
+    told({ clockSampleMs: 1_000, heartbeatMs: 25, suspectMs: 1_000, viewChangeMs: 1_000 }) === null,
+  );
+  ok(told({ clockSampleMs: 500_001 })?.endsWith("at least clockSampleMs / 1000, that is 501"));
+  ok(told({ garbageHoldMs: 1_999 })?.endsWith("at least 2 x syncPatienceMs, that is 2000"));
+  strictEqual(least("cosignResendMs"), "cosignResendMs must be at least suspectMs, that is 100");
+  strictEqual(least("pulseAfterMs"), "pulseAfterMs must be at least suspectMs, that is 100");
+  strictEqual(
+    least("primarySilenceMs"),
+    "primarySilenceMs must be at least suspectMs, that is 100",
+  );
+  ok(told({ peerHeardMs: 199 })?.endsWith("at least 2 x 5 heartbeats, that is 200"));
+  ok(told({ redialFirstMs: 501 })?.startsWith("redialMaxMs must be at least redialFirstMs"));
+  ok(told({ handshakeMs: 499 })?.startsWith("handshakeMs must be at least redialMaxMs"));
+  ok(told({ refusedWindowMs: 499 })?.startsWith("refusedWindowMs must be at least redialMaxMs"));
   for (const [member, [min, max]] of Object.entries(timingBounds)) {
     const range = `${member} must be a whole number from ${min} to ${max}`;
     strictEqual(told({ [member]: max + 1 }), range);

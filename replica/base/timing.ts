@@ -36,6 +36,32 @@ export interface Timing extends CoreTiming {
   readonly batchGapMs: number;
   /** For how long identifiers of the WAL are gathered into one write: 8. */
   readonly identifierGatherMs: number;
+  /** How far a wall clock may be from the truth, beside what its sample's travel hides: 500. */
+  readonly clockToleranceMs: number;
+  /** Segments that nothing names stay this long after a peer last fetched one: 10,000. */
+  readonly garbageHoldMs: number;
+  /** From sending a cosignature to sending it again while the other one is missing: 1,000. */
+  readonly cosignResendMs: number;
+  /** An idle shard's last entries wait this long for the op that closes their second: 1,000. */
+  readonly pulseAfterMs: number;
+  /** A peer that was heard this long ago is there, when a start is about to be refused: 2,000. */
+  readonly peerHeardMs: number;
+  /** Without word from the primary for this long no replica says that it has caught up: 1,000. */
+  readonly primarySilenceMs: number;
+  /** From the dial of a peer to the end of the TLS handshake: 3,000. */
+  readonly handshakeMs: number;
+  /** First pause between two dials of a peer, doubled at every failure: 10. */
+  readonly redialFirstMs: number;
+  /** Longest such pause, so that a replica that comes back is found within it: 500. */
+  readonly redialMaxMs: number;
+  /** After a link closed, a refused dial means for this long that its process ended: 1,000. */
+  readonly refusedWindowMs: number;
+  /** A client that said nothing for this long is disconnected: 30,000. */
+  readonly clientSilenceMs: number;
+  /** Between two rounds of retention through all rooms, at least: 30,000. */
+  readonly retentionRoundMs: number;
+  /** Between two looks whether a mounted file (trust bundle, KEK) changed: 2,000. */
+  readonly filesLookMs: number;
 }
 
 /** What a configuration may say: the core, and of the rest whatever differs from the default. */
@@ -63,6 +89,22 @@ export const timingBounds: Readonly<Record<keyof Timing, readonly [number, numbe
   batchLingerMs: [0, 1_000],
   batchGapMs: [0, 1_000],
   identifierGatherMs: [1, 1_000],
+  // Not below the step of a clock that is noticed as one (100 ms; vsr/clock-keeping.ts).
+  clockToleranceMs: [100, 60_000],
+  garbageHoldMs: [200, 3_600_000],
+  cosignResendMs: [20, 600_000],
+  pulseAfterMs: [20, 600_000],
+  peerHeardMs: [100, 600_000],
+  primarySilenceMs: [20, 600_000],
+  handshakeMs: [100, 600_000],
+  redialFirstMs: [1, 60_000],
+  redialMaxMs: [1, 60_000],
+  refusedWindowMs: [1, 600_000],
+  // Four signs of life of a client, which speaks twice a second (transport/replica-connection.ts).
+  clientSilenceMs: [2_000, 3_600_000],
+  // One look at some rooms (server/retention-keeper.ts) is the least.
+  retentionRoundMs: [1_000, 86_400_000],
+  filesLookMs: [100, 3_600_000],
 };
 
 /** The whole of it; what is not said follows from what is. */
@@ -82,6 +124,19 @@ export function completeTiming(config: TimingConfig): Timing {
     batchLingerMs: 1,
     batchGapMs: Math.min(3, Math.floor(suspectMs / 8)),
     identifierGatherMs: 8,
+    clockToleranceMs: 500,
+    garbageHoldMs: 10_000,
+    cosignResendMs: Math.max(1_000, suspectMs),
+    pulseAfterMs: Math.max(1_000, suspectMs),
+    peerHeardMs: Math.max(2_000, 4 * pingHeartbeats * heartbeatMs),
+    primarySilenceMs: Math.max(1_000, 2 * suspectMs),
+    handshakeMs: 3_000,
+    redialFirstMs: 10,
+    redialMaxMs: 500,
+    refusedWindowMs: 1_000,
+    clientSilenceMs: 30_000,
+    retentionRoundMs: 30_000,
+    filesLookMs: 2_000,
     ...config,
   };
 }
@@ -120,6 +175,35 @@ const rules: readonly Rule[] = [
   { member: "syncPatienceMs", must: "chunkRetryMs", least: ({ chunkRetryMs }) => chunkRetryMs },
   { member: "suspectMs", must: "8 x batchGapMs", least: ({ batchGapMs }) => 8 * batchGapMs },
   { member: "suspectMs", must: "8 x batchLingerMs", least: (each) => 8 * each.batchLingerMs },
+  // A write of identifiers may not hold an ack back as long as a primary's silence lasts.
+  { member: "suspectMs", must: "identifierGatherMs", least: (each) => each.identifierGatherMs },
+  // A clock drifts 200 ppm at most while its sample ages: a fifth of this.
+  {
+    member: "clockToleranceMs",
+    must: "clockSampleMs / 1000",
+    least: ({ clockSampleMs }) => Math.ceil(clockSampleMs / 1_000),
+  },
+  // A sync that lost its source asks again after its patience: what it fetches must be there then.
+  {
+    member: "garbageHoldMs",
+    must: "2 x syncPatienceMs",
+    least: ({ syncPatienceMs }) => 2 * syncPatienceMs,
+  },
+  // An answer counts as one until half of this has passed.
+  { member: "cosignResendMs", must: "suspectMs", least: ({ suspectMs }) => suspectMs },
+  // A shard whose view changes is not an idle one.
+  { member: "pulseAfterMs", must: "suspectMs", least: ({ suspectMs }) => suspectMs },
+  {
+    member: "peerHeardMs",
+    must: `2 x ${pingHeartbeats} heartbeats`,
+    least: ({ heartbeatMs }) => 2 * pingHeartbeats * heartbeatMs,
+  },
+  { member: "primarySilenceMs", must: "suspectMs", least: ({ suspectMs }) => suspectMs },
+  { member: "redialMaxMs", must: "redialFirstMs", least: ({ redialFirstMs }) => redialFirstMs },
+  // Otherwise a slow handshake would spend most of its time waiting for the next try.
+  { member: "handshakeMs", must: "redialMaxMs", least: ({ redialMaxMs }) => redialMaxMs },
+  // The side that only looks whether the port answers looks at least once in that window.
+  { member: "refusedWindowMs", must: "redialMaxMs", least: ({ redialMaxMs }) => redialMaxMs },
 ];
 
 /** Which member breaks which rule, as the end of a sentence that begins with it; null = none. */

@@ -480,6 +480,7 @@ export class Applier {
     page.head[at] = seq;
     state.entriesCount += 1;
     tables.markDirty(room);
+    if (tables.byteRetentions > 0) this.retention.count(room, seq, length);
     if (page.watched[at] === 1) tables.watches.touch(room);
     writeResult(this.reply, this.replyAt, resultCodes.ok, 0, epoch, seq, state.timeUs);
   }

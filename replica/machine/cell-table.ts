@@ -47,6 +47,16 @@ export const cellKinds = {
   /** Of the shard ({@link tenantScope}, no subject): checkpoints, log time of the last sweep. */
   freezes: 24,
   sweepUs: 25,
+  retainBytes: 26,
+  /** Of a room or thread that is to keep so many bytes (byte-marks.ts): bytes counted so far. */
+  bytesCounted: 27,
+  /** Seq at which the count began; count at which the next mark is due; marks so far. */
+  bytesFrom: 28,
+  bytesNextMark: 29,
+  bytesMarks: 30,
+  /** Number of a mark, modulo 16: seq and count before it. */
+  bytesMarkSeq: 31,
+  bytesMarkTotal: 32,
 } as const;
 
 /** Stands for the room in a tenant's cells; the tenant is their subject. */

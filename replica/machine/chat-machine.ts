@@ -114,6 +114,11 @@ export class ChatMachine {
     return this.tables.keys.count;
   }
 
+  /** Runs in which remembered keys are held; the rest is held loosely. */
+  get keyRunsCount(): number {
+    return this.tables.keys.runsCount;
+  }
+
   /** Entries ever committed. */
   get entriesCount(): number {
     return this.tables.state.entriesCount;

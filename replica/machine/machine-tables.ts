@@ -23,6 +23,8 @@ export class MachineTables {
   cells: CellTable;
   /** Tenants with a quota of entries a second. */
   tenantRates = 0;
+  /** Tenants and rooms with a retention by bytes. */
+  byteRetentions = 0;
   keys: KeyTable;
   private readonly looseKeysMax: number | undefined;
   readonly store: EntryStore;
@@ -55,6 +57,7 @@ export class MachineTables {
     this.rooms = this.emptyRooms(state);
     this.cells = new CellTable(this.keyHash0, this.keyHash1);
     this.tenantRates = 0;
+    this.byteRetentions = 0;
     this.retains = false;
     this.keys = new KeyTable(this.looseKeysMax);
     this.keys.expire(state.keyGenerationFloor * generationMs);
@@ -120,6 +123,9 @@ export class MachineTables {
   ): number {
     const before = this.cells.set(room, kind, number, bytes, at, length, value);
     if (kind === cellKinds.retainVersion) this.retains = true;
+    if (kind === cellKinds.retainBytes) {
+      this.byteRetentions += Number(value > 0) - Number(before > 0);
+    }
     if (room === tenantScope) {
       if (kind === cellKinds.quotaRate) this.tenantRates += Number(value > 0) - Number(before > 0);
       return before;

@@ -160,6 +160,10 @@ test("retention: what is too old goes on a trim, and proofs of what stays go on"
   pair.sweep();
   for (const shard of [pair.one, pair.other]) {
     assert.ok(!onDisk(shard, "old-1-text") && !onDisk(shard, "old-600-text"));
+    const { merges, sweeps, sweptSegments, sweptBytes } = shard.counts;
+    assert.ok(merges > 0 && sweptSegments > 0 && sweeps >= sweptSegments);
+    // 512 entries leave nothing, the other 88 of their tile a hash of 32 bytes.
+    assert.ok(sweptBytes > 600 * 60, `${sweptBytes} bytes were destroyed`);
     assert.ok(onDisk(shard, "new-601-text"));
     assert.equal(read(shard, 0).floor, 601);
     assert.deepEqual(proveRoot(shard, 620), before, "the tree is what it was");
@@ -195,6 +199,41 @@ test("retention: by entries, but never a key that a retry could still use", () =
   pair.checkpoint();
   pair.one.restart();
   assert.equal(read(pair.one, 0).floor, 16);
+});
+
+test("retention: by bytes, as counted from when the limit was set, through restarts", () => {
+  const pair = start();
+  for (let i = 1; i <= 10; i += 1) pair.say(pair.post("x".repeat(100)));
+  pair.say(retain({ room: "a", version: 1, bytes: 8000 }));
+  // 48 + 16 + 3 of "ann" + 933 = 1,000 bytes an entry: a mark at each.
+  for (let i = 11; i <= 30; i += 1) {
+    pair.say(pair.post("y".repeat(933)));
+    if (i % 5 === 0) pair.checkpoint();
+  }
+  pair.timeMs += 2 * hourMs;
+  assert.deepEqual(pair.say(trim("a", 24)), ["not_due"], "7,000 bytes would be left");
+  for (const { machine } of [pair.one, pair.other])
+    assert.equal(machine.retention(0)?.bytesFloor, 23);
+  assert.deepEqual(pair.say(trim("a", 23)), ["ok"]);
+  pair.checkpoint();
+  pair.one.restart();
+  pair.say(
+    retain({ room: "a", version: 2, bytes: 3000 }),
+    retain({ room: "", version: 1, bytes: 1 }),
+  );
+  assert.deepEqual(pair.say(trim("a", 29)), ["not_due"]);
+  assert.deepEqual(pair.say(trim("a", 28)), ["ok"]);
+  assert.deepEqual(read(pair.one, 0).floor, 28);
+});
+
+test("retention: what no count has seen weighs as little as an entry can", () => {
+  const pair = start();
+  for (let i = 1; i <= 100; i += 1) pair.say(pair.post("x".repeat(100)));
+  pair.timeMs += 2 * hourMs;
+  pair.say(retain({ room: "a", version: 1, bytes: 50 * 65 }));
+  assert.deepEqual(pair.say(trim("a", 52), trim("a", 51)), ["not_due", "ok"]);
+  pair.say(pair.post("z".repeat(933)));
+  assert.deepEqual(pair.say(trim("a", 67), trim("a", 66)), ["not_due", "ok"], "1,000 are counted");
 });
 
 test("retention: a checkpoint has the floors of its own op, however late it is written", () => {

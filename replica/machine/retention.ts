@@ -3,6 +3,7 @@ import type { RoomName } from "#replica/wire/client-message.ts";
 import { entryTimeAt } from "#replica/wire/entry.ts";
 import type { OperationReader } from "#replica/wire/operation.ts";
 import { resultCodes } from "#replica/wire/operation.ts";
+import { ByteMarks } from "./byte-marks.ts";
 import { cellKinds, tenantScope } from "./cell-table.ts";
 import type { MachineTables } from "./machine-tables.ts";
 import type { Originals } from "./originals.ts";
@@ -24,8 +25,10 @@ export class Retention {
   private readonly reader: OperationReader;
   private readonly originals: Originals;
   private readonly rules: Rules;
+  private readonly marks: ByteMarks;
 
   constructor(tables: MachineTables, reader: OperationReader, originals: Originals, rules: Rules) {
+    this.marks = new ByteMarks(tables);
     this.tables = tables;
     this.reader = reader;
     this.originals = originals;
@@ -35,10 +38,11 @@ export class Retention {
   /** Sets a retention: ok, room_exists for the same once more, or a refusal. */
   retain(scope: number): number {
     const { rules, reader } = this;
-    const { ageSeconds, entries, hold } = reader.readRetention();
+    const { ageSeconds, entries, bytes, hold } = reader.readRetention();
     const wanted = [
       [cellKinds.retainAge, ageSeconds],
       [cellKinds.retainEntries, entries],
+      [cellKinds.retainBytes, bytes],
       [cellKinds.hold, Number(hold)],
     ] as const;
     const get = (kind: number): number =>
@@ -76,9 +80,19 @@ export class Retention {
     const entries = this.limit(base, cellKinds.retainEntries);
     const old = age > 0 && ageUs > age * 1_000_000;
     const many = entries > 0 && head - floor + 1 >= entries;
-    if (!old && !many) return resultCodes.not_due;
+    const bytes = this.limit(base, cellKinds.retainBytes);
+    const large = bytes > 0 && floor <= this.marks.floorFor(room, head, bytes);
+    if (!old && !many && !large) return resultCodes.not_due;
     raiseFloor(tables, room, floor);
     return resultCodes.ok;
+  }
+
+  /** An entry of `bytes` is entry `seq` of a room now. */
+  count(room: number, seq: number, bytes: number): void {
+    const { rooms } = this.tables;
+    const base = rooms.page(room).base[rooms.at(room)] ?? 0;
+    const limit = this.limit(base, cellKinds.retainBytes);
+    if (limit > 0) this.marks.count(room, seq, bytes, limit);
   }
 
   private limit(base: number, kind: number): number {
@@ -96,6 +110,8 @@ export interface RetentionView {
   readonly ageUs: number;
   /** Entries to keep at least by number; Infinity = none may go by number. */
   readonly entries: number;
+  /** The highest floor that leaves the bytes to be kept; 0 = none may go by bytes. */
+  readonly bytesFloor: number;
   /** Age below which nothing may go, microseconds. */
   readonly leastUs: number;
 }
@@ -116,13 +132,17 @@ export function retentionOf(tables: MachineTables, room: number): RetentionView 
   const limit = (kind: number): number => (own(kind) > 0 ? own(kind) : all(kind));
   const age = limit(cellKinds.retainAge);
   const entries = limit(cellKinds.retainEntries);
-  if (age + entries === 0 || own(cellKinds.hold) + all(cellKinds.hold) > 0) return null;
+  const bytes = limit(cellKinds.retainBytes);
+  if (age + entries + bytes === 0) return null;
+  if (own(cellKinds.hold) + all(cellKinds.hold) > 0) return null;
+  const bytesFloor = bytes > 0 ? new ByteMarks(tables).floorFor(room, head, bytes) : 0;
   return {
     name,
     floor,
     head,
     ageUs: age > 0 ? age * 1_000_000 : Number.POSITIVE_INFINITY,
     entries: entries > 0 ? entries : Number.POSITIVE_INFINITY,
+    bytesFloor: Math.max(0, bytesFloor),
     leastUs: state.keyWindowUs + keyAheadMaxUs,
   };
 }

@@ -2,6 +2,7 @@ import { assert } from "#replica/base/assert.ts";
 import { clientIdFrom } from "#replica/base/brands.ts";
 import { hexFrom } from "#replica/base/bytes.ts";
 import type { AuditFact, AuditLine } from "#replica/audit/audit-line.ts";
+import type { AuditMemory } from "#replica/audit/audit-memory.ts";
 import { AuditWriter } from "#replica/audit/audit-writer.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { random } from "#replica/crypto/hash.ts";
@@ -10,9 +11,9 @@ import type { TlsMaterial } from "#replica/transport/tls-options.ts";
 import type { RoomName } from "#replica/wire/client-message.ts";
 import { readResult } from "#replica/wire/operation.ts";
 
-/** Between two looks at what waits, ms: lines gather, and a primary is found again. */
+/** Between two looks at what waits, ms: lines gather, and a primary is found again; a pace. */
 const lookMs = 250;
-/** Of one peer a refusal is noted this often at most, ms. */
+/** Of one peer a refusal is noted this often at most, ms: a bound of the log, no timeout. */
 const refusalPauseMs = 60_000;
 
 /** What an audit log needs of its replica. */
@@ -21,6 +22,8 @@ export interface AuditLogOptions {
   readonly config: ReplicaConfig;
   readonly room: RoomName;
   readonly tls: TlsMaterial;
+  /** What waits survives there; null = it is lost with the process. */
+  readonly memory: AuditMemory | null;
 }
 
 /**
@@ -41,10 +44,10 @@ export class AuditLog {
   constructor(options: AuditLogOptions) {
     this.options = options;
     this.tls = options.tls;
-    this.writer = new AuditWriter(options.room, `replica/${options.replica}`, {
-      key: uuidKey,
-      salt: () => random(16),
-    });
+    const chance = { key: uuidKey, salt: () => random(16) };
+    const by = `replica/${options.replica}`;
+    this.writer = new AuditWriter(options.room, by, chance, options.memory);
+    if (this.writer.count > 0) this.wake();
   }
 
   /** Notes something; returns at once. */
@@ -92,7 +95,7 @@ export class AuditLog {
     this.link?.setTls(tls);
   }
 
-  /** What waits is given up. */
+  /** What waits is sent in the next life. */
   close(): void {
     this.closed = true;
     if (this.timer !== null) clearInterval(this.timer);

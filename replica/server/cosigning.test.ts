@@ -7,8 +7,9 @@ import { bytesFromHex } from "#replica/base/bytes.ts";
 import { privateKeyFromSeed, publicKeyHex, signEd25519 } from "#replica/crypto/ed25519.ts";
 import { nativeProofCrypto } from "#replica/crypto/proof-crypto.ts";
 import { shardOrigin, verifyCheckpoint } from "#replica/proof/checkpoint.ts";
-import { type Cosign, Cosigning, cosignResendMs } from "./cosigning.ts";
+import { type Cosign, Cosigning } from "./cosigning.ts";
 
+const cosignResendMs = 1_000;
 const origin = shardOrigin("c0", "shard-0", 1);
 
 function keyOf(seed: number): ReturnType<typeof privateKeyFromSeed> {
@@ -25,6 +26,7 @@ class Trio {
   /** A replica with that key, which has signed nothing. */
   make(index: number, seed: number): Cosigning {
     return new Cosigning({
+      cosignResendMs,
       ports: {
         sign: (message) => signEd25519(keyOf(seed), message),
         tools: nativeProofCrypto,

@@ -74,6 +74,8 @@ export interface CosigningOptions {
   readonly publicKeys: () => readonly string[] | null;
   readonly wallUs: () => number;
   readonly nowMs: () => number;
+  /** A lost cosignature is sent again after this long, ms. */
+  readonly cosignResendMs: number;
   /** To both peers; may get lost. */
   readonly broadcast: (cosign: Cosign) => void;
   readonly alarm: (what: string) => void;
@@ -81,8 +83,6 @@ export interface CosigningOptions {
 
 /** Sizes that wait for cosignatures at most. */
 const sizesMax = 16;
-/** A lost cosignature is sent again after this long, ms. */
-export const cosignResendMs = 1_000;
 
 /**
  * Signs heads of the shard's log and collects two replicas' cosignatures. One rule makes a fork
@@ -141,7 +141,7 @@ export class Cosigning {
   /** When {@link tick} is wanted, monotonic ms. */
   get deadlineMs(): number {
     const waiting = this.own !== null && this.own.size > (this.latest?.size ?? 0);
-    return waiting ? this.sentMs + cosignResendMs : Number.POSITIVE_INFINITY;
+    return waiting ? this.sentMs + this.options.cosignResendMs : Number.POSITIVE_INFINITY;
   }
 
   /** This history and the signed one differ: nothing is signed any more. */
@@ -220,7 +220,7 @@ export class Cosigning {
       return;
     }
     // It asks a second time: ours got lost.
-    const lately = this.options.nowMs() - this.sentMs < cosignResendMs / 2;
+    const lately = this.options.nowMs() - this.sentMs < this.options.cosignResendMs / 2;
     if (this.own?.size === cosign.size && !lately) this.send();
   }
 

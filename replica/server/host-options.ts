@@ -1,3 +1,4 @@
+import type { WriterCounts } from "#replica/snapshot/checkpoint-writer.ts";
 import type { ReplicaIndex } from "#replica/base/brands.ts";
 import type { ChatMachine } from "#replica/machine/chat-machine.ts";
 import type { Hash } from "#replica/snapshot/port.ts";
@@ -64,9 +65,15 @@ export interface HostOptions {
 }
 
 /** Counters since the start, for metrics. */
-export interface HostCounts {
+export interface HostCounts extends WriterCounts {
   prepares: number;
   checkpoints: number;
   viewChanges: number;
   alarms: number;
+}
+
+/** Nothing has happened yet. */
+export function countsAtStart(): HostCounts {
+  const work = { merges: 0, sweeps: 0, sweptSegments: 0, sweptBytes: 0 };
+  return { prepares: 0, checkpoints: 0, viewChanges: 0, alarms: 0, ...work };
 }

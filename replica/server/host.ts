@@ -11,15 +11,15 @@ import type { SlotFault } from "#replica/storage/scrubber.ts";
 import type { ClientMessage } from "#replica/wire/client-message.ts";
 import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-message.ts";
 import { BlockStore } from "./block-store.ts";
-import { Checkpoints, garbageHoldMs } from "./checkpoints.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { ChunkSource } from "./chunk-source.ts";
-import type { HostCounts, HostOptions, HostPorts } from "./host-options.ts";
+import { countsAtStart, type HostOptions, type HostPorts } from "./host-options.ts";
 import { ClientDesk } from "./client-desk.ts";
 import { Proofs } from "./proofs.ts";
 import { type KeptCheckpoint, type Restored, restoreMachine } from "./restore-machine.ts";
 import { StateSync } from "./state-sync.ts";
 
-/** Between two removals of garbage, ms. */
+/** Between two removals of garbage, ms: only a pace, what may go is fixed by garbageHoldMs. */
 const collectRetryMs = 100;
 /** Share of the WAL since the last checkpoint at which the next presses; it begins at 0.48. */
 const pressingShare = 0.6;
@@ -31,7 +31,7 @@ const timedMax = 64;
  * state sync, clients. Synchronous and deterministic; the simulator runs this very class.
  */
 export class Host {
-  readonly counts: HostCounts = { prepares: 0, checkpoints: 0, viewChanges: 0, alarms: 0 };
+  readonly counts = countsAtStart();
   readonly replica: Replica;
   readonly clients: ClientDesk;
   /** Trees, signed checkpoints and receipts; null when this host proves nothing. */
@@ -207,7 +207,7 @@ export class Host {
   /** When garbage may go: a while after a peer last fetched a chunk. */
   private get collectAtMs(): number {
     if (this.checkpoints.garbageCount === 0) return Number.POSITIVE_INFINITY;
-    return Math.max(this.collectNotBeforeMs, this.source.lastAskedMs + garbageHoldMs);
+    return Math.max(this.collectNotBeforeMs, this.source.lastAskedMs + this.timing.garbageHoldMs);
   }
 
   private step(event: Event): void {
@@ -408,7 +408,7 @@ export class Host {
     const { proofs, machine, replica } = this.options;
     if (proofs === undefined) return null;
     return new Proofs({
-      ports: proofs,
+      ...{ ...this.timing, ports: proofs },
       origin: proofs.origin,
       machine,
       replica,
@@ -442,8 +442,8 @@ export class Host {
       hash,
       sealer,
       blocks: () => this.blocks,
+      counts: this.counts,
       durable: (checkpoint: CheckpointDescriptor) => {
-        this.counts.checkpoints += 1;
         this.source.add(checkpoint);
         this.step({ kind: "checkpoint_durable", checkpoint });
       },

@@ -3,6 +3,7 @@ import { readFileSync, writeSync } from "node:fs";
 import type { Server } from "node:net";
 import { parseReplicaConfig, type ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { InvariantError } from "#replica/base/assert.ts";
+import { completeTiming } from "#replica/base/timing.ts";
 import { DiskWriteError } from "#replica/crypto/disk-write-error.ts";
 import { makeVolumeKey, selfSignedPem } from "#replica/crypto/volume-key.ts";
 import { FileDisk } from "#replica/storage/file-disk.ts";
@@ -23,9 +24,10 @@ import { Volume, VolumeError } from "./volume.ts";
 
 /** Exit codes: wrong command line or environment; gave up with a sentence; a bug. */
 const exitCodes = { refused: 1, gaveUp: 2, bug: 70 } as const;
-/** Between two looks at a mounted file, ms. */
-const filePollMs = 2_000;
-/** How long one attempt to give the primary away lasts when the disk is full, ms. */
+/**
+ * How long one attempt to give the primary away lasts when the disk is full, ms: the disk asks for
+ * another one each second (storage/file-disk.ts), so that this is no timeout of its own.
+ */
 const fullHandOverMs = 900;
 /** Threads of libuv: each WAL write is one job, and DNS must not delay it. */
 const threadsMin = 16;
@@ -138,7 +140,7 @@ async function serveAdmin(parts: Parts, onIdentity: (renew: () => void) => void)
 }
 
 /** Looks at a mounted file now and then; `take` gets each content, false = the same once more. */
-function followFile(path: string, log: Log, take: (content: string) => boolean): void {
+function followFile({ config, log }: Parts, path: string, take: (text: string) => boolean): void {
   let seen: string | null = null;
   const look = (): void => {
     let content: string;
@@ -150,18 +152,19 @@ function followFile(path: string, log: Log, take: (content: string) => boolean):
     }
     if (content !== seen && take(content)) seen = content;
   };
-  setInterval(look, filePollMs).unref();
+  setInterval(look, completeTiming(config.timing).filesLookMs).unref();
 }
 
 /** Trust bundle and key-encryption key change without a restart. */
-function followFiles({ config, log, replica }: Parts): void {
-  followFile(config.files.trust, log, (pem) => {
+function followFiles(parts: Parts): void {
+  const { config, log, replica } = parts;
+  followFile(parts, config.files.trust, (pem) => {
     if (pem === replica.trust) return true;
     log.info("trust bundle changed");
     replica.setTrust(pem);
     return true;
   });
-  followFile(config.files.kek, log, (kek) => replica.setKek(kek));
+  followFile(parts, config.files.kek, (kek) => replica.setKek(kek));
 }
 
 function followSignals(parts: Parts, gaveUp: () => boolean): void {

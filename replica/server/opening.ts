@@ -1,5 +1,5 @@
 import { opFrom, type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
-import { completeTiming } from "#replica/base/timing.ts";
+import { completeTiming, type Timing } from "#replica/base/timing.ts";
 import type { Manifest } from "#replica/snapshot/manifest.ts";
 import type { BlockAddress } from "#replica/snapshot/port.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
@@ -9,8 +9,6 @@ import { StateSync } from "./state-sync.ts";
 
 /** Tries of a sync's patience each, turn about at both peers, before a block counts as lost. */
 const triesMax = 6;
-/** A peer that was heard this long ago is there, ms. */
-const heardMs = 2_000;
 /** Segments of one checkpoint that may be fetched again; more is a disk to be replaced. */
 const damagedMax = 64;
 
@@ -29,6 +27,7 @@ const nothing: Manifest = {
  */
 export class Opening {
   private readonly options: HostOptions;
+  private readonly timing: Timing;
   private readonly source: ChunkSource;
   private readonly sync: StateSync;
   private readonly damaged = new Set<string>();
@@ -42,14 +41,14 @@ export class Opening {
   constructor(options: HostOptions) {
     const { storage, hash, genesisManifest, ports } = options;
     this.options = options;
+    this.timing = completeTiming(options.timing);
     this.source = new ChunkSource(storage, genesisManifest);
     this.source.add(options.recovered.superblock.checkpoint);
     this.sync = new StateSync({
-      ...completeTiming(options.timing),
+      ...this.timing,
       storage,
       hash,
       nowMs: ports.nowMs,
-      ...completeTiming(options.timing),
       local: () => nothing,
       known: () => ({ manifest: this.manifest, here: this.here }),
       ask: (to, _target, address) => this.ask(to, address),
@@ -116,7 +115,7 @@ export class Opening {
     const nowMs = ports.nowMs();
     const heard = [1, 2].every((peer) => {
       const atMs = this.heardAtMs.get(replicaFrom((replica + peer) % 3));
-      return atMs !== undefined && atMs > nowMs - heardMs;
+      return atMs !== undefined && atMs > nowMs - this.timing.peerHeardMs;
     });
     if (heard && this.tries >= triesMax) this.ended(false);
     else this.begin();

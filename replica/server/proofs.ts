@@ -27,13 +27,13 @@ const slicesWanted = 250;
 const roundsMax = 8;
 /** Proofs that wait for blocks at most; a further one is answered busy. */
 const provingMax = 16;
-/** An idle shard's last entries wait this long for the op that closes their second, ms. */
-const pulseAfterMs = 1_000;
 
 /** What proofs need of their host. */
 export interface ProofsOptions extends CosigningOptions {
   readonly machine: ChatMachine;
   readonly blocks: () => BlockStore;
+  /** An idle shard's last entries wait this long for the op that closes their second, ms. */
+  readonly pulseAfterMs: number;
   /** The shard is idle and entries wait: an op that says nothing closes their second. */
   readonly pulse: () => void;
   readonly wake: () => void;
@@ -80,7 +80,9 @@ export class Proofs {
   /** When {@link tick} is wanted, monotonic ms; Infinity = never. */
   get deadlineMs(): number {
     const waiting = this.options.machine.ledger?.waiting ?? false;
-    const pulseMs = waiting ? this.committedMs + pulseAfterMs : Number.POSITIVE_INFINITY;
+    const pulseMs = waiting
+      ? this.committedMs + this.options.pulseAfterMs
+      : Number.POSITIVE_INFINITY;
     return Math.min(pulseMs, this.cosigning.deadlineMs);
   }
 
@@ -88,7 +90,7 @@ export class Proofs {
   tick(nowMs: number): void {
     this.cosigning.tick();
     const waiting = this.options.machine.ledger?.waiting ?? false;
-    if (!waiting || nowMs < this.committedMs + pulseAfterMs) return;
+    if (!waiting || nowMs < this.committedMs + this.options.pulseAfterMs) return;
     // Not again before another second, whether this helps or not.
     this.committedMs = nowMs;
     this.options.pulse();

@@ -39,6 +39,7 @@ import { decodePrepareHeader, encodePrepareHeader } from "#replica/wire/prepare-
 import type { AdminHandler, AdminOutcome } from "./admin-server.ts";
 import { askReplacement } from "./ask-replacement.ts";
 import { askUpgrade } from "./ask-upgrade.ts";
+import { AuditFile } from "./audit-file.ts";
 import { CosignFile } from "./cosign-file.ts";
 import type { Flags } from "./flags.ts";
 import { formatOptionsOf, memberOf, type Replacement as FormatAs } from "./formation.ts";
@@ -99,6 +100,7 @@ export class ReplicaProcess implements AdminHandler {
   private readonly timing: Timing;
   private vault: NodeVault | null = null;
   private signed: CosignFile | null = null;
+  private noted: AuditFile | null = null;
   private formatting: Promise<AdminOutcome<DoneAnswer>> | null = null;
   private opening = false;
   private closing = false;
@@ -154,6 +156,7 @@ export class ReplicaProcess implements AdminHandler {
     await new Promise<void>((resolve) => this.options.disk.close(resolve));
     this.vault?.close();
     this.signed?.close();
+    this.noted?.close();
   }
 
   /** A new trust bundle: every later connection uses it. */
@@ -436,8 +439,9 @@ export class ReplicaProcess implements AdminHandler {
     const tls = { key: key.privatePem, cert: certificate, ca: this.trust };
     const { scope } = this;
     this.signed ??= new CosignFile(this.options.volume.data, this.options.poison);
-    const { signed } = this;
-    const open = { replica, config, key, tls, scope, opened, signed, log, meters, giveUp };
+    this.noted ??= AuditFile.open(this.options.volume.data, log);
+    const { signed, noted } = this;
+    const open = { replica, config, key, tls, scope, opened, signed, noted, log, meters, giveUp };
     const running = await RunningReplica.open(open);
     if (typeof running === "string") {
       giveUp(running);

@@ -54,6 +54,9 @@ export interface KeptCheckpoint {
   readonly manifest: Manifest;
 }
 
+/** Blocks of one read at most. */
+const runMax = 16;
+
 type Blocks = readonly (Uint8Array | null)[];
 
 function readAll(
@@ -63,13 +66,65 @@ function readAll(
 ): void {
   const blocks = new Array<Uint8Array | null>(addresses.length).fill(null);
   let left = addresses.length;
-  addresses.forEach((address, index) => {
-    storage.readBlock(address.segment, address.block, (bytes) => {
-      blocks[index] = bytes;
-      left -= 1;
+  for (let start = 0; start < addresses.length; ) {
+    const from = start;
+    const first = addresses[from];
+    if (first === undefined) return;
+    let count = 0;
+    while (follows(addresses[from + count], first, count)) count += 1;
+    start += count;
+    storage.readBlocks(first.segment, first.block, count, (run) => {
+      run.forEach((bytes, i) => {
+        blocks[from + i] = bytes;
+      });
+      left -= count;
       if (left === 0) done(blocks);
     });
-  });
+  }
+}
+
+function follows(address: BlockAddress | undefined, first: BlockAddress, by: number): boolean {
+  if (address === undefined || by >= runMax) return false;
+  return address.segment === first.segment && address.block === first.block + by;
+}
+
+/** Reads of a restore: those asked for next are under way while these are taken. */
+class ReadAhead {
+  private readonly storage: Storage;
+  private addresses: readonly BlockAddress[] = [];
+  private blocks: Blocks | null = null;
+  private done: ((blocks: Blocks) => void) | null = null;
+
+  constructor(storage: Storage) {
+    this.storage = storage;
+  }
+
+  /** Reads these, or gives them once the read of before has them; then begins with `next`. */
+  read(
+    wanted: readonly BlockAddress[],
+    next: readonly BlockAddress[],
+    done: (blocks: Blocks) => void,
+  ): void {
+    if (wanted !== this.addresses) this.start(wanted);
+    const take = (blocks: Blocks): void => {
+      if (next.length > 0) this.start(next);
+      done(blocks);
+    };
+    if (this.blocks === null) this.done = take;
+    else take(this.blocks);
+  }
+
+  private start(addresses: readonly BlockAddress[]): void {
+    this.addresses = addresses;
+    this.blocks = null;
+    readAll(this.storage, addresses, (blocks) => {
+      if (this.addresses !== addresses) return;
+      const { done } = this;
+      this.blocks = blocks;
+      this.done = null;
+      done?.(blocks);
+    });
+  }
 }
 
 function manifestAddresses(checkpoint: CheckpointDescriptor): readonly BlockAddress[] {
@@ -86,6 +141,7 @@ function restoreFrom(
 ): void {
   const { hash, sink, storage } = options;
   const restorer = new Restorer({ hash, manifest, sink });
+  const reads = new ReadAhead(storage);
   const turn = (): void => {
     const step = restorer.next();
     if (step.kind === "done") {
@@ -96,7 +152,7 @@ function restoreFrom(
       options.later(turn);
       return;
     }
-    readAll(storage, step.addresses, (blocks) => {
+    reads.read(step.addresses, step.ahead, (blocks) => {
       const damage = restorer.give(blocks)[0];
       if (damage === undefined) turn();
       else refuseDamaged(storage, damage.address, manifest, done);

@@ -25,7 +25,7 @@ test("retention keeper: asks for what is old or too much, and nothing else", asy
     timeMs += 1;
     shard.commit(prepareOf(shard.machine.op + 1, timeMs * 1000, [requestOf(operations)]));
   };
-  const rooms = ["aged", "counted", "kept", "held"];
+  const rooms = ["aged", "counted", "kept", "held", "weighed"];
   commit(rooms.map((room) => createRoom(room)));
   const say = (count: number): void => {
     for (let i = 0; i < count; i += 1) {
@@ -43,6 +43,7 @@ test("retention keeper: asks for what is old or too much, and nothing else", asy
   const asked: string[] = [];
   let trimmed = 0;
   const keeper = new RetentionKeeper({
+    roundMs: 30_000,
     machine: {
       retention: (room) => shard.machine.retention(room),
       read: (name, range, loaded) => shard.machine.read(name, range, loaded),
@@ -70,11 +71,13 @@ test("retention keeper: asks for what is old or too much, and nothing else", asy
   commit([retain({ room: "held", version: 1, entries: 1, hold: true })]);
   leads = true;
   assert.ok(await keeper.look(timeMs * 1000));
-  assert.deepEqual(asked, ["ok 31", "ok 16"]);
-  assert.equal(trimmed, 2);
+  commit([retain({ room: "weighed", version: 1, bytes: 20 * 65 })]);
   assert.ok(await keeper.look(timeMs * 1000));
-  assert.equal(asked.length, 2, "nothing is asked for twice");
+  assert.deepEqual(asked, ["ok 31", "ok 16", "ok 21"]);
+  assert.equal(trimmed, 3);
+  assert.ok(await keeper.look(timeMs * 1000));
+  assert.equal(asked.length, 3, "nothing is asked for twice");
   commit([retain({ room: "", version: 1, entries: 3 })]);
   assert.ok(await keeper.look(timeMs * 1000));
-  assert.deepEqual(asked.slice(2), ["ok 31"], "young entries stay, whatever the number");
+  assert.deepEqual(asked.slice(3), ["ok 31", "ok 31"], "young entries stay, whatever the number");
 });

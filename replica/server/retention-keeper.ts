@@ -7,17 +7,17 @@ import { utf8From } from "#replica/base/text.ts";
 import { entryPrefixBytes, entryTimeAt } from "#replica/wire/entry.ts";
 import { appendTrim, configureBytes } from "#replica/wire/room-operation.ts";
 
-/** Between two looks, ms, and rooms of one look: some hundred microseconds. */
+/** Between two looks, ms, and rooms of one look: some hundred microseconds; only a pace. */
 const lookMs = 1_000;
 const lookRooms = 1_000;
-/** Between two rounds through all rooms, ms, at least. */
-const roundMs = 30_000;
 /** Rooms trimmed by one request at most. */
 const trimsMax = 64;
 
 /** What a keeper needs of its replica. */
 export interface RetentionPorts {
   readonly machine: Pick<ChatMachine, "retention" | "read">;
+  /** Between two rounds through all rooms, ms, at least. */
+  readonly roundMs: number;
   /** True while this replica is the primary. */
   readonly leads: () => boolean;
   /** Blocks of state; null = they were merged away meanwhile. */
@@ -79,7 +79,7 @@ export class RetentionKeeper {
       const view = machine.retention(this.next);
       if (view === undefined) {
         this.next = 0;
-        this.restUntilMs = performance.now() + roundMs;
+        this.restUntilMs = performance.now() + this.ports.roundMs;
         this.submit(trims);
         return true;
       }
@@ -109,10 +109,10 @@ export class RetentionKeeper {
 
   /** Floor that the retention of a room allows now; its own when nothing is to be let go. */
   private async floorFor(view: RetentionView, nowUs: number): Promise<number> {
-    const { ageUs, leastUs, entries, head } = view;
+    const { ageUs, leastUs, entries, bytesFloor, head } = view;
     const byAge = ageUs === Number.POSITIVE_INFINITY ? 0 : Math.max(ageUs, leastUs);
     const floorByAge = byAge === 0 ? view.floor : await this.firstSince(view, nowUs - byAge);
-    const wanted = Math.min(head, head - entries + 1);
+    const wanted = Math.min(head, Math.max(head - entries + 1, bytesFloor));
     if (wanted <= floorByAge) return floorByAge;
     const free = await this.firstSince(view, nowUs - leastUs);
     return Math.max(floorByAge, Math.min(wanted, free));

@@ -1,7 +1,8 @@
 import type { AdminState } from "#replica/admin/admin-status.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
-import { completeTiming } from "#replica/base/timing.ts";
+import type { AuditMemory } from "#replica/audit/audit-memory.ts";
+import { completeTiming, type Timing } from "#replica/base/timing.ts";
 import { signEd25519 } from "#replica/crypto/ed25519.ts";
 import { random, sha256, sha256Bytes } from "#replica/crypto/hash.ts";
 import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
@@ -40,6 +41,8 @@ export interface RunningOptions {
   readonly opened: Opened;
   /** Memory of the heads that it signed. */
   readonly signed: CosignMemory;
+  /** Memory of the audit lines that wait; null = there is none. */
+  readonly noted: AuditMemory | null;
   readonly log: Log;
   readonly meters: Meters;
   /** The process must end with that sentence. */
@@ -54,14 +57,13 @@ export interface RunningOptions {
 const batchDepth = 1;
 /** Ops behind the known commit up to which a replica counts as caught up. */
 const caughtUpOpsMax = 64;
-/** Without word from the primary for this long nobody knows whether a replica is caught up, ms. */
-const primarySilenceMsMax = 1_000;
 
 /** An open, formatted, certified volume at work: host, sockets and event loop. */
 export class RunningReplica {
   readonly host: Host;
   readonly sockets: Sockets;
   private readonly options: RunningOptions;
+  private readonly timing: Timing;
   private readonly loop: EventLoop;
   /** Null when the configuration switches it off. */
   readonly scrubbing: Scrubbing | null;
@@ -78,12 +80,14 @@ export class RunningReplica {
     machine: ChatMachine,
   ) {
     this.options = options;
+    this.timing = completeTiming(options.config.timing);
     this.host = host;
     this.audit = audit;
     this.sockets = sockets;
     this.loop = loop;
     this.retention = new RetentionKeeper({
       machine,
+      roundMs: this.timing.retentionRoundMs,
       leads: () => this.leads,
       load: (addresses, done) => host.blocks.load(addresses, done),
       submit: (operations, count, done) => audit?.submit(operations, count, done) ?? false,
@@ -169,7 +173,8 @@ export class RunningReplica {
    */
   get caughtUp(): boolean {
     const { replica, syncing, primaryHeardMs } = this.host;
-    if (!this.leads && performance.now() - primaryHeardMs > primarySilenceMsMax) return false;
+    const silentMs = performance.now() - primaryHeardMs;
+    if (!this.leads && silentMs > this.timing.primarySilenceMs) return false;
     const lag = replica.commitMax - replica.commitMin;
     return replica.voting && replica.status === "normal" && !syncing && lag <= caughtUpOpsMax;
   }
@@ -207,10 +212,10 @@ export class RunningReplica {
 }
 
 /** The log of what is done to this shard, by this replica. */
-function auditLogOf({ replica, config, tls, opened }: RunningOptions): AuditLog | null {
+function auditLogOf({ replica, config, tls, opened, noted }: RunningOptions): AuditLog | null {
   const { slots } = opened.recovered.superblock;
   const room = auditRoom((slot) => slot >= slots.first && slot < slots.first + slots.count);
-  return room === null ? null : new AuditLog({ replica, config, room, tls });
+  return room === null ? null : new AuditLog({ replica, config, room, tls, memory: noted });
 }
 
 function hostOptionsOf(

@@ -5,7 +5,10 @@ import type { Log } from "./log.ts";
 
 /** Bytes read a second unless the configuration says otherwise: a 64 MiB WAL in a minute. */
 export const scrubBytesPerSDefault = 1024 * 1024;
-/** Between two looks whether scrubbing may go on, ms: while the replica is not in normal status. */
+/**
+ * Between two looks whether scrubbing may go on, ms: while the replica is not in normal status. Its
+ * pace is `scrub.bytesPerS` of the configuration.
+ */
 const pauseMs = 500;
 
 /** Scrubbing of one running replica: a slice a turn of the event loop, in normal status only. */
@@ -21,7 +24,6 @@ export class Scrubbing {
     const ports = {
       storage,
       nowMs: () => performance.now(),
-      checkpointOp: () => host.replica.checkpointOp,
       readBlock: (segment: string, block: number, done: (finding: ScrubFinding) => void) => {
         this.readBlock(segment, block, done);
       },
@@ -56,6 +58,7 @@ export class Scrubbing {
   }
 
   private turn(): void {
+    if (this.stopped) return;
     // Without a view there is nobody to repair from, and a restore replaces what would be read.
     const calm = this.host.replica.status === "normal" && !this.host.syncing;
     if (!calm) {
@@ -63,7 +66,10 @@ export class Scrubbing {
       return;
     }
     this.scrubber.tick(() => {
-      this.arm(Math.max(1, Math.ceil(this.scrubber.deadlineMs - performance.now())));
+      const waitMs = this.scrubber.deadlineMs - performance.now();
+      // One turn of the event loop between two slices: others come first.
+      if (waitMs <= 0 && !this.stopped) setImmediate(() => this.turn());
+      else this.arm(Math.max(1, Math.ceil(waitMs)));
     });
   }
 

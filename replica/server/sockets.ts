@@ -17,7 +17,7 @@ import type { Meters } from "./meters.ts";
 import type { Opening } from "./opening.ts";
 
 /** Between two looks at what an opening waits for, ms. */
-const openingTickMs = 50;
+const openingTickMs = 50; // A clock's grain: what is due is the opening's own times.
 
 /** What a replica's sockets need. */
 export interface SocketsOptions {
@@ -78,6 +78,7 @@ export class Sockets {
       shard: config.shard,
       listen: { host: config.listen.host, port: own.clientPort },
       tls,
+      timing: completeTiming(config.timing),
       onMessage: (connection, message) => this.onClient(host, connection, message),
       onClosed: (connection) => {
         const number = this.numberOf(connection);

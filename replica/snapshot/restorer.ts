@@ -9,7 +9,12 @@ import type { SegmentSection } from "./segment-index.ts";
 /** What {@link Restorer.next} wants. */
 export type RestoreStep =
   /** Load these blocks, then call `give` with them in this order (null = unreadable). */
-  | { readonly kind: "load"; readonly addresses: readonly BlockAddress[] }
+  | {
+      readonly kind: "load";
+      readonly addresses: readonly BlockAddress[];
+      /** What will be asked for after them, as the same list; empty = not known yet. */
+      readonly ahead: readonly BlockAddress[];
+    }
   /** Work is left; call `next` again, after other events had their turn. */
   | { readonly kind: "more" }
   | {
@@ -32,6 +37,18 @@ interface Wanted {
   readonly segment: number;
   readonly address: BlockAddress;
   readonly digest: Checksum;
+}
+
+/** Blocks asked for at a time, and their addresses alone. */
+interface Asked {
+  readonly wanted: readonly Wanted[];
+  readonly addresses: readonly BlockAddress[];
+}
+
+const nothing: Asked = { wanted: [], addresses: [] };
+
+function askedFor(wanted: readonly Wanted[]): Asked {
+  return { wanted, addresses: wanted.map(({ address }) => address) };
 }
 
 /** Blocks of one segment that a phase wants. */
@@ -61,7 +78,8 @@ export class Restorer {
   private pending: Range[] = [];
   private pendingAt = 0;
   private take: Take;
-  private asked: readonly Wanted[] = [];
+  private asked: Asked = nothing;
+  private ahead: Asked = nothing;
   private readonly heads: SegmentHead[] = [];
   private readonly indexBlocks: Uint8Array[][] = [];
   private segments: SegmentIndex[] = [];
@@ -90,7 +108,7 @@ export class Restorer {
 
   /** What is wanted now; at most 16 blocks. The same answer until `give`. */
   next(): RestoreStep {
-    if (this.asked.length > 0) return this.load();
+    if (this.asked.wanted.length > 0) return this.load();
     const phase = phases[this.phase];
     if (phase === "end") {
       const { manifest, segments } = this;
@@ -101,30 +119,31 @@ export class Restorer {
       return { kind: "more" };
     }
     if (phase === "settle" && this.sink.restoreSettle()) return { kind: "more" };
-    if (this.pendingAt === this.pending.length) {
+    if (this.ahead.wanted.length === 0 && this.pendingAt === this.pending.length) {
       this.enter(this.phase + 1);
       return { kind: "more" };
     }
-    this.asked = this.collect();
+    this.asked = this.ahead.wanted.length > 0 ? this.ahead : this.collect();
+    this.ahead = this.collect();
     return this.load();
   }
 
   /** The next blocks of the phase. */
-  private collect(): readonly Wanted[] {
+  private collect(): Asked {
     const wanted: Wanted[] = [];
     for (; this.pendingAt < this.pending.length; this.pendingAt += 1) {
       const range = this.pending[this.pendingAt];
       const entry = this.manifest.segments[range?.segment ?? -1];
       assert(range !== undefined && entry !== undefined, "SNP-08: a segment of the manifest");
       for (; range.block < range.end; range.block += 1) {
-        if (wanted.length === wantedMax) return wanted;
+        if (wanted.length === wantedMax) return askedFor(wanted);
         const { segment, block } = range;
         const isHead = block === entry.blocksCount - 1;
         const digest = isHead ? entry.digest : this.head(segment).digest(block);
         wanted.push({ segment, address: { segment: entry.id, block }, digest });
       }
     }
-    return wanted;
+    return askedFor(wanted);
   }
 
   private head(segment: number): SegmentHead {
@@ -134,22 +153,22 @@ export class Restorer {
   }
 
   private load(): RestoreStep {
-    return { kind: "load", addresses: this.asked.map((wanted) => wanted.address) };
+    return { kind: "load", addresses: this.asked.addresses, ahead: this.ahead.addresses };
   }
 
   /** Takes the blocks; returns those that are missing or damaged (then nothing was consumed). */
   give(blocks: readonly (Uint8Array | null)[]): readonly Damage[] {
-    assert(blocks.length === this.asked.length, "SNP-08: blocks as asked for");
+    const asked = this.asked.wanted;
+    assert(blocks.length === asked.length, "SNP-08: blocks as asked for");
     const damages: Damage[] = [];
     blocks.forEach((block, i) => {
-      const wanted = this.asked[i];
+      const wanted = asked[i];
       assert(wanted !== undefined, "SNP-08: blocks as asked for");
       if (block !== null && this.hash(block) === wanted.digest) return;
       damages.push({ address: wanted.address, digest: wanted.digest });
     });
     if (damages.length > 0) return damages;
-    const { asked } = this;
-    this.asked = [];
+    this.asked = nothing;
     blocks.forEach((block, i) => {
       if (block !== null) this.take(asked[i]?.segment ?? 0, block);
     });

@@ -71,12 +71,21 @@ export class FileDisk implements Disk {
   private readonly paths: Readonly<Record<(typeof zones)[number], string>>;
   private readonly full: (message: string) => void;
   private readonly waiting = new Set<ReturnType<typeof setTimeout>>();
+  /** Segments of before the start that were not synced yet: each is, before it is first used. */
+  private readonly unsynced: Set<string>;
+  /** Segments whose sync failed: nothing of them is read or written any more. */
+  private readonly lost = new Set<string>();
   private calls = 0;
   /** Writes that are still queued, whatever their mode, since one was slow. */
   private queuedLeft = 0;
   private whenIdle: (() => void) | null = null;
 
-  private constructor(options: FileDiskOptions, lock: DirectoryLock | null) {
+  private constructor(
+    options: FileDiskOptions,
+    lock: DirectoryLock | null,
+    unsynced: readonly string[],
+  ) {
+    this.unsynced = new Set(unsynced);
     const { directory } = options;
     this.directory = directory;
     this.paths = {
@@ -88,16 +97,19 @@ export class FileDisk implements Disk {
     this.lock = lock;
   }
 
-  /** Locks the directory; syncs every file before anything is read from it. */
+  /** Locks the directory; every file is synced before anything is read from it. */
   static open(options: FileDiskOptions): FileDisk | FileDiskRefusal {
     const { directory } = options;
-    if (options.readOnly === true) return new FileDisk(options, null);
+    if (options.readOnly === true) return new FileDisk(options, null, []);
     try {
       mkdirSync(join(directory, segmentsName), { recursive: true, mode: 0o700 });
       const lock = DirectoryLock.take(directory);
       if (typeof lock === "string") return { ok: false, code: "locked", message: lock };
-      syncAll(directory);
-      return new FileDisk(options, lock);
+      const segments = join(directory, segmentsName);
+      const zonePaths = zones.map((zone) => join(directory, zone));
+      for (const path of [...zonePaths, segments, directory]) syncNow(path);
+      const names = readdirSync(segments).map((name) => join(segments, name));
+      return new FileDisk(options, lock, names);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       const message = `${directory} cannot be used: ${why}. Look at the disk and its permissions.`;
@@ -190,6 +202,7 @@ export class FileDisk implements Disk {
     const finish = this.begin(done);
     const path = this.path(zone);
     this.forget(path);
+    this.unsynced.delete(path);
     this.createFile(zone, path, bytes, finish);
   }
 
@@ -280,22 +293,32 @@ export class FileDisk implements Disk {
     }
     const flags = this.lock === null ? O_RDONLY : O_RDWR | O_DSYNC;
     open(path, flags, (error, fd) => {
-      if (error !== null) {
+      if (error !== null || this.lost.has(path)) {
+        if (error === null) close(fd);
         use(null);
-        return;
-      }
-      const raced = this.files.get(path);
-      if (raced !== undefined) {
-        close(fd);
-        use(raced);
-        return;
-      }
-      const file = { fd, uses: 0, gone: false };
-      this.files.set(path, file);
-      // First the use: a file in use is never the one to be closed.
-      use(file);
-      this.evict();
+      } else if (this.unsynced.has(path)) {
+        fsync(fd, (failed) => {
+          this.unsynced.delete(path);
+          // A sync that failed is never tried again: what it left out would count as written.
+          if (failed !== null) this.lost.add(path);
+          this.opened(path, fd, use);
+        });
+      } else this.opened(path, fd, use);
     });
+  }
+
+  private opened(path: string, fd: number, use: (file: OpenFile | null) => void): void {
+    const raced = this.files.get(path);
+    if (raced !== undefined || this.lost.has(path)) {
+      close(fd);
+      use(this.lost.has(path) ? null : (raced ?? null));
+      return;
+    }
+    const file = { fd, uses: 0, gone: false };
+    this.files.set(path, file);
+    // First the use: a file in use is never the one to be closed.
+    use(file);
+    this.evict();
   }
 
   private evict(): void {
@@ -327,19 +350,13 @@ export class FileDisk implements Disk {
   }
 }
 
-function syncAll(directory: string): void {
-  const paths: string[] = [...zones.map((zone) => join(directory, zone))];
-  const segments = join(directory, segmentsName);
-  for (const name of readdirSync(segments)) paths.push(join(segments, name));
-  paths.push(segments, directory);
-  for (const path of paths) {
-    if (!existsSync(path)) continue;
-    const fd = openSync(path, O_RDONLY);
-    try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
+function syncNow(path: string): void {
+  if (!existsSync(path)) return;
+  const fd = openSync(path, O_RDONLY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

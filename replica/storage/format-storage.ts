@@ -197,7 +197,8 @@ class Format {
       members: options.members,
       view: viewFrom(0),
       logView: viewFrom(0),
-      viewHeaders: [],
+      // The head's header survives the root's slot and identifier: its body nobody needs.
+      viewHeaders: [options.root.header],
       commitMax: opFrom(0),
       checkpoint: options.checkpoint,
       kept: [],

@@ -102,10 +102,23 @@ test("storage: a bit flipped anywhere in the identifiers or one superblock copy 
 
 test("storage: a log without one readable header is refused, or its head would be a guess", () => {
   const replica = livedIn();
-  for (const file of ["prepares", "identifiers"]) {
-    const { length } = replica.disk.files.get(file) ?? [];
-    for (let at = 1000; at < (length ?? 0); at += 4096) replica.flip(file, at);
-  }
+  const spoil = () => {
+    for (const file of ["prepares", "identifiers"]) {
+      const { length } = replica.disk.files.get(file) ?? [];
+      for (let at = 1000; at < (length ?? 0); at += 4096) replica.flip(file, at);
+    }
+  };
+  // With a header in the superblock the log is known to reach it, and may reach further.
+  const files = replica.disk.snapshot();
+  spoil();
+  const { slots } = replica.reopen().recovered;
+  ok(slots.every(({ state }) => state === "faulty"));
+  replica.disk.restore(files);
+  const headless = { checkpointOp: 12, viewHeaders: [] };
+  const { storage, recovered } = replica.reopen();
+  storage.writeSuperblock(nextSuperblock(recovered.superblock, headless), () => undefined);
+  replica.disk.settle();
+  spoil();
   const refusal = refusalOf(replica.tryOpen());
   deepStrictEqual([refusal.code, refusal.file, refusal.offset], ["corrupt_log", "prepares", 0]);
 });

@@ -84,6 +84,15 @@ export class ReplicaStorage implements Storage, ScrubStorage {
     this.segments.read(id, block, done);
   }
 
+  readBlocks(
+    id: string,
+    first: number,
+    count: number,
+    done: (blocks: readonly (Uint8Array | null)[]) => void,
+  ): void {
+    this.segments.readRun(id, first, count, done);
+  }
+
   placeOfBlock(id: string, block: number, done: (offset: number) => void): void {
     this.segments.place(id, block, done);
   }
@@ -114,12 +123,12 @@ export class ReplicaStorage implements Storage, ScrubStorage {
     this.identifiers.scrub(sector, done);
   }
 
-  scrubSlot(
-    slot: number,
-    from: Op,
-    done: (finding: ScrubFinding, fault: SlotFault | null) => void,
-  ): void {
-    this.reader.scrub(slot, from, done);
+  holdsPrepare(slot: number): boolean {
+    return this.reader.holds(slot);
+  }
+
+  scrubSlot(slot: number, done: (finding: ScrubFinding, fault: SlotFault | null) => void): void {
+    this.reader.scrub(slot, done);
   }
 
   scrubTable(id: string, done: (finding: ScrubFinding, blocks: number) => void): void {

@@ -22,6 +22,8 @@ import type { Volume } from "./volume.ts";
 /** Blocks that one disk write carries: some 128 KiB, so that no other write waits long. */
 const pieceBlocks = 4;
 const pieceBytes = pieceBlocks * (blockHeaderBytes + blockBytesMax);
+/** Blocks of one read at most: a megabyte. */
+const runBlocksMax = 16;
 /** Segments written at once at most; further ones wait. */
 const writesMax = 4;
 /** Segments that may wait. */
@@ -154,6 +156,39 @@ export class SegmentStore {
       this.volume.tools.disk.read(zone, offset, blockHeaderBytes + length, (bytes) => {
         const sealed = bytes === null ? null : decodeBlock(this.volume.tools, block, bytes);
         done(sealed === null ? null : this.volume.openBlock(id, block, sealed));
+      });
+    });
+  }
+
+  /** Plaintext blocks that follow each other, in one read; null: absent or damaged. */
+  readRun(
+    id: string,
+    first: number,
+    count: number,
+    done: (blocks: readonly (Uint8Array | null)[]) => void,
+  ): void {
+    assert(count > 0 && count <= runBlocksMax, "STO-06: blocks of one read");
+    const zone = zoneOf(id);
+    this.table(id, (table) => {
+      const start = table?.offsets[first];
+      const last = first + count - 1;
+      const end = (table?.offsets[last] ?? 0) + blockHeaderBytes + (table?.lengths[last] ?? 0);
+      if (table === null || start === undefined || table.lengths.length <= last) {
+        this.volume.tools.later(() => done(new Array<null>(count).fill(null)));
+        return;
+      }
+      this.volume.tools.disk.read(zone, start, end - start, (bytes) => {
+        const blocks = new Array<Uint8Array | null>(count).fill(null);
+        for (let i = 0; i < count && bytes !== null; i += 1) {
+          const at = (table.offsets[first + i] ?? 0) - start;
+          const stored = bytes.subarray(
+            at,
+            at + blockHeaderBytes + (table.lengths[first + i] ?? 0),
+          );
+          const sealed = decodeBlock(this.volume.tools, first + i, stored);
+          blocks[i] = sealed === null ? null : this.volume.openBlock(id, first + i, sealed);
+        }
+        done(blocks);
       });
     });
   }

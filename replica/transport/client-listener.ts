@@ -1,6 +1,7 @@
 import type { AddressInfo, Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { ClientId } from "#replica/base/brands.ts";
+import type { Timing } from "#replica/base/timing.ts";
 import { decodeClientMessage, encodeServerMessage } from "#replica/wire/client-codec.ts";
 import { clientFrameSize, clientHeadBytes } from "#replica/wire/client-codec.ts";
 import type { ClientFrame } from "#replica/wire/client-codec.ts";
@@ -13,8 +14,8 @@ import { listenOptions, peerCertificateOf, type TlsMaterial } from "./tls-option
 export const clientQueueBytesMax = 8 * 1024 * 1024;
 /** Connections at most; a further one is closed at once. */
 export const clientConnectionsMax = 1024;
-/** Milliseconds without a frame from a client before its connection is closed. */
-export const clientSilenceMs = 30_000;
+/** Times of client connections unless a configuration says otherwise, ms. */
+const timingDefault = { clientSilenceMs: 30_000, handshakeMs: 3_000 } as const;
 
 /** What happened on the client port since the process started; for metrics. */
 export interface ClientCounts {
@@ -36,6 +37,8 @@ export interface ClientListenerOptions {
   readonly shard?: string;
   readonly listen: { readonly host: string; readonly port: number };
   readonly tls: TlsMaterial;
+  /** Silence after which a connection is closed, and of handshakes; see base/timing.ts. */
+  readonly timing?: Pick<Timing, "clientSilenceMs" | "handshakeMs">;
   /** `hello` comes first and once a connection; its answer is a `view`. */
   readonly onMessage: (connection: ClientConnection, message: ClientMessage) => void;
   /** Only for connections whose hello was told. */
@@ -130,7 +133,9 @@ export class ClientListener {
   /** Accepts after {@link listen}. */
   constructor(options: ClientListenerOptions) {
     this.options = options;
-    this.server = createServer(listenOptions(options.tls), (socket) => this.onAccepted(socket));
+    const { handshakeMs } = options.timing ?? timingDefault;
+    const tlsOptions = listenOptions(options.tls, handshakeMs);
+    this.server = createServer(tlsOptions, (socket) => this.onAccepted(socket));
     this.server.maxConnections = clientConnectionsMax;
     this.server.on("connection", (socket: Socket) => {
       this.sockets.add(socket);
@@ -188,6 +193,7 @@ export class ClientListener {
     const splitter = new FrameSplitter(clientHeadBytes, clientFrameSize);
     const take = (frame: Uint8Array): void => this.onFrame(connection, socket, frame);
     socket.setNoDelay(true);
+    const { clientSilenceMs } = this.options.timing ?? timingDefault;
     socket.setTimeout(clientSilenceMs, () => socket.destroy());
     socket.on("data", (chunk: Uint8Array) => {
       this.counts.bytesReceived += chunk.length;

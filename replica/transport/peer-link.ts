@@ -2,16 +2,25 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { assert } from "#replica/base/assert.ts";
 import type { ReplicaIndex } from "#replica/base/brands.ts";
+import type { Timing } from "#replica/base/timing.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import { Backoff } from "./backoff.ts";
 import { PeerConnection } from "./peer-connection.ts";
 import { noPeerCounts, type PeerCounts, type PeerScope } from "./peer-scope.ts";
-import { dialOptions, handshakeTimeoutMs, peerCertificateOf } from "./tls-options.ts";
+import { dialOptions, peerCertificateOf } from "./tls-options.ts";
 import type { TlsMaterial } from "./tls-options.ts";
+
+/** Times of dialling. */
+export type DialTiming = Pick<
+  Timing,
+  "handshakeMs" | "redialFirstMs" | "redialMaxMs" | "refusedWindowMs"
+>;
 
 /** Where a peer listens, and whom to tell. */
 export interface PeerLinkOptions {
   readonly scope: PeerScope;
+  /** Of dialling; see base/timing.ts. */
+  readonly timing: DialTiming;
   readonly peer: ReplicaIndex;
   readonly host: string;
   readonly port: number;
@@ -26,11 +35,10 @@ export interface PeerLinkOptions {
   readonly onChange: (peer: ReplicaIndex, connected: boolean) => void;
 }
 
-/** Milliseconds after a close within which a refused connection means that the process ended. */
-const refusedWindowMs = 1000;
 /**
  * A dying process's port may take one more connection before it closes. So that this does not hide
- * a death for a whole delay, the first dials after a close follow each other quickly.
+ * a death for a whole delay, the first dials after a close follow each other quickly; of a kernel's
+ * making, so no configuration.
  */
 const quickDials = { count: 3, delayMs: 2 } as const;
 
@@ -43,7 +51,7 @@ export class PeerLink {
   readonly counts: PeerCounts = noPeerCounts();
   private readonly options: PeerLinkOptions;
   private readonly dials: boolean;
-  private readonly backoff = new Backoff();
+  private readonly backoff: Backoff;
   private connection: PeerConnection | null = null;
   private readonly greeting = new Set<PeerConnection>();
   private dialling: Socket | null = null;
@@ -58,6 +66,7 @@ export class PeerLink {
     assert(options.peer !== self, "TRN-02: a replica has no link to itself");
     this.options = options;
     this.dials = self > options.peer;
+    this.backoff = new Backoff(options.timing);
     if (this.dials) this.dial();
   }
 
@@ -150,7 +159,7 @@ export class PeerLink {
   private again(delayMs: number): void {
     if (this.stopped || this.timer !== null || this.dialling !== null) return;
     const sinceMs = performance.now() - (this.closedAtMs ?? Number.NEGATIVE_INFINITY);
-    if (!this.dials && sinceMs > refusedWindowMs) return;
+    if (!this.dials && sinceMs > this.options.timing.refusedWindowMs) return;
     if (delayMs === 0) {
       this.dial();
       return;
@@ -168,10 +177,10 @@ export class PeerLink {
   }
 
   private dialTls(): void {
-    const { host, port } = this.options;
+    const { host, port, timing } = this.options;
     const socket = connectTls(dialOptions(this.options.tls(), host, port));
     this.dialling = socket;
-    socket.setTimeout(handshakeTimeoutMs, () => socket.destroy());
+    socket.setTimeout(timing.handshakeMs, () => socket.destroy());
     socket.on("error", (error) => this.onDialError(error));
     socket.once("close", () => this.onDialEnd(socket));
     socket.once("secureConnect", () => {
@@ -186,10 +195,10 @@ export class PeerLink {
 
   /** Looks whether the peer's port answers, without saying anything. */
   private probe(): void {
-    const { host, port } = this.options;
+    const { host, port, timing } = this.options;
     const socket = connectTcp({ host, port });
     this.dialling = socket;
-    socket.setTimeout(handshakeTimeoutMs, () => socket.destroy());
+    socket.setTimeout(timing.handshakeMs, () => socket.destroy());
     socket.on("error", (error) => this.onDialError(error));
     socket.once("connect", () => socket.destroy());
     socket.once("close", () => this.onDialEnd(socket));
@@ -197,7 +206,8 @@ export class PeerLink {
 
   private onDialError(error: Error & { readonly code?: string }): void {
     const sinceMs = performance.now() - (this.closedAtMs ?? Number.NEGATIVE_INFINITY);
-    if (error.code !== "ECONNREFUSED" || sinceMs > refusedWindowMs) return;
+    const late = sinceMs > this.options.timing.refusedWindowMs;
+    if (error.code !== "ECONNREFUSED" || late) return;
     this.closedAtMs = null;
     this.options.onRefused(this.options.peer);
   }

@@ -1,7 +1,7 @@
 import type { AddressInfo, Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { assert } from "#replica/base/assert.ts";
-import type { Timing } from "#replica/base/timing.ts";
+import { completeTiming, type Timing } from "#replica/base/timing.ts";
 import type { Incarnation, ReplicaIndex } from "#replica/base/brands.ts";
 import { replicaFrom } from "#replica/base/brands.ts";
 import { publicKeyFrom } from "#replica/crypto/ed25519.ts";
@@ -9,7 +9,7 @@ import { sha256 } from "#replica/crypto/hash.ts";
 import { frameScopeFrom } from "#replica/wire/frame.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Member } from "#replica/wire/superblock.ts";
-import { PeerLink } from "./peer-link.ts";
+import { type DialTiming, PeerLink } from "./peer-link.ts";
 import type { Key, LogFacts, PeerCounts, PeerMember, PeerScope } from "./peer-scope.ts";
 import { listenOptions, peerCertificateOf, type TlsMaterial } from "./tls-options.ts";
 
@@ -18,6 +18,9 @@ export interface PeerAddress {
   readonly host: string;
   readonly port: number;
 }
+
+/** Times of a link: of dialling, of signs of life and of silence. */
+export type LinkTiming = DialTiming & Pick<Timing, "peerAliveMs" | "peerSilenceMs">;
 
 /** What a replica's side of the shard's network is made of. Callbacks must not throw. */
 export interface PeerNetworkOptions {
@@ -32,8 +35,8 @@ export interface PeerNetworkOptions {
   readonly tls: TlsMaterial;
   /** Ed25519 key of the volume: signs frames. */
   readonly privateKey: Key;
-  /** Signs of life and silence of a link, ms; see base/timing.ts. Default: as there. */
-  readonly timing?: Pick<Timing, "peerAliveMs" | "peerSilenceMs">;
+  /** Times of links, ms; see base/timing.ts. Default: as there. */
+  readonly timing?: LinkTiming;
   readonly onMessage: (message: PeerMessage) => void;
   /** False for an ack that would change nothing: it is dropped before it is verified. */
   readonly wantsAck?: (ack: Extract<PeerMessage, { kind: "prepare_ok" }>) => boolean;
@@ -46,6 +49,7 @@ export interface PeerNetworkOptions {
 /** A replica's links to its two peers, and the port where they dial it. */
 export class PeerNetwork {
   private readonly options: PeerNetworkOptions;
+  private readonly timing: LinkTiming;
   private readonly server: Server;
   private readonly links = new Map<ReplicaIndex, PeerLink>();
   private members = new Map<ReplicaIndex, PeerMember>();
@@ -56,8 +60,11 @@ export class PeerNetwork {
   constructor(options: PeerNetworkOptions) {
     this.options = options;
     this.tls = options.tls;
+    this.timing =
+      options.timing ?? completeTiming({ heartbeatMs: 20, suspectMs: 100, viewChangeMs: 150 });
     this.readMembers(options.members);
-    this.server = createServer(listenOptions(options.tls), (socket) => this.onAccepted(socket));
+    const tlsOptions = listenOptions(options.tls, this.timing.handshakeMs);
+    this.server = createServer(tlsOptions, (socket) => this.onAccepted(socket));
     this.server.on("connection", (socket) => {
       this.sockets.add(socket);
       socket.on("close", () => this.sockets.delete(socket));
@@ -74,6 +81,7 @@ export class PeerNetwork {
       const link = new PeerLink({
         ...address,
         scope,
+        timing: this.timing,
         peer,
         tls: () => this.tls,
         onMessage,
@@ -162,10 +170,7 @@ export class PeerNetwork {
 
   private scope(): PeerScope {
     const { self, cluster, shard, privateKey } = this.options;
-    const { peerAliveMs, peerSilenceMs } = this.options.timing ?? {
-      peerAliveMs: 250,
-      peerSilenceMs: 1_500,
-    };
+    const { peerAliveMs, peerSilenceMs } = this.timing;
     return {
       self,
       cluster,

@@ -8,7 +8,7 @@ import {
 } from "#replica/wire/client-codec.ts";
 import type { ClientMessage, ServerMessage } from "#replica/wire/client-message.ts";
 import { FrameSplitter } from "#replica/wire/frame-splitter.ts";
-import { Backoff } from "./backoff.ts";
+import { Backoff, backoffDefault } from "./backoff.ts";
 import { dialOptions, handshakeTimeoutMs, peerCertificateOf } from "./tls-options.ts";
 import type { TlsMaterial } from "./tls-options.ts";
 
@@ -39,7 +39,7 @@ const queueBytesMax = 8 * 1024 * 1024;
 /** A client's connection to one replica's client port, made anew for ever until closed. */
 export class ReplicaConnection {
   private readonly options: ReplicaConnectionOptions;
-  private readonly backoff = new Backoff();
+  private readonly backoff = new Backoff(backoffDefault);
   private readonly hello: ClientMessage;
   private socket: TLSSocket | null = null;
   private connected = false;

@@ -10,19 +10,22 @@ export interface TlsMaterial {
   readonly ca: string;
 }
 
-/** Milliseconds from TCP connect to the end of the TLS handshake. */
+/** Milliseconds from TCP connect to the end of the TLS handshake, unless configured otherwise. */
 export const handshakeTimeoutMs = 3000;
 
 const version = { minVersion: "TLSv1.3", maxVersion: "TLSv1.3" } as const;
 
 /** A listener that demands a certificate of the trust bundle; TLS 1.3 only. */
-export function listenOptions(material: TlsMaterial): TlsOptions {
+export function listenOptions(
+  material: TlsMaterial,
+  handshakeTimeout = handshakeTimeoutMs,
+): TlsOptions {
   return {
     ...material,
     ...version,
     requestCert: true,
     rejectUnauthorized: true,
-    handshakeTimeout: handshakeTimeoutMs,
+    handshakeTimeout,
     noDelay: true,
   };
 }

@@ -65,7 +65,9 @@ function* startingConditions(state: State): Generator<Condition> {
   const { replica } = state;
   if (!state.formed) {
     const what = `replica ${replica} waits for all three to form: ${missingPeers(state)}`;
-    yield { code: "formation", heartbeats: later, what };
+    const safe = "nobody here has voted yet, so nothing was ever acknowledged";
+    const remedy = `if a volume is lost, empty all three and form the shard anew (${safe})`;
+    yield { code: "formation", heartbeats: later, what: `${what}; ${remedy}` };
   }
   if (state.status === "recovering_head" && !state.recovering) {
     const what = `replica ${replica} does not know the head of its log (${faults(state)})`;

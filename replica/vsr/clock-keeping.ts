@@ -5,7 +5,10 @@ import type { State } from "./state.ts";
 
 declare const MUTATIONS: boolean | undefined;
 
-/** A wall clock that moves by more than this against the monotonic one was set, us. */
+/**
+ * A wall clock that moves by more than this against the monotonic one was set, us. A smaller step
+ * is within every tolerance that a configuration may have.
+ */
 const stepUs = 100_000;
 
 /** The cluster's time now, us; null = this replica's clock agrees with no other (rule A10). */

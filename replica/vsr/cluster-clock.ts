@@ -1,9 +1,7 @@
 import type { ReplicaIndex } from "#replica/base/brands.ts";
 import { replicasCount } from "#replica/base/limits.ts";
 
-/** How far a clock may be from the truth beside what its sample's travel hides, us: 500 ms. */
-export const clockToleranceUs = 500_000;
-/** Drift of a clock while its sample ages, us a ms: 200 ppm. */
+/** Drift of a clock while its sample ages, us a ms: 200 ppm. Of quartz, so not configuration. */
 const driftUsPerMs = 0.2;
 
 /** An offset of a peer's wall clock from the own one, measured by a ping and its pong. */
@@ -74,12 +72,17 @@ export function marzullo(sources: readonly ClockBounds[], least: number): ClockB
 export class ClusterClock {
   private readonly replica: ReplicaIndex;
   private readonly sampleLifeMs: number;
+  private readonly toleranceUs: number;
   private readonly samples: (ClockSample | null)[] = [null, null, null];
 
-  /** A sample is good for `sampleLifeMs`; a better one takes its place before. */
-  constructor(replica: ReplicaIndex, sampleLifeMs: number) {
+  /**
+   * A sample is good for `sampleLifeMs`; a better one takes its place before. Each clock may be
+   * `toleranceMs` from the truth beside what its sample's travel hides.
+   */
+  constructor(replica: ReplicaIndex, sampleLifeMs: number, toleranceMs: number) {
     this.replica = replica;
     this.sampleLifeMs = sampleLifeMs;
+    this.toleranceUs = toleranceMs * 1000;
   }
 
   /** Takes a sample; one with a longer way than a fresh one is not taken. */
@@ -103,7 +106,7 @@ export class ClusterClock {
       const sample = i === this.replica ? own : (this.samples[i] ?? null);
       if (sample === null || nowMs - sample.atMs > this.sampleLifeMs) continue;
       const agedUs = (nowMs - sample.atMs) * driftUsPerMs;
-      const errorUs = sample.errorUs + clockToleranceUs + agedUs;
+      const errorUs = sample.errorUs + this.toleranceUs + agedUs;
       sources.push({ lowUs: sample.offsetUs - errorUs, highUs: sample.offsetUs + errorUs });
     }
     return marzullo(sources, 2);

@@ -75,6 +75,7 @@ function forgetPeer(state: State, replica: ReplicaIndex): void {
   peer.commitMin = opFrom(0);
   peer.checkpointOp = opFrom(0);
   peer.formation = "unknown";
+  peer.formed = false;
   peer.judged = { life: 0, nonce: 0, verdict: "unknown" };
   peer.vouches = false;
   peer.learner = false;

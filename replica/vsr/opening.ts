@@ -82,11 +82,16 @@ function continueViewChange(state: State): void {
   sendVote(state);
 }
 
-/** Three replicas report the same formation id: recorded, and only then anyone votes (A11). */
+/**
+ * Three replicas report the same formation id: recorded, and only then anyone votes (A11). A peer
+ * that formed has that on record: who hears it forms too, so that the loss of the third meanwhile
+ * leaves two that can replace it.
+ */
 export function considerFormation(state: State): void {
   if (state.formed || state.superblock.writing !== null) return;
-  const same = state.peers.every((peer, i) => i === state.replica || peer.formation === "same");
-  if (!same) return;
+  const peers = state.peers.filter((_, i) => i !== state.replica);
+  const recorded = peers.some((peer) => peer.formation === "same" && peer.formed);
+  if (!recorded && !peers.every((peer) => peer.formation === "same")) return;
   beginLife(state);
   persist(state);
 }

@@ -6,12 +6,14 @@ import { othersOf } from "./quorum.ts";
 import { send, viewDurable } from "./send.ts";
 import type { State } from "./state.ts";
 import { considerSync } from "./sync.ts";
-import { canWrite, keepBody, markFaulty } from "./writes.ts";
+import { canWrite, keepBody, markFaulty, startWrite } from "./writes.ts";
 
 /** Headers of one answer at most. */
 const headersMax = 32;
 /** Bodies asked for in one round at most, and bodies read at once for peers. */
 const bodiesMax = 8;
+/** Times that a decayed slot of before the checkpoint is asked for: both peers, some lost. */
+const decayedTriesMax = 40;
 
 /** True when this replica may repair: its log is the current view's (rule A6). */
 function mayRepair(state: State): boolean {
@@ -41,15 +43,36 @@ export function repairRound(state: State): void {
   const { heartbeatMs } = state.options.timing;
   const waitMs = heartbeatMs * (0.5 + state.prng.fraction());
   if (mayRepair(state)) {
+    countFruitless(state);
     considerSync(state);
     const missing = askHeaders(state);
+    const decayed = askDecayed(state);
     const behind = state.opSeen - state.log.slotsCount > state.commitMin || state.starved;
-    if (!askBodies(state) && !missing && !behind) {
+    if (!askBodies(state) && !missing && !behind && !decayed) {
       state.repairPending = false;
       return;
     }
   }
   state.deadlines.set("repair", state.nowMs + waitMs);
+}
+
+/**
+ * Counts rounds in which neither the next op nor a header on the way to it came, though the primary
+ * is there: peers may have overwritten it by an end of the log that a view dropped since.
+ */
+function countFruitless(state: State): void {
+  const { commitMin, log, nowMs, peers, primary } = state;
+  const before = state.fruitless;
+  const moved = before.commitMin !== commitMin || before.chainLow !== log.chainLow;
+  const next = log.header(commitMin + 1);
+  const held = next !== null && (log.present(next.op) || log.slot(next.op).prepare !== null);
+  const wanted = commitMin < state.commitMax && (commitMin + 1 < log.chainLow || !held);
+  if (moved || !wanted) {
+    state.fruitless = { rounds: 0, commitMin, chainLow: log.chainLow };
+    return;
+  }
+  const heardMs = peers[primary]?.heardMs ?? -Infinity;
+  if (heardMs > nowMs - state.options.timing.suspectMs) before.rounds += 1;
 }
 
 function askHeaders(state: State): boolean {
@@ -91,6 +114,31 @@ export function askBodies(state: State): boolean {
     send(state, peerToAsk(state), { kind: "get_prepare", op: opFrom(op), checksum });
   }
   return missing;
+}
+
+/**
+ * Asks for what decayed at or below the checkpoint and has it written again, as long as its place
+ * in the ring is its own; true while there is such. Peers may have it no more: then it stays lost.
+ */
+function askDecayed(state: State): boolean {
+  const { log } = state;
+  let asked = 0;
+  for (const [op, tries] of state.decayed) {
+    const slot = log.slot(op);
+    const own = slot.faulty && slot.header?.op === op;
+    if (!own || tries >= decayedTriesMax) {
+      if (own && op <= state.commitMin) slot.prepare = null;
+      state.decayed.delete(op);
+    } else if (slot.prepare !== null) {
+      startWrite(state, op);
+    } else if (asked < bodiesMax && slot.header !== null) {
+      asked += 1;
+      state.decayed.set(op, tries + 1);
+      const { checksum } = slot.header;
+      send(state, peerToAsk(state), { kind: "get_prepare", op: opFrom(op), checksum });
+    }
+  }
+  return state.decayed.size > 0;
 }
 
 /** Takes a body whose header the log or its chain names; what happened to it. */

@@ -244,19 +244,33 @@ test("vsr: nobody votes before three replicas report the same formation id (A11)
   const cluster = new Cluster(1, runOptions(1), null);
   const bench = new Bench(1, cluster.machine(1).disk);
   assert.equal(bench.replica.voting, false);
-  bench.from(0, 0, bench.vouching());
+  const waits = { ...bench.vouching(), lives: [] };
+  bench.from(0, 0, waits);
   bench.settle();
   assert.equal(bench.disk.superblock.standing.lives.length, 0);
   bench.from(2, 0, { ...bench.vouching(), formationId: checksumFrom("e".repeat(64)) });
   bench.settle();
   assert.equal(bench.disk.superblock.standing.lives.length, 0);
-  bench.from(2, 0, bench.vouching());
+  bench.from(2, 0, waits);
   bench.settle();
   assert.equal(bench.disk.superblock.sequence, 2);
   assert.equal(bench.disk.superblock.standing.lives.length, 1, "the formation is recorded");
   assert.equal(bench.replica.voting, false, "nobody has vouched for this volume yet");
   bench.from(2, 0, bench.vouching());
   assert.equal(bench.replica.voting, true);
+});
+
+test("vsr: a peer that formed is on record for all three (A11)", () => {
+  const cluster = new Cluster(1, runOptions(1), null);
+  const bench = new Bench(1, cluster.machine(1).disk);
+  const formed = bench.vouching();
+  bench.from(2, 0, { ...formed, formationId: checksumFrom("e".repeat(64)) });
+  bench.settle();
+  assert.equal(bench.disk.superblock.standing.lives.length, 0, "of another formation");
+  bench.from(2, 0, formed);
+  bench.settle();
+  assert.equal(bench.disk.superblock.standing.lives.length, 1);
+  assert.equal(bench.replica.voting, false, "nobody has vouched for this volume yet");
 });
 
 test("vsr: a vote goes only to a peer that vouches for the volume (A11)", () => {
@@ -357,4 +371,63 @@ test("vsr: what a dropped end of the log overwrote in the rings is fetched as a 
   bench.step({ kind: "timeout" });
   const sync = bench.others.find((effect) => effect.kind === "sync");
   assert.equal(sync?.target.op, 24);
+});
+
+/** Hears the primary of view 1 for some time; `answer` may give what is asked for. */
+function listen(bench: Bench, forMs: number, answer: (message: PeerMessage) => void): void {
+  const { checkpoint } = bench.disk.superblock;
+  const offered = { ...checkpoint, op: opFrom(24) };
+  const untilMs = bench.nowMs + forMs;
+  while (bench.nowMs < untilMs) {
+    bench.nowMs += 5;
+    bench.sent = [];
+    const commitChecksum = headerOf(32, 0).checksum;
+    const told = { commitMax: opFrom(32), commitChecksum, checkpoint: offered };
+    const body = { ...told, quorumCheckpointOp: opFrom(24), monotonicMs: bench.nowMs };
+    bench.from(1, 1, { kind: "commit", ...body });
+    bench.step({ kind: "timeout" });
+    for (const message of [...bench.sent]) answer(message);
+  }
+}
+
+/** A backup at op 0 in a view whose log ends at op 32: its ring of 32 slots just reaches back. */
+function farBehind(): Bench {
+  const bench = new Bench(2);
+  bench.from(1, 1, {
+    kind: "start_view",
+    op: 32,
+    commitMax: 32,
+    checkpoint: { ...bench.disk.superblock.checkpoint, op: opFrom(24) },
+    quorumCheckpointOp: 24,
+    headers: [headerOf(32, 0)],
+    nonce: 0,
+  });
+  bench.settle();
+  bench.others = [];
+  return bench;
+}
+
+test("vsr: away while a dropped end overwrote the next op: syncs in a quiet shard too (A7)", () => {
+  const bench = farBehind();
+  const syncs = () => bench.others.filter((effect) => effect.kind === "sync");
+  // Peers are there and hold nothing of what is asked: op 33 of a dropped log took op 1's place.
+  listen(bench, 400, () => undefined);
+  assert.equal(syncs().length, 0);
+  listen(bench, 3_000, () => undefined);
+  assert.equal(syncs()[0]?.target.op, 24);
+});
+
+test("vsr: a slow repair that goes on is never given up for a state sync", () => {
+  const bench = farBehind();
+  let below = 32;
+  let givenMs = 0;
+  listen(bench, 5_000, (message) => {
+    // One header of the chain at a time, four each second.
+    if (message.kind !== "get_headers" || bench.nowMs < givenMs + 250) return;
+    givenMs = bench.nowMs;
+    below -= 1;
+    bench.from(1, 1, { kind: "headers", headers: [headerOf(below, 0)] });
+  });
+  assert.ok(below < 20, String(below));
+  assert.equal(bench.others.filter((effect) => effect.kind === "sync").length, 0);
 });

@@ -411,6 +411,7 @@ function onPing(state: State, message: Ping): void {
   const { formationId } = state.superblock.durable.identity;
   peer.formation = message.formationId === formationId ? "same" : "other";
   if (peer.formation === "other") return;
+  peer.formed = message.lives.length > 0;
   if (message.commitMin > peer.commitMin) {
     peer.commitMin = message.commitMin;
     state.nudgeTransfer();

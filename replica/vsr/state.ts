@@ -70,6 +70,8 @@ export interface Peer {
   commitMin: Op;
   checkpointOp: Op;
   formation: "unknown" | "same" | "other";
+  /** Its last ping told of a life, which begins with its formation. */
+  formed: boolean;
   /** Judgement on the peer's last opening that was heard of, told back to it (rule A11). */
   judged: { readonly life: number; readonly nonce: number; readonly verdict: VolumeVerdict };
   /** The peer remembers nothing newer of this volume, said in this life: it takes votes. */
@@ -205,6 +207,17 @@ export class State {
   formed: boolean;
   /** Something may be missing: the repair timer runs. */
   repairPending = false;
+  /** Rounds of repair since anything came that was missing, while the primary was heard. */
+  fruitless: { rounds: number; commitMin: number; chainLow: number } = {
+    rounds: 0,
+    commitMin: -1,
+    chainLow: -1,
+  };
+  /**
+   * Ops at or below the checkpoint whose slot decayed, with how often they were asked for: nobody
+   * needs them, but a restart could not tell what such a slot held and would not know its head.
+   */
+  readonly decayed = new Map<number, number>();
   /** Below this op no body is missing; only a start for the search. */
   repairLow = 0;
   transfer: { target: ReplicaIndex; untilMs: number; view: View } | null = null;
@@ -242,7 +255,8 @@ export class State {
     this.options = options;
     this.timing = completeTiming(options.timing);
     this.replica = options.replica;
-    this.clock = new ClusterClock(options.replica, this.timing.clockSampleMs);
+    const { clockSampleMs, clockToleranceMs } = this.timing;
+    this.clock = new ClusterClock(options.replica, clockSampleMs, clockToleranceMs);
     this.log = log;
     this.pipeline = new Pipeline(options.batch.bytesMax ?? prepareBodyBytesMax);
     this.prng = new Prng(options.seed);
@@ -260,6 +274,7 @@ export class State {
       commitMin: 0 as Op,
       checkpointOp: 0 as Op,
       formation: "unknown",
+      formed: false,
       judged: { life: 0, nonce: 0, verdict: "unknown" },
       vouches: false,
       learner: false,

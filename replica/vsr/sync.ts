@@ -12,10 +12,12 @@ import { enterView } from "./view-change.ts";
 
 /** Heartbeats after which a sync that does not end is aimed at the newest checkpoint. */
 const retargetHeartbeats = 500;
+/** Rounds of repair in vain, some two seconds, after which the next op counts as gone. */
+const fruitlessMax = 100;
 
 /**
- * Starts a state sync when the next op is out of every ring and a quorum has a newer checkpoint
- * durable (rule A7): never to a checkpoint that a single replica holds.
+ * Starts a state sync when the next op is out of every ring, or no peer gives it, and a quorum has
+ * a newer checkpoint durable (rule A7): never to a checkpoint that a single replica holds.
  */
 export function considerSync(state: State): void {
   const target = state.checkpointSeen;
@@ -23,7 +25,9 @@ export function considerSync(state: State): void {
   if (!mayLeave(state)) return;
   if (target.op > state.quorumCheckpointOp || target.op <= state.commitMin) return;
   const gone = Math.max(state.opSeen, state.log.head, state.commitMax) - state.log.slotsCount;
-  if ((gone <= state.commitMin && !state.starved) || target.op > state.log.head) return;
+  // What a dropped end of a log overwrote is not told by any head: then nobody gives the next op.
+  const vain = state.fruitless.rounds >= fruitlessMax;
+  if ((gone <= state.commitMin && !state.starved && !vain) || target.op > state.log.head) return;
   if (state.deadlines.running("sync")) return; // A failed try a moment ago.
   const [one, other] = othersOf(state.replica);
   assert(one !== undefined && other !== undefined, "VSR-03: peers");
@@ -31,6 +35,7 @@ export function considerSync(state: State): void {
   const second = one === state.primary ? other : one;
   const source = state.prng.chance(0.7) ? state.primary : second;
   state.sync = { target, source, startedMs: state.nowMs };
+  state.fruitless.rounds = 0;
   const { heartbeatMs } = state.options.timing;
   state.deadlines.set("sync", state.nowMs + retargetHeartbeats * heartbeatMs);
   state.emit({ kind: "sync", target, source });

@@ -8,7 +8,7 @@ import type { State } from "./state.ts";
 import { statusOf } from "./status.ts";
 import { enterView } from "./view-change.ts";
 
-/** Time between two looks at the target, ms. */
+/** Between two looks at the target, ms; each step that may bring news looks too: no timeout. */
 const lookMs = 2;
 
 /** Begins a planned transfer: no request is admitted until it ends. Ignored unless this leads. */

@@ -81,6 +81,8 @@ export interface Retention {
   ageSeconds: number;
   /** Entries of a room or thread. */
   entries: number;
+  /** Bytes of the encoded entries of a room or thread, a safe integer. */
+  bytes: number;
   /** Legal hold: nothing is dropped or redacted. */
   hold: boolean;
 }
@@ -305,12 +307,13 @@ export class OperationReader {
     if (length < configureFixedBytes) return "length";
     const { bytes, view } = this;
     const { kind } = this;
-    let zeros = (bytes[start + 5] ?? 0) | view.getUint16(start + 6) | view.getUint32(start + 28);
-    zeros |=
-      kind === operationKinds.retain ? (bytes[start + 1] ?? 0) >> 1 : (bytes[start + 1] ?? 0);
-    if (kind !== operationKinds.configure) zeros |= view.getUint32(start + 24);
+    const retains = kind === operationKinds.retain;
+    let zeros = (bytes[start + 5] ?? 0) | view.getUint16(start + 6);
+    zeros |= (bytes[start + 1] ?? 0) >> (retains ? 1 : 0);
+    if (!retains) zeros |= view.getUint32(start + 28);
+    else if (Number.isNaN(readU64(view, start + 24))) return "parent";
     if (kind === operationKinds.trim) {
-      zeros |= view.getUint32(start + 16) | view.getUint32(start + 20);
+      zeros |= view.getUint32(start + 16) | view.getUint32(start + 20) | view.getUint32(start + 24);
       if (bytes[start + 3] === 0) return "name";
     }
     if (zeros !== 0) return "length";
@@ -336,7 +339,8 @@ export class OperationReader {
   readRetention(): Retention {
     const { view, bytes, quotasAt: at } = this;
     const hold = bytes[at - 15] === 1;
-    return { ageSeconds: view.getUint32(at, true), entries: view.getUint32(at + 4, true), hold };
+    const [ageSeconds, entries] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
+    return { ageSeconds, entries, bytes: readU64(view, at + 8), hold };
   }
 
   /** All layouts have the three lengths at the same place. */

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { hexFrom } from "#replica/base/bytes.ts";
 import { utf8From } from "#replica/base/text.ts";
-import { configure, createDm, encodeOperations } from "#test/support/prepares.ts";
+import { configure, createDm, encodeOperations, retain, trim } from "#test/support/prepares.ts";
 import { OperationReader, operationKinds, validateOperations } from "./operation.ts";
 
 function first(bytes: Uint8Array): OperationReader {
@@ -46,6 +46,14 @@ test("room operation: what was written is what a reader finds", () => {
   assert.deepEqual(cut(reader.otherAt, reader.otherBytes), utf8From("bob"));
 });
 
+test("room operation: a retention has its three limits and the hold", () => {
+  const retention = { ageSeconds: 2 ** 32 - 1, entries: 7, bytes: 2 ** 53 - 1, hold: true };
+  const reader = first(encodeOperations([retain({ room: "r", version: 9, ...retention })]));
+  assert.equal(reader.fault, null);
+  assert.equal(reader.version, 9);
+  assert.deepEqual(reader.readRetention(), retention);
+});
+
 test("room operation: each rule has its fault", () => {
   const faultOf = (bytes: Uint8Array, at: number, value: number): unknown => {
     bytes[at] = value;
@@ -61,6 +69,12 @@ test("room operation: each rule has its fault", () => {
   assert.equal(faultOf(config(), 12, 0), "parent", "versions begin at 1");
   assert.equal(faultOf(config(), 5, 1), "length");
   assert.equal(faultOf(config(), 32, 1), "length");
+  const kept = () => encodeOperations([retain({ room: "r", version: 1, bytes: 2 ** 40 })]);
+  assert.equal(faultOf(kept(), 28, 7), "ok");
+  assert.equal(faultOf(kept(), 5, 2), "length");
+  assert.equal(faultOf(kept(), 35, 255), "parent", "bytes are a safe integer");
+  const cut = () => encodeOperations([trim("r", 2)]);
+  for (const at of [20, 24, 28, 32]) assert.equal(faultOf(cut(), at, 1), "length");
 });
 
 test("room operation: hostile bytes get a fault and never throw", () => {

@@ -128,7 +128,7 @@ export function appendConfigure(
 /**
  * Writes one retention, as {@link appendConfigure} does. Layout behind the u32 length: kind u8 = 5,
  * hold u8, tenant, room and by bytes u8 each, three zeros, version u64, seconds u32, entries u32,
- * zeros u64, the names.
+ * bytes u64, the names.
  */
 export function appendRetain(
   view: DataView,
@@ -142,6 +142,7 @@ export function appendRetain(
   writeU64(view, start + 8, fields.version);
   view.setUint32(start + 16, fields.ageSeconds, true);
   view.setUint32(start + 20, fields.entries, true);
+  writeU64(view, start + 24, fields.bytes);
   return finish(view, bytes, offset, start + configureFixedBytes, [tenant, room, by]);
 }
 

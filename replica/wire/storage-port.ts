@@ -71,6 +71,13 @@ export interface Storage {
   writeSegment(id: string, blocks: readonly Uint8Array[], done: () => void): void;
   /** One plaintext block; null: absent or corrupt (repair it from a peer). */
   readBlock(id: string, block: number, done: (bytes: Uint8Array | null) => void): void;
+  /** `count` blocks from `first` on, in one read where the disk can; null each: as readBlock. */
+  readBlocks(
+    id: string,
+    first: number,
+    count: number,
+    done: (blocks: readonly (Uint8Array | null)[]) => void,
+  ): void;
   /** Byte of the segment's file at which a block begins, for sentences; 0: its table is lost. */
   placeOfBlock(id: string, block: number, done: (offset: number) => void): void;
   /** Rewrites one damaged block with bytes whose digest the caller has checked. */

@@ -5,11 +5,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Chat, HistoryFork, LogPin } from "@tigerchat/sdk";
-import type { PinnedCheckpoint } from "@tigerchat/sdk";
+import { Chat, HistoryFork, LogPin, verifyCheckpoint } from "@tigerchat/sdk";
+import type { LogCheckpoint, PinnedCheckpoint, ProvenCheckpoint } from "@tigerchat/sdk";
 import { verify } from "#operator/tigerctl/verify.ts";
 import { TestShard } from "#test/support/test-shard.ts";
 import { keyAt } from "./keys.ts";
+import { SocketClient } from "./socket-client.ts";
 import { TestEdge } from "./test-edge.ts";
 
 let shard: TestShard;
@@ -52,6 +53,31 @@ async function save(path: string, name: string): Promise<string> {
 async function said(...args: readonly string[]): Promise<string> {
   const { code, lines } = await verify([...args, "--key", join(folder, "keys")]);
   return `${code} ${lines.join("\n")}`;
+}
+
+function getAudit(path: string): Promise<Response> {
+  return fetch(`${edge.url}/v1/audit/${shard.config.shard}/${path}`, {
+    headers: { authorization: `Bearer ${edge.apiKey}` },
+  });
+}
+
+/** The audit log's export and the kinds of its lines, once all of these are among them. */
+async function auditLog(wanted: readonly string[]): Promise<{ kinds: string[]; text: string }> {
+  let kinds: string[] = [];
+  let text = "";
+  for (let round = 0; round < 100 && !wanted.every((each) => kinds.includes(each)); round += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    const response = await getAudit("export");
+    text = await response.text();
+    if (!response.ok) continue;
+    const entries = text.split("\n").slice(1, -1);
+    kinds = entries.map((line) => {
+      const { entry } = JSON.parse(line) as { entry: string };
+      const bytes = Buffer.from(entry, "base64").toString();
+      return /"kind":"([a-z_0-9]+)"/.exec(bytes)?.[1] ?? "";
+    });
+  }
+  return { kinds, text };
 }
 
 test("edge: receipt, export, consistency hold offline and through a failover", async () => {
@@ -98,6 +124,36 @@ test("edge: the SDK takes what extends its pinned log, and refuses a fork", asyn
   chat.close();
 });
 
+test("edge: who follows a room is pushed signed checkpoints, and the SDK checks them", async () => {
+  const keys = await (await get("/v1/rooms/lobby/keys")).text();
+  const stranger = await SocketClient.open(edge.socketUrl);
+  const token = await edge.token("lobby", "ann");
+  const { rid } = await stranger.ask({ op: "attach", room: "lobby", token });
+  const pushed: LogCheckpoint[] = [];
+  const verified: ProvenCheckpoint[] = [];
+  const chat = new Chat({ url: edge.socketUrl, getToken: (room) => edge.token(room, "ben") });
+  const room = chat.room("lobby", {
+    tail: 0,
+    pin: new LogPin(keys),
+    onCheckpoint: (checkpoint) => pushed.push(checkpoint),
+    onVerified: (checkpoint) => verified.push(checkpoint),
+  });
+  await post(500);
+  const frame = await stranger.next("ckpt");
+  assert.equal(frame["rid"], rid);
+  const note = String(frame["note"]);
+  const proven = await verifyCheckpoint(note, keys);
+  assert.deepEqual([frame["size"], frame["root"]], [proven.size, proven.root]);
+  for (let i = 0; i < 100 && pushed.length + verified.length < 2; i += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.ok(pushed.length === 1 && verified.length === 1);
+  await verifyCheckpoint(pushed[0]?.note ?? "", keys);
+  assert.equal(room.state, "live");
+  chat.close();
+  stranger.close();
+});
+
 test("edge: what has no proof is a problem with a sentence", async () => {
   for (const [path, status] of [
     ["proof?seq=999", 400],
@@ -113,33 +169,16 @@ test("edge: what has no proof is a problem with a sentence", async () => {
 });
 
 test("edge: a shard's audit log is exported, proved offline, changes are found", async () => {
-  const get = (path: string) =>
-    fetch(`${edge.url}/v1/audit/${shard.config.shard}/${path}`, {
-      headers: { authorization: `Bearer ${edge.apiKey}` },
-    });
   const { length } = shard.replicas;
-  let kinds: string[] = [];
-  let text = "";
   // What the operator says twice is written once.
   const once = { key: keyAt(Date.now()).replaceAll("-", ""), kind: "operator_action" };
   const lines = [{ ...once, atUs: Date.now() * 1000, facts: { action: "Evict" } }];
   for (const admin of shard.admins) await admin.audit({ lines });
-  const wanted = ["view_change", "operator_action"];
-  for (let round = 0; round < 100 && !wanted.every((each) => kinds.includes(each)); round += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const response = await get("export");
-    text = response.ok ? await response.text() : "";
-    const entries = text.split("\n").slice(1, -1);
-    kinds = entries.map((line) => {
-      const { entry } = JSON.parse(line) as { entry: string };
-      const bytes = Buffer.from(entry, "base64").toString();
-      return /"kind":"([a-z_]+)"/.exec(bytes)?.[1] ?? "";
-    });
-  }
+  const { kinds, text } = await auditLog(["view_change", "operator_action"]);
   assert.ok(kinds.filter((kind) => kind === "started").length >= length - 1, kinds.join());
   assert.ok(kinds.includes("view_change"), kinds.join());
   assert.equal(kinds.filter((kind) => kind === "operator_action").length, 1);
-  writeFileSync(join(folder, "keys"), await (await get("keys")).text());
+  writeFileSync(join(folder, "keys"), await (await getAudit("keys")).text());
   const file = join(folder, "audit");
   writeFileSync(file, text);
   assert.match(
@@ -158,4 +197,23 @@ test("edge: a shard's audit log is exported, proved offline, changes are found",
     headers: { authorization: `Bearer ${edge.apiKey}` },
   });
   assert.equal(nowhere.status, 404);
+});
+
+test("edge: a line that waited through a kill is in the audit log, once", async () => {
+  for (const index of [1, 2]) await shard.replicas[index]?.signal("SIGKILL");
+  const lines = [1, 2, 3].map((n) => {
+    const key = keyAt(Date.now()).replaceAll("-", "");
+    return { key, kind: `waited_${n}`, atUs: Date.now() * 1000, facts: { n } };
+  });
+  await shard.admins[0]?.audit({ lines });
+  await shard.replicas[0]?.signal("SIGKILL");
+  for (const replica of shard.replicas) replica.start();
+  await shard.waitForPrimary();
+  const waited = ["waited_1", "waited_2", "waited_3"];
+  const { kinds, text } = await auditLog(waited);
+  assert.deepEqual(
+    kinds.filter((kind) => kind.startsWith("waited_")),
+    waited,
+    text.slice(0, 500),
+  );
 });

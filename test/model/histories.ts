@@ -130,6 +130,7 @@ const draft = fc.oneof(
       version: fc.integer({ min: 1, max: 4 }),
       ageSeconds: fc.constantFrom(0, 0, 60, 26 * 3600),
       entries: fc.constantFrom(0, 0, 1, 3),
+      bytes: fc.constantFrom(0, 0, 150, 220, 300),
       hold: fc.constantFrom(false, false, false, true),
     }),
   },

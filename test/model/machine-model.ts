@@ -1,6 +1,8 @@
 // The machine's rules written again with plain objects and strings, without the machine's code:
 // slow, obvious, and the judge of random histories.
 import { fits, memberPattern, names, sanctionPattern, settingsPattern } from "./bodies.ts";
+import { ByteCount, inForce, noQuotas } from "./keeping.ts";
+import type { Keeping, Quotas } from "./keeping.ts";
 
 /** A post as the model sees it. A thread is the room `<room>/<root>`. */
 export interface ModelPost {
@@ -41,16 +43,12 @@ export type ModelOperation =
       readonly members: number;
       readonly entriesPerSecond: number;
     }
-  | {
+  | ({
       readonly kind: "retain";
       readonly tenant: string;
       /** Empty = the tenant. */
       readonly room: string;
-      readonly version: number;
-      readonly ageSeconds: number;
-      readonly entries: number;
-      readonly hold: boolean;
-    }
+    } & Keeping)
   | {
       readonly kind: "trim";
       readonly tenant: string;
@@ -80,17 +78,6 @@ export interface ModelEntry {
   redacted: boolean;
 }
 
-interface Quotas {
-  version: number;
-  rooms: number;
-  members: number;
-  entriesPerSecond: number;
-  /** Log times of the entries that counted. */
-  readonly counted: number[];
-  /** What the newest `retain` said. */
-  keeping: { version: number; ageSeconds: number; entries: number; hold: boolean };
-}
-
 /** One room with its threads. */
 export interface ModelRoom {
   readonly tenant: string;
@@ -110,6 +97,7 @@ export interface ModelLog {
   readonly root: number;
   readonly entries: ModelEntry[];
   readonly markers: Map<string, number>;
+  readonly bytes: ByteCount;
   /** Entries below it are gone. */
   floor: number;
 }
@@ -123,9 +111,8 @@ const aheadMaxUs = 300_000_000;
 /** Remembered keys count until the last key of their span is too old. */
 const spanMs = 1_048_576;
 const ladder = ["none", "reader", "member", "moderator", "owner"];
-function noQuotas(): Quotas {
-  const keeping = { version: 0, ageSeconds: 0, entries: 0, hold: false };
-  return { version: 0, rooms: 0, members: 0, entriesPerSecond: 0, counted: [], keeping };
+function emptyLog(home: ModelRoom, root: number): ModelLog {
+  return { home, root, entries: [], markers: new Map(), bytes: new ByteCount(), floor: 1 };
 }
 
 /** One shard's rooms. */
@@ -201,8 +188,7 @@ export class MachineModel {
       settings,
       quotas: noQuotas(),
     };
-    const log = { home, root: 0, entries: [], markers: new Map(), floor: 1 };
-    this.logs.set(`${tenant} ${room}`, log);
+    this.logs.set(`${tenant} ${room}`, emptyLog(home, 0));
     return answer("ok");
   }
 
@@ -224,12 +210,12 @@ export class MachineModel {
   }
 
   private retain(operation: ModelOperation & { kind: "retain" }): ModelResult {
-    const { tenant, room, version, ageSeconds, entries, hold } = operation;
+    const { tenant, room, version, ageSeconds, entries, bytes, hold } = operation;
     const log = this.logs.get(`${tenant} ${room}`);
     if (room !== "" && log === undefined) return answer("no_room");
     if (room !== "" && log?.root !== 0) return answer("bad_operation");
     const quotas = log === undefined ? this.quotasOf(tenant) : log.home.quotas;
-    const wanted = { version, ageSeconds, entries, hold };
+    const wanted = { version, ageSeconds, entries, bytes, hold };
     if (version < quotas.keeping.version) return answer("stale");
     const dup = version === quotas.keeping.version;
     const same = JSON.stringify(wanted) === JSON.stringify(quotas.keeping);
@@ -239,7 +225,7 @@ export class MachineModel {
   }
 
   private holds({ quotas, tenant }: ModelRoom): boolean {
-    return quotas.keeping.hold || this.quotasOf(tenant).keeping.hold;
+    return inForce(quotas.keeping, this.quotasOf(tenant).keeping).hold;
   }
 
   private trim(operation: ModelOperation & { kind: "trim" }): ModelResult {
@@ -258,12 +244,11 @@ export class MachineModel {
     if (this.holds(home)) return "held";
     const ageUs = this.timeUs - (entries[floor - 2]?.timeUs ?? 0);
     if (ageUs <= this.windowUs + aheadMaxUs) return "not_due";
-    const own = home.quotas.keeping;
-    const all = this.quotasOf(home.tenant).keeping;
-    const age = own.ageSeconds > 0 ? own.ageSeconds : all.ageSeconds;
-    const most = own.entries > 0 ? own.entries : all.entries;
+    const limits = inForce(home.quotas.keeping, this.quotasOf(home.tenant).keeping);
+    const { ageSeconds: age, entries: most, bytes } = limits;
     const many = most > 0 && entries.length - (floor - 1) >= most;
-    return many || (age > 0 && ageUs > age * 1e6) ? "ok" : "not_due";
+    const large = bytes > 0 && log.bytes.leaves(floor, entries.length, bytes);
+    return many || large || (age > 0 && ageUs > age * 1e6) ? "ok" : "not_due";
   }
 
   private post(operation: ModelPost): ModelResult {
@@ -310,12 +295,12 @@ export class MachineModel {
     if (most > 0 && threads >= most) return answer("quota");
     const refused = this.judge(operation, log);
     if (refused !== null) return refused;
-    const made: ModelLog = { home, root, entries: [], markers: new Map(), floor: 1 };
+    const made = emptyLog(home, root);
     this.logs.set(`${operation.tenant} ${operation.room}`, made);
     const { sender, authority } = operation;
     const seq = log.entries.length + 1;
     const said = { seq, timeUs: this.timeUs, sender, type: "thread", parent: root, body: "" };
-    log.entries.push({ ...said, authority, shown: "all", redacted: false });
+    this.append({ ...said, authority, shown: "all", redacted: false }, log);
     return this.commit(operation, made);
   }
 
@@ -383,6 +368,12 @@ export class MachineModel {
     return null;
   }
 
+  private append(entry: ModelEntry, log: ModelLog): void {
+    const { quotas, tenant } = log.home;
+    log.entries.push(entry);
+    log.bytes.add(entry, inForce(quotas.keeping, this.quotasOf(tenant).keeping).bytes);
+  }
+
   private commit(operation: ModelPost, log: ModelLog): ModelResult {
     const { sender, type, parent, body, authority, keyMs } = operation;
     const { home } = log;
@@ -393,7 +384,7 @@ export class MachineModel {
     const { timeUs } = this;
     const said = { seq, timeUs, sender, type, parent, body, authority };
     const entry: ModelEntry = { ...said, shown, redacted: false };
-    log.entries.push(entry);
+    this.append(entry, log);
     this.keys.set(keyOf(operation), { keyMs, entry });
     for (const quotas of [home.quotas, this.quotasOf(home.tenant)]) {
       if (quotas.entriesPerSecond > 0) quotas.counted.push(timeUs);

@@ -21,6 +21,7 @@ const delta = "replica/machine/delta.ts";
 const tables = "replica/machine/machine-tables.ts";
 const standing = "replica/machine/standing.ts";
 const retention = "replica/machine/retention.ts";
+const byteMarks = "replica/machine/byte-marks.ts";
 const sweeper = "replica/machine/sweeper.ts";
 const compaction = "replica/snapshot/compaction.ts";
 const writer = "replica/snapshot/checkpoint-writer.ts";
@@ -397,4 +398,17 @@ export const mutants: readonly Mutant[] = [
     "if (order === 0) least?.advance();",
     "if (order === 0) { cursor.advance(); continue; }",
   ),
+  mutant(
+    "too few bytes are kept",
+    byteMarks,
+    "total - before >= limit",
+    "total - before + 70 >= limit",
+  ),
+  mutant(
+    "marks are not where bytes were counted",
+    byteMarks,
+    "mark % marksMax, seq)",
+    "mark % marksMax, seq + 1)",
+  ),
+  mutant("the count begins anew", byteMarks, "if (total === 0) this.set", "this.set"),
 ];

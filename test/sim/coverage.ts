@@ -48,6 +48,7 @@ export const faultKinds: readonly string[] = [
   "frame_stale_incarnation",
   "bad_cosignature",
   "idle_day",
+  "rewrap",
 ];
 
 /** How a view change can end, or go on, as its messages show it. */
@@ -105,6 +106,15 @@ export const answers: readonly string[] = [
 /** What edges ask to be proved. */
 export const proofKinds: readonly string[] = ["receipt", "checkpoint", "consistency"];
 
+/** What must have befallen the state of some replica. */
+export const stateEvents: readonly string[] = [
+  ...["keys_sealed", "keys_merged", "keys_expired", "original_loaded"],
+  ...["segments_merged", "segment_swept", "segments_removed", "block_repaired"],
+  ...["data_key_rotated", "checkpoint_agreed", "synced"],
+  ...["scrub_found_prepares", "scrub_found_identifiers", "scrub_found_superblock"],
+  "scrub_found_segments",
+];
+
 /** What a batch of runs cannot reach, each with the reason. */
 export const unreachable: ReadonlyMap<string, string> = new Map([
   [
@@ -136,6 +146,7 @@ function expected(): readonly string[] {
     ...statusTransitions.map((change) => `status ${change}`),
     ...faultKinds.map((kind) => `fault ${kind}`),
     ...answers.map((answer) => `answer ${answer}`),
+    ...stateEvents.map((what) => `state ${what}`),
     ...proofKinds.map((kind) => `proof ${kind}`),
   ];
 }

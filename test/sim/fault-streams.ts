@@ -40,6 +40,7 @@ export class FaultStreams {
     this.stream(every.clockStep, () => this.clockStep());
     this.stream(every.edgeCrash, () => this.edgeCrash());
     this.stream(every.reset, () => this.reset());
+    this.stream(every.rewrap, () => this.rewrap());
     this.stream(every.day, () => this.day());
   }
 
@@ -215,6 +216,11 @@ export class FaultStreams {
     this.count("idle_day");
     this.world.passedUs += 25 * 3_600_000_000;
     this.world.line("fault", -1, "a day passes");
+  }
+
+  private rewrap(): void {
+    this.count("rewrap");
+    for (const node of this.world.nodes) node.rewrap();
   }
 
   private edgeCrash(): void {

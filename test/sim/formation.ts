@@ -127,11 +127,14 @@ function format(
     writeFate: () => "ok",
     readFate: () => "ok",
     misdirect: () => -1,
-    identifierUnits: () => [],
+    named: () => true,
     note: () => undefined,
   });
   // Secrets of runs count from 1.
-  const vault = new SimVault({ secret: () => 0, later, sealed: () => undefined }, null);
+  const vault = new SimVault(
+    { secret: () => 0, later, sealed: () => undefined, rotated: () => undefined },
+    null,
+  );
   const poisoned = (why: string): never => {
     throw new Error(`format: ${why}`);
   };

@@ -33,7 +33,7 @@ export class Judges {
   readonly acks = new DurableAcks();
   readonly copies = new CommitCopies();
   readonly nacks = [0, 1, 2].map((index) => new Nacks(index));
-  readonly checkpoints = new Checkpoints();
+  readonly checkpoints: Checkpoints;
   readonly timestamps = new Timestamps();
   readonly nonces = new Nonces();
   readonly bounds = new Bounds();
@@ -48,7 +48,7 @@ export class Judges {
   private subjects: readonly Subject[] = [];
   private readonly formedOnes = new Set<number>();
 
-  /** `count` is told of each operation and its answer. */
+  /** `count` is told of each operation and its answer, and of checkpoints that agree. */
   constructor(
     root: PrepareHeader,
     emptyChecksum: Checksum,
@@ -57,7 +57,9 @@ export class Judges {
   ) {
     this.history = new History(root);
     this.invention = new Invention(emptyChecksum);
-    this.replies = new Replies(rules, this.once, this.proofs, count);
+    const answer = (what: string): void => count(`answer ${what}`);
+    this.replies = new Replies(rules, this.once, this.proofs, answer);
+    this.checkpoints = new Checkpoints(() => count("state checkpoint_agreed"));
     this.log = new ClientLog((room) => this.replies.logs.get(room));
   }
 

@@ -1,13 +1,12 @@
-import { diskUnitBytes } from "#replica/base/limits.ts";
 import type { Prng } from "#replica/base/prng.ts";
-import { identifiersPerSector, sectorOffset } from "#replica/journal/geometry.ts";
 import type { NodeWorld } from "./node-world.ts";
 import { SectorDisk } from "./sector-disk.ts";
 
-/** Which computer a disk is in, and the newest op that its log held. */
+/** Which computer a disk is in, the newest op that its log held, and what its identifiers say. */
 export interface DiskOwner {
   readonly index: number;
   readonly headSeen: number;
+  readonly truth: { named(slot: number): boolean };
 }
 
 /** The disk of one computer: latencies of the swarm, faults of the atlas. */
@@ -18,8 +17,7 @@ export function nodeDisk(
   after: (delayMs: number, run: () => void) => void,
 ): SectorDisk {
   const { index } = owner;
-  const { walSlots, slotBytes, disk } = world.swarm;
-  const geometry = { slotsCount: walSlots, slotBytes };
+  const { slotBytes, disk } = world.swarm;
   return new SectorDisk({
     prng: prng.fork(),
     after,
@@ -34,13 +32,7 @@ export function nodeDisk(
       return world.atlas.readFate(index, name, offset, bytes, owner.headSeen);
     },
     misdirect: (_name, offset) => world.atlas.misdirect(offset),
-    identifierUnits: (name, offset) => {
-      if (name !== "prepares") return [];
-      const sector = Math.floor(offset / slotBytes / identifiersPerSector);
-      return ([0, 1] as const).map((copy) => {
-        return sectorOffset(sector, copy, geometry) / diskUnitBytes;
-      });
-    },
+    named: (offset) => owner.truth.named(Math.floor(offset / slotBytes)),
     note: (what) => world.line("fault", index, what),
   });
 }

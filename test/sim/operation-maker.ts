@@ -219,6 +219,7 @@ export class OperationMaker {
     const policy = {
       ageSeconds: prng.pick([0, 1, 100_000]),
       entries: prng.pick([0, 1, 5]),
+      bytes: prng.pick([0, 0, 1, 500]),
       hold: prng.chance(0.2),
     };
     const scope = prng.chance(0.2) ? "" : room;

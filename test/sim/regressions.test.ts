@@ -12,6 +12,7 @@ const seeds: readonly (readonly [number, string])[] = [
   [30, "identifiers of a slow disk follow in the end"],
   [390215, "a prepare that a slow disk ends late has its identifier before the look"],
   [390214, "a replaced member's cosignature is not passed off as the new one's"],
+  [25385, "a body of which no identifier is durable yet does not decay to zeros"],
   [7518, "an end of the log that a view dropped may have overwritten what a replica still needs"],
 ];
 

@@ -61,6 +61,7 @@ function page(batch: BatchResult, first: number, seconds: number): string {
     table(coverage, "status", "Status transitions"),
     table(coverage, "row", "Rows of the recovery table"),
     table(coverage, "answer", "Operations and their answers"),
+    table(coverage, "state", "Keys, segments, checkpoints"),
     table(coverage, "proof", "Proofs checked"),
     table(coverage, "received", "Messages received"),
     table(coverage, "sent", "Messages sent"),

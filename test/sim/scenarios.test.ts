@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { replicaFrom } from "#replica/base/brands.ts";
 import { Coverage } from "./coverage.ts";
+import type { SimNode } from "./sim-node.ts";
 import { type Swarm, swarmOf } from "./swarm.ts";
 import { World } from "./world.ts";
 
@@ -229,4 +230,34 @@ test("sim: a corrupt entry is repaired, it never becomes the log (NATS #7549)", 
   until(world, 5000, () => headOf(world) > head);
   world.node(primary).start();
   finish(world);
+});
+
+/** Decays the first unit of a slot many times: whether it ever looks as formatting left it. */
+function vanishes(node: SimNode, slot: number): boolean {
+  for (let attempt = 0; attempt < 40; attempt += 1) {
+    node.disk.decay("prepares", (slot * calm.slotBytes) / 4096, true);
+    if (node.disk.bytes("prepares", slot * calm.slotBytes, 4096).every((b) => b === 0)) return true;
+  }
+  return false;
+}
+
+test("sim: what was acknowledged turns into zeros only behind a durable identifier", () => {
+  const world = start();
+  const node = world.node(1);
+  const newest = (): number => node.headSeen % slots;
+  const written = (): boolean => headOf(world) > 5 && node.truthHeader(node.headSeen) !== null;
+  // Acknowledged, its identifier still on its way: with a crash, zeros would be a second fault.
+  until(world, 5000, () => written() && !node.truth.named(newest()));
+  const slot = newest();
+  node.crash();
+  assert.equal(vanishes(node, slot), false);
+  node.start();
+  until(world, 5000, () => written() && node.truth.named(newest()));
+  // Behind a durable identifier they are one fault, which is repaired.
+  const op = node.headSeen;
+  assert.equal(vanishes(node, op % slots), true);
+  node.crash();
+  node.start();
+  finish(world);
+  assert.equal(world.coverage.counts.get("row blank-lost"), 1);
 });

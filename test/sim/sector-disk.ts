@@ -17,8 +17,8 @@ export interface DiskWorld {
   readonly readFate: (name: string, offset: number, bytes: number) => ReadFate;
   /** Byte of the same file that a misdirected write may hit, or -1. */
   readonly misdirect: (name: string, offset: number, bytes: number) => number;
-  /** Identifier sector units whose write makes a slot's identifier durable. */
-  readonly identifierUnits: (name: string, offset: number) => readonly number[];
+  /** The identifier of what was written to the slot at a byte of the prepares is durable. */
+  readonly named: (offset: number) => boolean;
   readonly note: (what: string) => void;
 }
 
@@ -42,9 +42,8 @@ interface Pending {
 /** A write that will turn out lost once its identifier is durable (two faults otherwise). */
 interface Lost {
   readonly name: string;
+  readonly offset: number;
   readonly units: readonly { unit: number; old: Uint8Array; version: number }[];
-  readonly needs: readonly number[];
-  begun: Pending | null;
 }
 
 /** Name of a zone's file. */
@@ -82,7 +81,6 @@ export class SectorDisk implements Disk {
     const land = (): void => this.land(name, offset, bytes, null);
     const pending: Pending = { name, offset, bytes, land };
     this.pending.add(pending);
-    if (name === "identifiers") this.armLost(pending);
     world.after(world.latencyMs("write"), () => {
       this.pending.delete(pending);
       if (fate === "error") {
@@ -94,7 +92,7 @@ export class SectorDisk implements Disk {
       this.writes += 1;
       if (fate === "lost" || fate === "misdirected") this.loseLater(pending, fate);
       land();
-      this.applyLost(pending);
+      this.applyLost(name);
       done("ok");
     });
   }
@@ -153,13 +151,18 @@ export class SectorDisk implements Disk {
     this.lost = [];
   }
 
-  /** One unit decays: a flipped bit, garbage, or `zeros` at times. False when there is nothing. */
+  /**
+   * One unit decays: a flipped bit, garbage, or `zeros` at times. A slot whose identifier is not
+   * durable yet never decays to zeros: it would look as if nothing was ever acknowledged there,
+   * which is a crash and damage at one place, two faults. False when there is nothing.
+   */
   decay(name: string, unit: number, zeros = false): boolean {
     const file = this.files.get(name);
     if (file === undefined || unit * diskUnitBytes >= file.truth.length) return false;
     const { prng } = this.world;
     const bytes = this.bytes(name, unit * diskUnitBytes, this.unitLength(file, unit));
-    const kind = prng.below(zeros ? 3 : 2);
+    const vanishes = zeros && (name !== "prepares" || this.world.named(unit * diskUnitBytes));
+    const kind = prng.below(vanishes ? 3 : 2);
     if (kind === 0) flip(bytes, prng);
     else if (kind === 1) for (let i = 0; i < bytes.length; i += 16) bytes[i] = prng.below(256);
     else bytes.fill(0);
@@ -289,8 +292,7 @@ export class SectorDisk implements Disk {
       const version = this.version(name, unit * diskUnitBytes) + 1;
       units.push({ unit, old, version });
     }
-    const needs = this.world.identifierUnits(name, offset);
-    this.lost.push({ name, units, needs, begun: null });
+    this.lost.push({ name, offset, units });
     if (fate === "lost") return;
     const target = this.world.misdirect(name, offset, bytes.length);
     const file = this.files.get(name);
@@ -302,16 +304,12 @@ export class SectorDisk implements Disk {
     }
   }
 
-  private armLost(pending: Pending): void {
-    const unit = Math.floor(pending.offset / diskUnitBytes);
-    for (const lost of this.lost) {
-      if (lost.begun === null && lost.needs.includes(unit)) lost.begun = pending;
-    }
-  }
-
-  private applyLost(pending: Pending): void {
+  /** `written`: the file of the write that just completed. */
+  private applyLost(written: string): void {
     if (this.lost.length === 0) return;
-    const due = this.lost.filter((lost) => lost.needs.length === 0 || lost.begun === pending);
+    const due = this.lost.filter(({ name, offset }) => {
+      return name !== "prepares" || (written === "identifiers" && this.world.named(offset));
+    });
     if (due.length === 0) return;
     this.lost = this.lost.filter((lost) => !due.includes(lost));
     for (const { name, units } of due) {

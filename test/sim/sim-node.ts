@@ -1,8 +1,7 @@
 import type { ReplicaIndex } from "#replica/base/brands.ts";
 import { bytesFromHex } from "#replica/base/bytes.ts";
 import type { Prng } from "#replica/base/prng.ts";
-import { sha256, sha256Bytes } from "#replica/crypto/hash.ts";
-import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
+import { sha256 } from "#replica/crypto/hash.ts";
 import { machineVersions } from "#replica/machine/machine-state.ts";
 import type { HostPorts } from "#replica/server/host-options.ts";
 import type { Host } from "#replica/server/host.ts";
@@ -21,11 +20,14 @@ import type { NodeWorld } from "./node-world.ts";
 import type { SectorDisk } from "./sector-disk.ts";
 import { bodyRoom } from "./swarm.ts";
 import { SimCosigner } from "./sim-cosigner.ts";
+import { scrubLater } from "./sim-scrub.ts";
 import { simSealer } from "./sim-sealer.ts";
 import { type SimKeyTable, SimVault } from "./sim-vault.ts";
 import { tendOpening } from "./tend-opening.ts";
 import { Truth } from "./truth.ts";
-import { WatchedMachine } from "./watched-machine.ts";
+import { alarmOutcome } from "./view-changes.ts";
+import { watchedMachine } from "./watched-machine.ts";
+import { watchedStorage } from "./watched-storage.ts";
 
 /** Microseconds that a right wall clock shows at virtual time 0. */
 export const wallStartUs = 1_800_000_000_000_000;
@@ -46,6 +48,7 @@ export class SimNode implements Subject {
   private waiting: Opening | null = null;
   /** Number of the process's life; what belongs to an older one is void. */
   life = 0;
+  readonly truth: Truth;
   /** The process stands still until then, ms of virtual time. */
   pausedUntilMs = 0;
   /** Rate of the local clocks against virtual time. */
@@ -70,7 +73,6 @@ export class SimNode implements Subject {
   private syncing = false;
   private status = "down";
   private view = 0;
-  private readonly truth: Truth;
   private readonly lostHeaders = new Map<number, PrepareHeader>();
 
   /** A freshly formatted volume, no process. */
@@ -177,6 +179,11 @@ export class SimNode implements Subject {
     return answer;
   }
 
+  /** The key-encryption key has changed under the process that runs, or before the next one. */
+  rewrap(): void {
+    this.vault.rewrap();
+  }
+
   /** A message of a peer arrives. */
   receive(message: PeerMessage): void {
     if (this.host === null) this.waiting?.onPeerMessage(message);
@@ -246,14 +253,9 @@ export class SimNode implements Subject {
       const text = odd.map(({ op, row }) => `${op} ${row.id}`).join(", ");
       world.line("disk", this.index, `faulty: ${text}`);
     }
-    const { lingerMs, depth, proofs, cacheBytes } = world.swarm;
-    const machine = new WatchedMachine(lab.genesis, {
-      cacheBytes,
-      chunkBytes: 32 * 1024,
-      versions: this.build,
-      hash: sha256Bytes,
-      ...(proofs ? { proofs: treeHashes } : {}),
-    });
+    const { lingerMs, depth, proofs } = world.swarm;
+    const count = (what: string): void => world.coverage.add(`state ${what}`);
+    const machine = watchedMachine(world.swarm, this.build, count);
     const cosign = { ...this.cosigner.ports((run) => this.later(1, run)), origin: lab.origin };
     const options = {
       replica: this.index,
@@ -284,6 +286,7 @@ export class SimNode implements Subject {
       world.line("process", this.index, `opened: superblock ${sequence} ${facts}`);
       world.judges.started(this, superblock);
       result.host.start();
+      scrubLater(this, opened.storage, world);
       if (logView < view) world.coverage.add("view change resumed_stored_vote");
     });
   }
@@ -334,7 +337,8 @@ export class SimNode implements Subject {
     world.committed(this.index, prepare);
   }
 
-  private enter(run: (host: Host) => void): void {
+  /** Something happens to the host, once the process stands still no more. */
+  enter(run: (host: Host) => void): void {
     const { heap } = this.world;
     const { life, host } = this;
     if (host === null) return;
@@ -368,9 +372,14 @@ export class SimNode implements Subject {
     this.headSeen = replica.head;
     world.judges.stepped(this);
     this.setStatus(replica.status);
-    if (this.syncing && !host.syncing) this.syncs += 1;
+    if (this.syncing && !host.syncing) this.synced();
     this.syncing = host.syncing;
     this.arm(host);
+  }
+
+  private synced(): void {
+    this.syncs += 1;
+    this.world.coverage.add("state synced");
   }
 
   private setStatus(status: string): void {
@@ -441,10 +450,8 @@ export class SimNode implements Subject {
       status: () => undefined,
       alarm: (what) => {
         if (what.includes("can be neither kept nor dropped")) this.alarm = what;
-        if (what.includes("third replica's vote")) {
-          world.coverage.add("view change waited_for_third");
-        }
-        if (what.includes("no intact copy")) world.coverage.add("view change stuck");
+        const outcome = alarmOutcome(what);
+        if (outcome !== null) world.coverage.add(`view change ${outcome}`);
         world.line("status", index, `alarm: ${what}`);
       },
       stop: (why) => this.later(0, () => this.lose(why)),
@@ -469,20 +476,13 @@ export class SimNode implements Subject {
     };
   }
 
-  /** The storage itself, but for an ear at prepares and superblocks. */
   private watched(storage: Storage): Storage {
-    const watched = Object.create(storage) as Storage;
-    watched.writePrepare = (...args) => {
-      this.world.judges.writes(this, args[0].header);
-      storage.writePrepare(...args);
-    };
-    watched.writeSuperblock = (state, done) => {
-      storage.writeSuperblock(state, () => {
-        this.world.judges.wrote(this, state);
-        done();
-      });
-    };
-    return watched;
+    const { judges, coverage } = this.world;
+    return watchedStorage(storage, {
+      writes: (header) => judges.writes(this, header),
+      wrote: (state) => judges.wrote(this, state),
+      count: (what) => coverage.add(`state ${what}`),
+    });
   }
 
   private makeVault(table: SimKeyTable): SimVault {
@@ -492,6 +492,7 @@ export class SimNode implements Subject {
         secret: () => world.secret(),
         later: (run) => this.later(0.3, run),
         sealed: (secret, counter) => world.judges.nonces.sealed(secret, counter),
+        rotated: () => world.coverage.add("state data_key_rotated"),
       },
       table,
     );

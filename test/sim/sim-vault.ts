@@ -21,6 +21,8 @@ export interface VaultWorld {
   readonly later: (run: () => void) => void;
   /** Something was sealed: for the checker of nonces. */
   readonly sealed: (secret: number, counter: number) => void;
+  /** A fresh key for the log is in use. */
+  readonly rotated: () => void;
 }
 
 /**
@@ -74,8 +76,14 @@ export class SimVault implements Vault {
     const key = this.make("wal");
     this.world.later(() => {
       this.current.set("wal", { key, counter: new NonceCounter() });
+      this.world.rotated();
       done("ok");
     });
+  }
+
+  /** Another key wraps the table: segments get a data key that the former one never wrapped. */
+  rewrap(): void {
+    if (this.current.has("segment")) this.add("segment");
   }
 
   private add(purpose: VaultPurpose): void {

@@ -42,6 +42,10 @@ export interface Swarm {
   readonly lingerMs: number;
   /** Bytes of history that the machine keeps in memory: 0 = reads and retries load blocks. */
   readonly cacheBytes: number;
+  /** Remembered keys that the machine holds loosely; more become runs, which are merged. */
+  readonly looseKeysMax: number;
+  /** Pace of the scrubs of disks; 0 = none. */
+  readonly scrubBytesPerS: number;
   readonly network: NetworkMix;
   readonly disk: DiskMix;
   /** Mean time between two faults of a kind, ms; Infinity = never in this run. */
@@ -57,6 +61,8 @@ export interface Swarm {
     readonly clockStep: number;
     readonly edgeCrash: number;
     readonly reset: number;
+    /** The key-encryption key changes under all processes. */
+    readonly rewrap: number;
     /** A day in which nothing happens. */
     readonly day: number;
   };
@@ -133,7 +139,9 @@ export function swarmOf(seed: number): Swarm {
   const requestBytesMax = Math.floor(bodyRoom(slotBytes) / (3 * authors)) - 100;
   const badMachine = prng.between(-1, 2);
   const rollback = badMachine >= 0 && prng.chance(0.06);
+  // Drawn apart, so that what a seed meant before stays what it means.
   const days = new Prng(seed + 4);
+  const state = new Prng(seed + 5);
   return {
     // Checkpoints of 9 ops: three of them, all that a machine may hold back, fit the ring.
     walSlots: 34,
@@ -148,6 +156,8 @@ export function swarmOf(seed: number): Swarm {
     depth: prng.pick([1, 2, 8, 8]),
     lingerMs: prng.pick([0, 1]),
     cacheBytes: prng.pick([0, 0, 1 << 20]),
+    looseKeysMax: state.pick([1 << 20, 1 << 20, 2, 16]),
+    scrubBytesPerS: state.pick([0, 0, 0, 4_000_000]),
     network: networkMix(prng),
     disk: diskMix(prng),
     every: {
@@ -162,6 +172,7 @@ export function swarmOf(seed: number): Swarm {
       clockStep: every(0.3, 100, 1000),
       edgeCrash: every(0.4, 200, 1000),
       reset: every(0.4, 50, 400),
+      rewrap: state.pick([Infinity, Infinity, 300, 1500]),
       day: days.chance(0.25) ? 1000 : Infinity,
     },
     driftMax: prng.pick([0, 0, 0.0002, 0.01]),

@@ -3,6 +3,7 @@ import { chooseSuperblock, decodeSuperblockCopy } from "#replica/journal/superbl
 import { superblockCopies, superblockCopyBytes } from "#replica/journal/superblock-copies.ts";
 import { scanSlot } from "#replica/journal/wal-slot.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
+import { identifierOf } from "./checkers/10-journal.ts";
 import { lab } from "./formation.ts";
 import type { SectorDisk } from "./sector-disk.ts";
 
@@ -24,21 +25,19 @@ export class Truth {
 
   /** Header of the whole prepare of an op, or null. */
   header(op: number): PrepareHeader | null {
-    const { slotsCount, slotBytes } = this;
-    const slot = op % slotsCount;
-    const version = this.version("prepares", slot * slotBytes, slotBytes);
-    const known = this.headers.get(slot);
-    if (known?.version === version) return known.header?.op === op ? known.header : null;
-    // Units that were never written tell nothing and cost a look at every byte.
-    let used = slotBytes;
-    while (used > diskUnitBytes && this.version("prepares", slot * slotBytes + used - 1, 1) === 0) {
-      used -= diskUnitBytes;
-    }
-    const bytes = this.disk.truth("prepares", slot * slotBytes, used);
-    const scan = scanSlot(lab.tools, { slotsCount, slotBytes }, slot, bytes);
-    const header = scan.kind === "whole" ? scan.header : null;
-    this.headers.set(slot, { version, header });
+    const header = this.held(op % this.slotsCount);
     return header?.op === op ? header : null;
+  }
+
+  /** The identifiers ring names the whole prepare that the slot holds. */
+  named(slot: number): boolean {
+    const { disk, slotsCount, slotBytes } = this;
+    const header = this.held(slot);
+    if (header === null) return false;
+    const entry = identifierOf(lab.tools, { slotsCount, slotBytes }, slot, (...range) => {
+      return disk.truth(...range);
+    });
+    return entry.state === "present" && entry.header.checksum === header.checksum;
   }
 
   /** Op of the checkpoint that the superblock names; 0 when it names none. */
@@ -60,6 +59,23 @@ export class Truth {
   forget(): void {
     this.headers.clear();
     this.checkpoint = { version: -1, op: 0 };
+  }
+
+  private held(slot: number): PrepareHeader | null {
+    const { slotsCount, slotBytes } = this;
+    const version = this.version("prepares", slot * slotBytes, slotBytes);
+    const known = this.headers.get(slot);
+    if (known?.version === version) return known.header;
+    // Units that were never written tell nothing and cost a look at every byte.
+    let used = slotBytes;
+    while (used > diskUnitBytes && this.version("prepares", slot * slotBytes + used - 1, 1) === 0) {
+      used -= diskUnitBytes;
+    }
+    const bytes = this.disk.truth("prepares", slot * slotBytes, used);
+    const scan = scanSlot(lab.tools, { slotsCount, slotBytes }, slot, bytes);
+    const header = scan.kind === "whole" ? scan.header : null;
+    this.headers.set(slot, { version, header });
+    return header;
   }
 
   private version(name: string, offset: number, bytes: number): number {

@@ -66,3 +66,9 @@ export class ViewChanges {
     this.coverage.add(`view change ${outcome}`);
   }
 }
+
+/** What an alarm says of a view change's outcome, or null. */
+export function alarmOutcome(what: string): string | null {
+  if (what.includes("third replica's vote")) return "waited_for_third";
+  return what.includes("no intact copy") ? "stuck" : null;
+}

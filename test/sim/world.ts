@@ -60,8 +60,8 @@ export class World implements NodeWorld {
     this.viewChanges = new ViewChanges(coverage);
     const { root } = formattedVolume(0, swarm.walSlots, swarm.slotBytes);
     const rules = { windowHours: keyRules.windowHours, keysMax: keyRules.max, roomsMax: 1_000_000 };
-    const answer = (what: string): void => coverage.add(`answer ${what}`);
-    this.judges = new Judges(root, lab.scope.emptyChecksum, rules, answer);
+    const count = (what: string): void => coverage.add(what);
+    this.judges = new Judges(root, lab.scope.emptyChecksum, rules, count);
     this.nodes = [0, 1, 2].map((i) => new SimNode(replicaFrom(i), this, this.prng.fork()));
     this.judges.watch(this.nodes);
     const clientPrng = this.prng.fork();

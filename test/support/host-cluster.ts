@@ -27,6 +27,7 @@ import type { Opening } from "#replica/server/opening.ts";
 import { genesisManifest } from "#replica/snapshot/manifest.ts";
 import { formatStorage } from "#replica/storage/format-storage.ts";
 import { openStorage } from "#replica/storage/open-storage.ts";
+import type { ReplicaStorage } from "#replica/storage/replica-storage.ts";
 import type { StorageTools } from "#replica/storage/storage-tools.ts";
 import type { ServerMessage } from "#replica/wire/client-message.ts";
 import { frameScopeFrom } from "#replica/wire/frame.ts";
@@ -77,6 +78,8 @@ interface Seat {
   readonly disk: CrashDisk;
   readonly vault: FakeVault;
   host: Host | null;
+  /** What the host was opened on. */
+  storage: ReplicaStorage | null;
   /** Mends the checkpoint before there is a host. */
   opening: Opening | null;
   /** Newest head of the shard's log that it signed: a small file of its own in production. */
@@ -117,6 +120,7 @@ export class HostCluster {
         disk: new CrashDisk(),
         vault: new FakeVault().boot(),
         host: null,
+        storage: null,
         opening: null,
         mark: null,
       };
@@ -149,6 +153,7 @@ export class HostCluster {
     seat.vault.boot();
     openStorage({ ...this.toolsOf(seat), cluster, shard, replica }, (opened) => {
       ok(opened.ok, opened.ok ? "" : opened.message);
+      seat.storage = opened.storage;
       const genesis = machineGenesisOf(request.formationId, slots, configOf().keys);
       const key = keys[index];
       ok(key !== undefined);

@@ -108,7 +108,7 @@ export function configure(
 /** How long the history of a tenant's rooms (`room` empty) or of one room is kept. */
 export function retain(
   fields: { room: string; version: number; tenant?: string } & Partial<
-    Pick<RetainFields, "ageSeconds" | "entries" | "hold">
+    Pick<RetainFields, "ageSeconds" | "entries" | "bytes" | "hold">
   >,
 ): Operation {
   return {
@@ -119,6 +119,7 @@ export function retain(
     version: fields.version,
     ageSeconds: fields.ageSeconds ?? 0,
     entries: fields.entries ?? 0,
+    bytes: fields.bytes ?? 0,
     hold: fields.hold ?? false,
   };
 }

@@ -129,7 +129,6 @@ export class Chat {
         break;
       }
       case "ping":
-      case "ckpt":
         break;
       default:
         this.byRid.get(frame.rid)?.push(frame);

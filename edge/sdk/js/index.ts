@@ -17,6 +17,7 @@ export type {
   ChatOptions,
   ChatState,
   Clock,
+  LogCheckpoint,
   Page,
   PendingPost,
   PostAck,

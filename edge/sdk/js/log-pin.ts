@@ -97,6 +97,8 @@ export class LogPin {
   }
 
   private pin({ origin, size, root }: ProvenCheckpoint): void {
+    // Two checks at once may end in either order: both extend what was pinned, the larger stays.
+    if (this.last !== null && size <= this.last.size) return;
     this.last = { origin, size, root };
     this.changed(this.last);
   }

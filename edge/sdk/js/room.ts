@@ -1,7 +1,7 @@
 import { ChatError, closedError, lostError, tokenError } from "./chat-error.ts";
 import { EntryIterator } from "./entry-iterator.ts";
+import { HistoryCheck } from "./history-check.ts";
 import type { Link, PushedFrame } from "./link.ts";
-import { HistoryFork } from "./log-pin.ts";
 import type { LogPin } from "./log-pin.ts";
 import { Outbox } from "./outbox.ts";
 import type { OutgoingPost } from "./outbox.ts";
@@ -35,7 +35,7 @@ export interface RoomPort {
   closed(room: Room): void;
 }
 
-type RoomFrame = Exclude<PushedFrame, { readonly op: "ckpt" | "ping" | "drain" }>;
+type RoomFrame = Exclude<PushedFrame, { readonly op: "ping" | "drain" }>;
 
 /** A token is asked for anew this long before it ends. */
 const refreshEarlyMs = 60_000;
@@ -54,6 +54,7 @@ export class Room {
   private readonly options: RoomOptions;
   private readonly timeline: Timeline;
   private readonly outbox: Outbox;
+  private readonly history: HistoryCheck;
   private readonly iterators = new Set<EntryIterator>();
   private link: Link | null = null;
   private token: { readonly text: string; readonly url: string | null } | null = null;
@@ -68,6 +69,14 @@ export class Room {
     this.options = options;
     this.port = port;
     const later = (delayMs: number, call: () => void) => void port.clock.after(delayMs, call);
+    this.history = new HistoryCheck(options, {
+      nowMs: () => port.clock.nowMs(),
+      get: async (call, query) => {
+        const { url, token } = await this.beside();
+        return await fetchBeside(url, token, name, call, query);
+      },
+      forked: (error) => this.stop(error),
+    });
     this.timeline = new Timeline(
       {
         later,
@@ -223,18 +232,7 @@ export class Room {
    * head. A log that does not is refused: the room stops with HISTORY_FORK, the promise rejects.
    */
   async checkHistory(pin: LogPin): Promise<ProvenCheckpoint> {
-    const { url, token } = await this.beside();
-    const get = (call: string, query: Record<string, number>) =>
-      fetchBeside(url, token, this.name, call, query);
-    try {
-      return await pin.advance({
-        checkpoint: () => get("checkpoint", {}),
-        consistency: (from) => get("consistency", { from }),
-      });
-    } catch (error) {
-      if (error instanceof HistoryFork) this.stop(forkError(error.message));
-      throw error;
-    }
+    return await this.history.check(pin, null);
   }
 
   private async beside(): Promise<{ readonly url: string; readonly token: string }> {
@@ -322,6 +320,9 @@ export class Room {
       case "signal":
         this.options.onSignal?.({ kind: frame.kind, from: frame.from });
         break;
+      case "ckpt":
+        this.history.pushed({ size: frame.size, root: frame.root, note: frame.note });
+        break;
       case "err":
         this.detachedBy(frame.error);
         break;
@@ -364,15 +365,7 @@ export class Room {
     this.outbox.setLive(true);
     for (const iterator of this.iterators) iterator.start(frame.next - 1);
     if (again) this.options.onRecovered?.();
-    const { pin } = this.options;
-    // A fork stops the room; what could not be asked now is asked at the next attach.
-    if (pin !== undefined) {
-      this.checkHistory(pin).catch((error: unknown) => {
-        const { message } = error instanceof Error ? error : { message: String(error) };
-        const fork = error instanceof HistoryFork;
-        this.options.onError?.(fork ? forkError(message) : asChatError(error));
-      });
-    }
+    this.history.attached();
   }
 
   private attachFailed(link: Link, error: ChatError): void {
@@ -473,10 +466,6 @@ export class Room {
     this.state = state;
     this.options.onState?.(state);
   }
-}
-
-function forkError(message: string): ChatError {
-  return new ChatError({ code: 409, name: "HISTORY_FORK", message, retryable: false });
 }
 
 function asChatError(error: unknown): ChatError {

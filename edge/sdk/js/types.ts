@@ -1,4 +1,5 @@
 import type { LogPin } from "./log-pin.ts";
+import type { ProvenCheckpoint } from "./receipt.ts";
 
 /** One committed entry of a room. */
 export interface ChatEntry {
@@ -118,6 +119,16 @@ export type ChatState = "idle" | "connecting" | "open" | "waiting" | "stopped";
 /** detached: no connection. attaching: asked. live: entries come as they are committed. */
 export type RoomState = "detached" | "attaching" | "live" | "stopped";
 
+/** A signed checkpoint of the log of a room's shard, as the edge pushed it: not verified yet. */
+export interface LogCheckpoint {
+  /** Records of the log. */
+  readonly size: number;
+  /** Base64. */
+  readonly root: string;
+  /** Signed note: what counts, once it is verified. */
+  readonly note: string;
+}
+
 /** What a room tells. All are optional; called synchronously, in order. */
 export interface RoomHandlers {
   /** Each entry once, in rising seq without holes from the first one on. */
@@ -133,6 +144,10 @@ export interface RoomHandlers {
   onRecovered?(): void;
   /** A passing sign of somebody: typing. */
   onSignal?(signal: { readonly kind: string; readonly from: string }): void;
+  /** The edge pushed a checkpoint of the shard's log; verify it, or give the room a `pin`. */
+  onCheckpoint?(checkpoint: LogCheckpoint): void;
+  /** The shard's log was checked with the room's `pin`: it extends all that was pinned before. */
+  onVerified?(checkpoint: ProvenCheckpoint): void;
   /** Something failed that no promise reports; the SDK goes on when it is retryable. */
   onError?(error: ChatErrorFacts): void;
 }
@@ -143,7 +158,10 @@ export interface RoomOptions extends RoomHandlers {
   readonly thread?: number;
   /** Newest entries to give out first, 0 to 200; default 50. */
   readonly tail?: number;
-  /** Checked at each attach: a shard whose log does not extend it stops the room, HISTORY_FORK. */
+  /**
+   * Checked at each attach, and once a minute as checkpoints come: a shard whose log does not
+   * extend it stops the room, HISTORY_FORK.
+   */
   readonly pin?: LogPin;
   /** Position to resume from instead: the last entry that the application holds. */
   readonly since?: { readonly epoch: number; readonly seq: number };

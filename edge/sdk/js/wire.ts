@@ -1,6 +1,6 @@
 // Own code for the published frames: a second implementation, held to the shared vectors.
 import { ChatError } from "./chat-error.ts";
-import type { ChatEntry, Page, PostAck, Skip, Standing } from "./types.ts";
+import type { ChatEntry, LogCheckpoint, Page, PostAck, Skip, Standing } from "./types.ts";
 
 /** Subprotocol of the JSON encoding. */
 export const subprotocol = "tigerchat.v1.json";
@@ -36,7 +36,8 @@ export type ServerFrame =
   | { readonly op: "head"; readonly rid: number; readonly seq: number }
   | { readonly op: "gap"; readonly rid: number; readonly from: number; readonly to: number }
   | { readonly op: "signal"; readonly rid: number; readonly kind: string; readonly from: string }
-  | { readonly op: "ckpt" | "ping" }
+  | ({ readonly op: "ckpt"; readonly rid: number } & LogCheckpoint)
+  | { readonly op: "ping" }
   | { readonly op: "drain"; readonly windowMs: number };
 
 /** Result of an `ok`, by its members. */
@@ -212,9 +213,13 @@ function frameFrom(from: Members): ServerFrame | null {
       return { op, rid: count(from, "rid", 1), kind, from: id(from, "from") };
     }
     case "ckpt":
-      for (const name of ["root", "note"]) text(from, name);
-      for (const name of ["rid", "size"]) count(from, name);
-      return { op };
+      return {
+        op,
+        rid: count(from, "rid", 1),
+        size: count(from, "size"),
+        root: text(from, "root"),
+        note: text(from, "note"),
+      };
     case "ping":
       return { op };
     case "drain":

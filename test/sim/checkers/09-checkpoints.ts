@@ -10,15 +10,27 @@ export class Checkpoints {
   /** Highest checkpoint that each replica ever had durable. */
   private readonly highest = [0, 0, 0];
 
+  private readonly agreed: () => void;
+
+  /** `agreed`: another replica came to the same checkpoint. */
+  constructor(agreed: () => void) {
+    this.agreed = agreed;
+  }
+
   /** A replica's superblock names a checkpoint. */
   named(replica: number, checkpoint: CheckpointDescriptor): void {
-    this.highest[replica] = Math.max(this.highest[replica] ?? 0, checkpoint.op);
+    const highest = this.highest[replica] ?? 0;
+    const news = checkpoint.op > highest;
+    if (news) this.highest[replica] = checkpoint.op;
     const known = this.known.get(checkpoint.op);
     if (known === undefined) {
       this.known.set(checkpoint.op, checkpoint);
       return;
     }
-    if (known.id === checkpoint.id && known.root === checkpoint.root) return;
+    if (known.id === checkpoint.id && known.root === checkpoint.root) {
+      if (news) this.agreed();
+      return;
+    }
     throw new Violation(`9 determinism: checkpoint ${checkpoint.op} (replica ${replica})`);
   }
 

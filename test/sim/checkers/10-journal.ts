@@ -7,7 +7,12 @@ import {
   unitPayloadBytes,
   type WalGeometry,
 } from "#replica/journal/geometry.ts";
-import { chooseSector, decodeSector, type Identifier } from "#replica/journal/identifier-sector.ts";
+import {
+  chooseSector,
+  decodeSector,
+  type Identifier,
+  type SectorScan,
+} from "#replica/journal/identifier-sector.ts";
 import { scanSlot } from "#replica/journal/wal-slot.ts";
 import { Violation } from "./subject.ts";
 
@@ -48,7 +53,7 @@ export class Journal {
       if (header.checksum !== chain[op]) {
         throw new Violation(`10 journal: slot ${slot} holds another op ${header.op} ${where}`);
       }
-      const identifier = this.identifier(read, slot);
+      const identifier = identifierOf(this.tools, this.geometry, slot, read);
       if (identifier.state !== "present" || identifier.header.checksum !== header.checksum) {
         throw new Violation(`10 journal: identifier of ${op} is ${identifier.state} ${where}`);
       }
@@ -61,16 +66,21 @@ export class Journal {
       this.looked += 1;
     }
   }
+}
 
-  private identifier(read: ReadTruth, slot: number): Identifier {
-    const sector = Math.floor(slot / identifiersPerSector);
-    const copies = ([0, 1] as const).map((copy) => {
-      const offset = sectorOffset(sector, copy, this.geometry);
-      return decodeSector(this.tools, { sector, copy }, read("identifiers", offset, diskUnitBytes));
-    });
-    const [a, b] = copies;
-    if (a === undefined || b === undefined) return { state: "absent" };
-    const entry = chooseSector(a, b).entries[slot % identifiersPerSector];
-    return entry ?? { state: "absent" };
-  }
+/** What the identifiers ring says of a slot: the newest of its sector's two copies. */
+export function identifierOf(
+  tools: JournalTools,
+  geometry: WalGeometry,
+  slot: number,
+  read: ReadTruth,
+): Identifier {
+  const sector = Math.floor(slot / identifiersPerSector);
+  const copy = (which: 0 | 1): SectorScan => {
+    const offset = sectorOffset(sector, which, geometry);
+    const bytes = read("identifiers", offset, diskUnitBytes);
+    return decodeSector(tools, { sector, copy: which }, bytes);
+  };
+  const entry = chooseSector(copy(0), copy(1)).entries[slot % identifiersPerSector];
+  return entry ?? { state: "absent" };
 }
