@@ -10,6 +10,7 @@ import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { RecoveredState, Storage } from "#replica/wire/storage-port.ts";
 import type { Member } from "#replica/wire/superblock.ts";
 import type { CosignPorts } from "./cosigning.ts";
+import type { MemberHistory } from "./member-keys.ts";
 import type { Opening } from "./opening.ts";
 
 /** The world of a host: what differs between production and the simulator. */
@@ -61,7 +62,11 @@ export interface HostOptions {
   /** Bytes a second that a state sync fetches at most. */
   readonly syncBytesPerS?: number | undefined;
   /** Keys and memory for signing the shard's log; without it nothing is proved (simulators). */
-  readonly proofs?: CosignPorts & { readonly origin: string };
+  readonly proofs?: CosignPorts & {
+    readonly origin: string;
+    /** Members of before; without it only the keys of now are told. */
+    readonly history?: MemberHistory;
+  };
 }
 
 /** Counters since the start, for metrics. */

@@ -15,6 +15,7 @@ import { Checkpoints } from "./checkpoints.ts";
 import { ChunkSource } from "./chunk-source.ts";
 import { countsAtStart, type HostOptions, type HostPorts } from "./host-options.ts";
 import { ClientDesk } from "./client-desk.ts";
+import { memberKeys } from "./member-keys.ts";
 import { Proofs } from "./proofs.ts";
 import { type KeptCheckpoint, type Restored, restoreMachine } from "./restore-machine.ts";
 import { StateSync } from "./state-sync.ts";
@@ -413,10 +414,7 @@ export class Host {
       machine,
       replica,
       blocks: () => this.blocks,
-      publicKeys: () => {
-        const { members } = this.replica;
-        return members.length === replicasCount ? members.map((one) => one.publicKey) : null;
-      },
+      ...memberKeys(() => this.replica, proofs.history),
       nowMs: this.ports.nowMs,
       wallUs: this.ports.wallUs,
       broadcast: (cosign) => {

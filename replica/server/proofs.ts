@@ -8,7 +8,8 @@ import type { LoadedBlock } from "#replica/machine/port.ts";
 import type { Prover, ProveStep } from "#replica/machine/prover.ts";
 import { formatConsistency } from "#replica/proof/consistency.ts";
 import { formatLogProof } from "#replica/proof/log-proof.ts";
-import { formatVerifierKey } from "#replica/proof/note.ts";
+import type { KeyTenure } from "#replica/proof/key-list.ts";
+import { formatKeyList } from "#replica/proof/key-list.ts";
 import { formatReceipt } from "#replica/proof/receipt.ts";
 import { formatExportHeader } from "#replica/proof/room-export.ts";
 import type { ProofQuestion, RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
@@ -34,6 +35,8 @@ export interface ProofsOptions extends CosigningOptions {
   readonly blocks: () => BlockStore;
   /** An idle shard's last entries wait this long for the op that closes their second, ms. */
   readonly pulseAfterMs: number;
+  /** Keys of the members now and before; null while one is not known. */
+  readonly tenures: () => readonly KeyTenure[] | null;
   /** The shard is idle and entries wait: an op that says nothing closes their second. */
   readonly pulse: () => void;
   readonly wake: () => void;
@@ -208,9 +211,10 @@ export class Proofs {
       return;
     }
     if (question.kind === "keys") {
-      const keys = this.cosigning.keys()?.map((key) => `${formatVerifierKey(key)}\n`);
-      if (keys === undefined) answer({ code: "not_ready" }, nothing);
-      else answer(room, utf8From(keys.join("")));
+      const tenures = this.options.tenures();
+      const { origin, ports } = this.options;
+      if (tenures === null) answer({ code: "not_ready" }, nothing);
+      else answer(room, utf8From(formatKeyList(ports.tools.sha256, origin, tenures)));
       return;
     }
     if (latest === null) {

@@ -23,6 +23,7 @@ import { EventLoop } from "./event-loop.ts";
 import { machineGenesisOf } from "./formation.ts";
 import type { Host } from "./host.ts";
 import { openHost } from "./open-host.ts";
+import type { MemberHistory } from "./member-keys.ts";
 import type { Log } from "./log.ts";
 import type { Opening } from "./opening.ts";
 import type { Meters } from "./meters.ts";
@@ -41,6 +42,7 @@ export interface RunningOptions {
   readonly opened: Opened;
   /** Memory of the heads that it signed. */
   readonly signed: CosignMemory;
+  readonly history: MemberHistory;
   /** Memory of the audit lines that wait; null = there is none. */
   readonly noted: AuditMemory | null;
   readonly log: Log;
@@ -251,6 +253,7 @@ function hostOptionsOf(
       sign: (message: Uint8Array) => signEd25519(key.privateKey, message),
       tools: nativeProofCrypto,
       memory: options.signed,
+      history: options.history,
     },
     ports: {
       nowMs: () => performance.now(),
