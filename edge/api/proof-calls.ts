@@ -69,7 +69,10 @@ export const proofCalls: readonly HttpCall[] = [
     summary: "Verifier keys of the room's shard",
     description:
       "One key a line, name+id+base64 (c2sp.org/signed-note). Type 1: a replica as the log; type " +
-      "4: as cosigner. Get them once over a way that you trust, and keep them.",
+      "4: as cosigner. After a replica was replaced the former keys are there too, and a line " +
+      "`# ops FROM-TO` before keys says during which ops of the shard's log they were members': " +
+      "signatures count together where these times meet. Get them once over a way that you " +
+      "trust, and keep them.",
     answer: "The keys.",
   }),
   call(

@@ -13,7 +13,7 @@ export interface ConversationProps {
   readonly title: string;
   readonly thread: number | null;
   readonly user: string;
-  readonly onLink: (link: RoomState["link"]) => void;
+  readonly onLink: (link: RoomState["link"], history: string) => void;
   readonly onThread: (message: Message) => void;
   readonly onPerson: (user: string) => void;
 }
@@ -25,7 +25,7 @@ function useStore({ chat, room, thread, user, onLink }: ConversationProps) {
   useEffect(() => {
     const onState = (next: RoomState) => {
       setState(next);
-      onLink(next.link);
+      onLink(next.link, next.history);
     };
     const opened = new RoomStore({ chat, room, thread, user, onState });
     setStore(opened);

@@ -25,12 +25,14 @@ function Bar({
   place,
   places,
   link,
+  history,
   name,
   onShow,
 }: {
   readonly place: Place;
   readonly places: readonly Place[];
   readonly link: RoomState["link"];
+  readonly history: string;
   readonly name: string;
   readonly onShow: (room: string) => void;
 }) {
@@ -40,6 +42,11 @@ function Bar({
       <span class={`state ${link}`} role="status">
         {stateText[link]}
       </span>
+      {history === "" ? null : (
+        <span class="receipt verified" title={history}>
+          {"\u2713 history verified"}
+        </span>
+      )}
       {places.length < 2 ? null : (
         <nav class="places" aria-label="Conversations">
           {places.map(({ room, title, direct }) => (
@@ -99,6 +106,7 @@ export function RoomPane({
   const [shown, setShown] = useState(rooms[0] ?? "lobby");
   const [thread, setThread] = useState<Message | null>(null);
   const [link, setLink] = useState<RoomState["link"]>("connecting");
+  const [history, setHistory] = useState("");
   useEffect(() => {
     const made = makeChat(onSignedOut);
     setChat(made);
@@ -106,6 +114,7 @@ export function RoomPane({
   }, [login.user]);
   const show = (room: string) => {
     setThread(null);
+    setHistory("");
     setShown(room);
   };
   const writeTo = async (user: string) => {
@@ -128,13 +137,23 @@ export function RoomPane({
   };
   return (
     <main class={root === null ? "room" : "room beside"}>
-      <Bar place={place} places={places} link={link} name={login.name} onShow={show} />
+      <Bar
+        place={place}
+        places={places}
+        link={link}
+        history={history}
+        name={login.name}
+        onShow={show}
+      />
       <Conversation
         key={place.room}
         {...common}
         title={place.title}
         thread={null}
-        onLink={setLink}
+        onLink={(next, verified) => {
+          setLink(next);
+          setHistory(verified);
+        }}
         onThread={setThread}
       />
       {thread === null || root === null ? null : (

@@ -1,5 +1,6 @@
 import { Chat, type ChatEntry, type PendingPost, type Room } from "@tigerchat/sdk";
 import { mintToken } from "./edge-calls.ts";
+import { historyPin, historySentence } from "./history-pin.ts";
 import { MessageFold } from "./message-fold.ts";
 import type { Message } from "./message.ts";
 
@@ -11,6 +12,8 @@ export interface RoomState {
   readonly hasOlder: boolean;
   /** Moderator or owner: may delete what others wrote. */
   readonly staff: boolean;
+  /** What was verified of the shard's log, for people; empty = nothing yet. */
+  readonly history: string;
   /** Why the last action failed, for people; empty = it did not. */
   readonly notice: string;
 }
@@ -52,6 +55,7 @@ export class RoomStore {
   private oldest = Number.POSITIVE_INFINITY;
   private pending: readonly Message[] = [];
   private link: RoomState["link"] = "connecting";
+  private history = "";
   private notice = "";
   private notifying = false;
   private closed = false;
@@ -61,7 +65,8 @@ export class RoomStore {
     const { chat, room, thread } = options;
     this.room = chat.room(room, {
       tail: pageSize,
-      ...(thread === null ? {} : { thread }),
+      ...(thread === null ? { pin: historyPin(room) } : { thread }),
+      onVerified: (checkpoint) => this.verified(historySentence(checkpoint)),
       onEntry: (entry) => this.take([entry]),
       onPending: (pending) => this.takePending(pending),
       onState: (state) => this.setLink(state === "live" ? "live" : "waiting"),
@@ -119,6 +124,11 @@ export class RoomStore {
 
   private tell(notice: string): void {
     this.notice = notice;
+    this.notify();
+  }
+
+  private verified(history: string): void {
+    this.history = history;
     this.notify();
   }
 
@@ -187,6 +197,7 @@ export class RoomStore {
         link: this.link,
         hasOlder: this.oldest > 1 && this.oldest !== Number.POSITIVE_INFINITY,
         staff: role === "moderator" || role === "owner",
+        history: this.history,
         notice: this.notice,
       });
     });

@@ -4,9 +4,9 @@ import { proofCrypto } from "#replica/crypto/proof-crypto.ts";
 import type { Checkpoint, CheckpointPolicy } from "#replica/proof/checkpoint.ts";
 import { cosignersMinDefault, verifyCheckpoint } from "#replica/proof/checkpoint.ts";
 import { consistencySentences, relationOf, verifyExtends } from "#replica/proof/consistency.ts";
+import { parseKeyList } from "#replica/proof/key-list.ts";
 import { parseLogProof } from "#replica/proof/log-proof.ts";
 import type { VerifierKey } from "#replica/proof/note.ts";
-import { parseVerifierKey } from "#replica/proof/note.ts";
 import { receiptSentences, verifyReceipt } from "#replica/proof/receipt.ts";
 import { ExportVerifier } from "#replica/proof/room-export.ts";
 import { systemTenant } from "#replica/wire/audit-room.ts";
@@ -74,17 +74,12 @@ function readText(path: string): string {
 }
 
 function readKeys(sources: readonly string[]): readonly VerifierKey[] {
-  const texts = sources.flatMap((source) =>
-    source.includes("+") && !existsSync(source) ? [source] : readText(source).split("\n"),
-  );
-  return texts
-    .map((text) => text.trim())
-    .filter((text) => text !== "" && !text.startsWith("#"))
-    .map((text) => {
-      const key = parseVerifierKey(proofCrypto.sha256, text);
-      if (!key.ok) throw new Unusable(`Not a verifier key (${key.reason}): ${text}`);
-      return key.value;
-    });
+  return sources.flatMap((source) => {
+    const text = source.includes("+") && !existsSync(source) ? source : readText(source);
+    const keys = parseKeyList(proofCrypto.sha256, text);
+    if (!keys.ok) throw new Unusable(`Not a verifier key (${keys.reason})`);
+    return keys.value;
+  });
 }
 
 /** The checkpoint that somebody kept: alone or at the end of a receipt. */

@@ -106,12 +106,17 @@ export interface CurrentMember extends GenesisMember {
   readonly replaceOp: number;
 }
 
+/** Members of a shard that are remembered; its oldest are forgotten. */
+export const formerMembersMax = 64;
+
 /** Answer of POST /v1/replace once it is committed, and body of POST /v1/replacement. */
 export interface Replacement {
   /** The shard's genesis, as its volumes recorded it. */
   readonly genesis: GenesisRequest;
   /** Three, in the order of their index. */
   readonly members: readonly CurrentMember[];
+  /** Members between genesis and those, oldest first; absent: none. */
+  readonly former?: readonly CurrentMember[];
   /** The new volume has no vote before it holds everything up to this op. */
   readonly learnOp: number;
   /** View in which that op was known to be committed: the vote floor lies above it. */
@@ -221,20 +226,40 @@ export function checkAuditRequest(value: unknown): Checked<AuditRequest> {
 
 /** Reads the answer of POST /v1/replace, which is the body of POST /v1/replacement. */
 export function checkReplacement(value: unknown): Checked<Replacement> {
-  const fields = new Fields(value, ["genesis", "members", "learnOp", "view"]);
-  const names = ["replica", "incarnation", "publicKey", "replaceOp"];
-  const members = fields.objects("members", 3, 3, names).map((member, index) => ({
-    replica: member.integer("replica", index, index),
-    incarnation: member.text("incarnation", hex32, "32 hex digits"),
-    publicKey: member.text("publicKey", hex64, "64 hex digits"),
-    replaceOp: member.integer("replaceOp", 0, Number.MAX_SAFE_INTEGER),
-  }));
+  const fields = new Fields(value, ["genesis", "members", "former", "learnOp", "view"]);
+  const members = fields
+    .objects("members", 3, 3, memberNames)
+    .map((member, index) => memberFrom(member, index, index));
+  const former = fields.has("former") ? { former: formerFrom(fields, "former") } : {};
   return fields.finish({
     genesis: genesisFrom(fields.object("genesis", genesisMembers)),
     members,
+    ...former,
     learnOp: fields.integer("learnOp", 1, Number.MAX_SAFE_INTEGER),
     view: fields.integer("view", 0, Number.MAX_SAFE_INTEGER),
   });
+}
+
+const memberNames = ["replica", "incarnation", "publicKey", "replaceOp"];
+
+function memberFrom(member: Fields, first: number, last: number): CurrentMember {
+  return {
+    replica: member.integer("replica", first, last),
+    incarnation: member.text("incarnation", hex32, "32 hex digits"),
+    publicKey: member.text("publicKey", hex64, "64 hex digits"),
+    replaceOp: member.integer("replaceOp", 0, Number.MAX_SAFE_INTEGER),
+  };
+}
+
+function formerFrom(fields: Fields, name: string): readonly CurrentMember[] {
+  const list = fields.objects(name, 0, formerMembersMax, memberNames);
+  return list.map((member) => memberFrom(member, 0, 2));
+}
+
+/** Reads members as a volume keeps them. */
+export function checkFormerMembers(value: unknown): Checked<readonly CurrentMember[]> {
+  const fields = new Fields(value, ["members"]);
+  return fields.finish(formerFrom(fields, "members"));
 }
 
 /** Reads the body of POST /v1/transfer. */

@@ -5,7 +5,7 @@ import { mutated } from "#replica/base/mutation.ts";
 import { slotOfRoom } from "#replica/base/slots.ts";
 import type { ReadRange, RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
-import type { HashInto } from "#replica/proof/peaks.ts";
+import type { HashInto } from "#replica/proof/hash-many.ts";
 import { Applier } from "./applier.ts";
 import { Delta } from "./delta.ts";
 import { Ledger } from "./ledger.ts";
@@ -70,7 +70,7 @@ export class ChatMachine {
     this.applier = new Applier(this.tables);
     const { proofs } = options;
     if (proofs !== undefined) this.tables.ledger = new Ledger(this.tables, proofs);
-    this.proofs = proofs ?? null;
+    this.proofs = proofs?.one ?? null;
     const hash = options.hash ?? (() => new Uint8Array(32));
     this.redactions = new Redactions(this.tables, hash);
     this.sweeper = new Sweeper(this.tables, hash, this.proofs);

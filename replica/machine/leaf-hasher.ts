@@ -1,11 +1,13 @@
 import { mutated } from "#replica/base/mutation.ts";
 import { entryFixedBytes, entryFlagRedacted, entrySaltBytes } from "#replica/wire/entry.ts";
 import { entryBytesMax } from "#replica/wire/entry.ts";
-import type { HashInto } from "#replica/proof/peaks.ts";
+import type { HashInto } from "#replica/proof/hash-many.ts";
 
 declare const MUTATIONS: boolean | undefined;
 
 const hashBytes = 32;
+/** 0x00 of a leaf, lengths, tenant, room, head of the entry, H(salt, body). */
+export const leafPreimageMax = 1 + 2 + 2 * 255 + entryFixedBytes + 255 + hashBytes;
 /** Bytes of a name record before the names: their lengths. */
 const nameFixedBytes = 4;
 
@@ -41,10 +43,15 @@ export class LeafHasher {
     const flags = bytes[start + 3] ?? 0;
     preimage[prefix + 3] = flags & ~entryFlagRedacted;
     const end = prefix + head;
-    const bare = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("leaf_without_salt");
-    const rest = bytes.subarray(start + head + (bare ? entrySaltBytes : 0), start + length);
+    const rest = bytes.subarray(start + head + saltSkipped(), start + length);
     if ((flags & entryFlagRedacted) !== 0) preimage.set(rest, end);
     else this.hash(rest, preimage, end);
     this.hash(preimage.subarray(0, end + hashBytes), into, at);
   }
+}
+
+/** A canary: bytes of the salt that are left out of what is hashed. */
+export function saltSkipped(): number {
+  const bare = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("leaf_without_salt");
+  return bare ? entrySaltBytes : 0;
 }

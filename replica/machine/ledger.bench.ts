@@ -1,6 +1,6 @@
 // What the trees cost: hashing a second of posts, dense (few rooms) and sparse (one post a room),
 // and what apply pays for noting the rooms. CPU time of the thread: a busy machine hardly blurs it.
-import { sha256Into } from "#replica/crypto/hash.ts";
+import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { opFrom } from "#replica/base/brands.ts";
 import { createRoom, post, prepareOf, requestOf, uuidv7 } from "#test/support/prepares.ts";
 import { ChatMachine } from "./chat-machine.ts";
@@ -16,7 +16,7 @@ function makeMachine(proofs: boolean): ChatMachine {
     roomsMax: 1_000_000,
     seed: new Uint8Array(16).fill(3),
   };
-  return new ChatMachine(genesis, proofs ? { proofs: sha256Into } : {});
+  return new ChatMachine(genesis, proofs ? { proofs: treeHashes } : {});
 }
 
 function run(roomsCount: number, proofs: boolean) {

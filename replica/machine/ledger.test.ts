@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Prng } from "#replica/base/prng.ts";
 import { opFrom, seqFrom } from "#replica/base/brands.ts";
-import { sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
+import { sha256Bytes } from "#replica/crypto/hash.ts";
+import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { proofCrypto } from "#replica/crypto/proof-crypto.ts";
 import { Frontier } from "#replica/proof/frontier.ts";
 import { verifyConsistency } from "#replica/proof/merkle.ts";
@@ -50,7 +51,7 @@ class LedgerShard extends MemoryShard {
   timeUs = startMs * 1000;
 
   constructor() {
-    super(genesis, { proofs: sha256Into, cacheBytes: 0, chunkBytes });
+    super(genesis, { proofs: treeHashes, cacheBytes: 0, chunkBytes });
   }
 
   run(stepUs: number, ...operations: Operation[]): void {

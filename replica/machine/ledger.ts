@@ -1,9 +1,12 @@
 import { assert } from "#replica/base/assert.ts";
 import { treeHashBytes } from "#replica/proof/merkle.ts";
-import type { HashInto } from "#replica/proof/peaks.ts";
-import { Peaks, tileLeaves } from "#replica/proof/peaks.ts";
+import type { HashInto, TreeHashes } from "#replica/proof/hash-many.ts";
+import { leavesAtOnceMax, NodeLanes, nodeLanesBytes } from "#replica/proof/node-lanes.ts";
+import type { OnTile } from "#replica/proof/peaks.ts";
+import { Peaks } from "#replica/proof/peaks.ts";
 import type { HistoryBlockWriter } from "#replica/wire/history-block.ts";
 import { LeafHasher } from "./leaf-hasher.ts";
+import { LeafLanes, leafLanesBytes } from "./leaf-lanes.ts";
 import { RecordHasher } from "./record-hasher.ts";
 import type { MachineTables } from "./machine-tables.ts";
 import type { BlockAddress, LoadedBlock } from "./port.ts";
@@ -53,8 +56,8 @@ const frontiersMax = 1 << 18;
 const releaseLooksMax = 1 << 16;
 /** Heads that wait to be signed at most; older ones are forgotten. */
 const headsMax = 8;
-/** Addresses of entries collected at a time. */
-const collectMax = 64;
+/** Fewer entries are hashed one by one: lanes that have nothing to do cost as much. */
+const lanesMin = 3;
 /** What a room costs beside its entries, in entries. */
 const roomCost = 4;
 const secondUs = 1_000_000;
@@ -69,7 +72,12 @@ export class Ledger {
   private readonly hash: HashInto;
   private readonly records: RecordHasher;
   private readonly leaves: LeafHasher;
+  private readonly leafLanes: LeafLanes;
+  private readonly nodeLanes: NodeLanes;
   private dirty = new Set<number>();
+  /** Entries since the last batch was closed. */
+  private touched = 0;
+  private waitingEntries = 0;
   private second = 0;
   private start = 0;
   /** True when leaves stand behind the head that was last given for signing. */
@@ -84,16 +92,21 @@ export class Ledger {
   /** The room under way. */
   private readonly room: Peaks;
   private roomOpen = false;
+  /** Its name record. */
+  private names: Uint8Array = new Uint8Array(0);
   private block: LoadedBlock | null = null;
   private readonly scratch = new Uint8Array(treeHashBytes);
-  private readonly addresses = new Float64Array(collectMax);
+  private readonly addresses = new Float64Array(leavesAtOnceMax);
   private heads: LedgerHead[] = [];
   /** Head as of the last batch that was given for signing. */
   private headLast: LedgerHead | null = null;
 
-  constructor(tables: MachineTables, hash: HashInto) {
+  constructor(tables: MachineTables, { one: hash, many }: TreeHashes) {
     this.tables = tables;
     this.hash = hash;
+    const lanes = many(leafLanesBytes + nodeLanesBytes);
+    this.leafLanes = new LeafLanes(lanes, hash, lanes.start);
+    this.nodeLanes = new NodeLanes(lanes, lanes.start + leafLanesBytes);
     this.records = new RecordHasher(hash, () => this.tables.state.seed);
     this.leaves = new LeafHasher(hash);
     this.log = new Peaks(hash);
@@ -103,6 +116,7 @@ export class Ledger {
   /** An entry was added to a room. */
   touch(room: number): void {
     this.dirty.add(room);
+    this.touched += 1;
   }
 
   /** Entries from this address on must stay in memory. */
@@ -113,6 +127,11 @@ export class Ledger {
   /** True while {@link step} has something to do. */
   get workWanted(): boolean {
     return this.batches.length > 0;
+  }
+
+  /** Entries that {@link step} has still to hash, about. */
+  get backlog(): number {
+    return this.waitingEntries;
   }
 
   /** True while entries wait for the end of their second. */
@@ -151,6 +170,8 @@ export class Ledger {
     const sizes = Float64Array.from(rooms, (room) => table.page(room).head[table.at(room)] ?? 0);
     this.batches.push({ rooms, sizes, start: this.start, op, sign, at: 0 });
     this.dirty = new Set();
+    this.waitingEntries += this.touched;
+    this.touched = 0;
     this.start = store.end;
     this.unsigned = sign ? false : this.unsigned || rooms.length > 0;
   }
@@ -260,7 +281,7 @@ export class Ledger {
     if (record !== null && !(record instanceof Uint8Array)) return record;
     if (record === null) this.room.clear();
     else this.room.load(record);
-    this.leaves.open(this.tables.rooms.nameRecord(room));
+    this.names = this.tables.rooms.nameRecord(room);
     this.roomOpen = true;
     return null;
   }
@@ -269,7 +290,7 @@ export class Ledger {
   private hashEntries(room: number, size: number, max: number): number {
     const { store, rooms } = this.tables;
     const first = this.room.size + 1;
-    const last = Math.min(size, first + Math.min(collectMax, Math.max(1, max)) - 1);
+    const last = Math.min(size, first + Math.min(leavesAtOnceMax, Math.max(1, max)) - 1);
     const newest = rooms.page(room).newest[rooms.at(room)] ?? -1;
     let at = last < first ? -1 : store.find(newest, last);
     for (let seq = last; seq >= first; seq -= 1) {
@@ -277,23 +298,46 @@ export class Ledger {
       this.addresses[seq - first] = at;
       at = store.previousOf(at);
     }
-    for (let i = 0; i <= last - first; i += 1) {
+    const count = Math.max(0, last - first + 1);
+    if (count < lanesMin) this.hashSingly(count);
+    else this.hashTogether(count);
+    this.waitingEntries -= count;
+    return count;
+  }
+
+  private hashSingly(count: number): void {
+    const { store } = this.tables;
+    if (count > 0) this.leaves.open(this.names);
+    for (let i = 0; i < count; i += 1) {
       const address = this.addresses[i] ?? -1;
       const bytes = store.bytesOf(address);
       const from = store.offsetOf(address);
       this.leaves.leaf(bytes, from, store.lengthOf(address), this.scratch, 0);
-      this.room.append(this.scratch, 0, (level, tile, tileAt) => {
-        if (level === 1) this.keepTile(room, this.room.size, tile, tileAt);
-      });
+      this.room.append(this.scratch, 0, this.keepTile);
     }
-    return last - first + 1;
   }
 
-  /** `leaf`: the last leaf of the tile, from 0. */
-  private keepTile(room: number, leaf: number, bytes: Uint8Array, at: number): void {
-    const item = bytes.slice(at, at + treeHashBytes);
-    this.open().appendTile(room, Math.floor(leaf / tileLeaves) + 1, item);
+  private hashTogether(count: number): void {
+    const { leafLanes, nodeLanes, room } = this;
+    const { store } = this.tables;
+    leafLanes.open(this.names);
+    const odd = room.size % 2;
+    for (let i = 0; i < count; i += 1) {
+      const address = this.addresses[i] ?? -1;
+      const bytes = store.bytesOf(address);
+      const from = store.offsetOf(address);
+      leafLanes.add(bytes, from, store.lengthOf(address), nodeLanes.place(0, odd, i));
+    }
+    leafLanes.run();
+    room.appendAll(count, nodeLanes, this.keepTile);
   }
+
+  /** Of the open room. */
+  private readonly keepTile: OnTile = (level, number, bytes, at) => {
+    if (level !== 1) return;
+    const { rooms, at: next } = this.batches[0] ?? { rooms: [], at: 0 };
+    this.open().appendTile(rooms[next] ?? 0, number + 1, bytes.slice(at, at + treeHashBytes));
+  };
 
   private open(): TapeDelta {
     const delta = this.deltas.at(-1);
@@ -306,10 +350,9 @@ export class Ledger {
     this.records.write(this.tables.rooms.nameRecord(room), this.room, scratch);
     const logIndex = this.log.size;
     this.open().appendLog(0, logIndex + 1, scratch.slice());
-    this.log.append(scratch, 0, (level, tile, at) => {
+    this.log.append(scratch, 0, (level, number, tile, at) => {
       assert(level < logLevels, "MCH-20: level of a tile");
-      const seq = Math.floor(logIndex / tileLeaves ** level) + 1;
-      this.open().appendLog(level, seq, tile.slice(at, at + treeHashBytes));
+      this.open().appendLog(level, number + 1, tile.slice(at, at + treeHashBytes));
     });
     this.keepFrontier(room, this.room.encode(logIndex));
     this.roomOpen = false;
@@ -328,6 +371,7 @@ export class Ledger {
 
   private finish(batch: Batch): void {
     this.batches.shift();
+    if (this.batches.length === 0) this.waitingEntries = 0;
     if (batch.rooms.length > 0) this.keepFrontier(logRoom, this.log.encode(0));
     if (batch.op > 0) {
       this.open().op = batch.op;
@@ -344,6 +388,8 @@ export class Ledger {
   /** Forgets everything: a checkpoint of this log time is about to be restored. */
   reset(): void {
     this.dirty = new Set();
+    this.touched = 0;
+    this.waitingEntries = 0;
     this.batches.length = 0;
     this.deltas = [new TapeDelta()];
     this.frontiers.clear();

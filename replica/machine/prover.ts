@@ -9,7 +9,7 @@ import {
   treeRoot,
 } from "#replica/proof/merkle.ts";
 import type { Digest } from "#replica/proof/merkle.ts";
-import type { HashInto } from "#replica/proof/peaks.ts";
+import type { HashInto } from "#replica/proof/hash-many.ts";
 import { recordLogIndex, recordSize, tileBits, tileLeaves } from "#replica/proof/peaks.ts";
 import type { Receipt } from "#replica/proof/receipt.ts";
 import { blindOf } from "#replica/proof/room-record.ts";

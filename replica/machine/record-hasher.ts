@@ -1,5 +1,6 @@
 import { treeHashBytes } from "#replica/proof/merkle.ts";
-import type { HashInto, Peaks } from "#replica/proof/peaks.ts";
+import type { HashInto } from "#replica/proof/hash-many.ts";
+import type { Peaks } from "#replica/proof/peaks.ts";
 import { blindBytes, blindDomain, recordBytes, secretDomain } from "#replica/proof/room-record.ts";
 
 const nameFixedBytes = 4;

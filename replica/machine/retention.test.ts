@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { hash as digestOf } from "node:crypto";
 import { test } from "node:test";
+import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { seqFrom } from "#replica/base/brands.ts";
 import { decodeEntry, splitEntries } from "#replica/wire/entry.ts";
 import { readResult } from "#replica/wire/operation.ts";
@@ -25,7 +26,7 @@ const options = {
   cacheBytes: 0,
   chunkBytes: 32 * 1024,
   hash: sha,
-  proofs: (bytes: Uint8Array, into: Uint8Array, at: number): void => into.set(sha(bytes), at),
+  proofs: treeHashes,
 };
 
 /** Two replicas: one works and restarts at other moments than the other. */
@@ -159,6 +160,10 @@ test("retention: what is too old goes on a trim, and proofs of what stays go on"
   pair.sweep();
   for (const shard of [pair.one, pair.other]) {
     assert.ok(!onDisk(shard, "old-1-text") && !onDisk(shard, "old-600-text"));
+    const { merges, sweeps, sweptSegments, sweptBytes } = shard.counts;
+    assert.ok(merges > 0 && sweptSegments > 0 && sweeps >= sweptSegments);
+    // 512 entries leave nothing, the other 88 of their tile a hash of 32 bytes.
+    assert.ok(sweptBytes > 600 * 60, `${sweptBytes} bytes were destroyed`);
     assert.ok(onDisk(shard, "new-601-text"));
     assert.equal(read(shard, 0).floor, 601);
     assert.deepEqual(proveRoot(shard, 620), before, "the tree is what it was");

@@ -1,6 +1,6 @@
 import { assert } from "#replica/base/assert.ts";
 import { tileLeaves } from "#replica/proof/peaks.ts";
-import type { HashInto } from "#replica/proof/peaks.ts";
+import type { HashInto } from "#replica/proof/hash-many.ts";
 import { entryFlagRedacted, redactEntry } from "#replica/wire/entry.ts";
 import { cellKinds, tenantScope } from "./cell-table.ts";
 import { LeafHasher } from "./leaf-hasher.ts";

@@ -114,15 +114,13 @@ function verifySignatures(
   checkpoint: Checkpoint,
   policy: CheckpointPolicy,
 ): Result<VerifiedCheckpoint, CheckpointFault> {
-  let signed = false;
-  const cosigners = new Map<string, number>();
-  const keys = new Set<string>();
+  const held: Held[] = [];
   for (const { key, signature } of knownSignatures(note, policy.keys)) {
     const { bytes } = signature;
     if (key.type === signatureTypes.ed25519) {
       if (!tools.verify(key.publicKey, utf8From(note.text), bytes)) return fail("signature_wrong");
       // A key of another log proves nothing about this one.
-      if (key.name === checkpoint.origin) signed = true;
+      if (key.name === checkpoint.origin) held.push({ key, timeS: null });
       continue;
     }
     if (bytes.length !== 72) return fail("signature_wrong");
@@ -131,15 +129,44 @@ function verifySignatures(
     if (!Number.isSafeInteger(timeS)) return fail("signature_wrong");
     const message = cosignedMessage(timeS, note.text);
     if (!tools.verify(key.publicKey, message, bytes.subarray(8))) return fail("signature_wrong");
-    if (!key.name.startsWith(`${checkpoint.origin}/`)) continue;
-    const publicKey = base64From(key.publicKey);
-    // One key under two names is one cosigner.
-    if (keys.has(publicKey)) continue;
-    keys.add(publicKey);
-    cosigners.set(key.name, timeS);
+    if (key.name.startsWith(`${checkpoint.origin}/`)) held.push({ key, timeS });
   }
-  if (!signed) return fail("log_unsigned");
-  if (cosigners.size < policy.cosignersMin) return fail("cosigners_missing");
-  const list = [...cosigners].map(([name, timeS]) => ({ name, timeS }));
-  return ok({ ...checkpoint, cosigners: list });
+  if (!held.some(({ timeS }) => timeS === null)) return fail("log_unsigned");
+  const cosigners = signersTogether(held, policy.cosignersMin);
+  if (cosigners === null) return fail("cosigners_missing");
+  return ok({ ...checkpoint, cosigners });
+}
+
+/** A signature that holds; a cosigner's with its time, null = the log's. */
+interface Held {
+  readonly key: VerifierKey;
+  readonly timeS: number | null;
+}
+
+/**
+ * Enough cosigners who were members at one time, and the log's key with them: keys of members who
+ * followed each other do not add up. Null when there never were.
+ */
+function signersTogether(
+  held: readonly Held[],
+  cosignersMin: number,
+): VerifiedCheckpoint["cosigners"] | null {
+  for (const op of new Set(held.map(({ key }) => key.ops?.from ?? 0))) {
+    const serving = held.filter(({ key: { ops } }) => {
+      return ops === undefined || (ops.from <= op && op <= ops.to);
+    });
+    const cosigners = new Map<string, number>();
+    const publicKeys = new Set<string>();
+    for (const { key, timeS } of serving) {
+      const publicKey = base64From(key.publicKey);
+      // One key under two names is one cosigner, and so is one name with two keys.
+      if (timeS === null || publicKeys.has(publicKey)) continue;
+      publicKeys.add(publicKey);
+      cosigners.set(key.name, timeS);
+    }
+    const logged = serving.some(({ timeS }) => timeS === null);
+    if (!logged || cosigners.size < cosignersMin) continue;
+    return [...cosigners].map(([name, timeS]) => ({ name, timeS }));
+  }
+  return null;
 }

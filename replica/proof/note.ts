@@ -44,6 +44,8 @@ export interface VerifierKey {
   readonly type: number;
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
+  /** Ops during which it was a member's (key-list.ts); absent: always. */
+  readonly ops?: { readonly from: number; readonly to: number };
 }
 
 /** Why a text is no signed note, or no key. */

@@ -1,9 +1,8 @@
 import { assert } from "#replica/base/assert.ts";
 import { readU64, writeU64 } from "#replica/base/bytes.ts";
+import type { HashInto } from "./hash-many.ts";
 import { treeHashBytes } from "./merkle.ts";
-
-/** SHA-256 of `bytes`, written to 32 bytes of `into` from `at` on: no object a hash. */
-export type HashInto = (bytes: Uint8Array, into: Uint8Array, at: number) => void;
+import { leavesAtOnceMax, type NodeLanes } from "./node-lanes.ts";
 
 /** Peaks of a tree at most: sizes are safe integers. */
 const peaksMax = 54;
@@ -14,8 +13,11 @@ export const tileBits = 8;
 /** Leaves of a tile. */
 export const tileLeaves = 1 << tileBits;
 
-/** Told of every root of a complete tile as it comes to be; `level` 1 covers 256 leaves. */
-export type OnTile = (level: number, bytes: Uint8Array, at: number) => void;
+/**
+ * Told of every root of a complete tile as it comes to be; `level` 1 covers 256 leaves. `number`:
+ * which tile of its level, from 0.
+ */
+export type OnTile = (level: number, number: number, bytes: Uint8Array, at: number) => void;
 
 /**
  * The same frontier as {@link Frontier}, in place and for reuse: one buffer, no object a hash,
@@ -28,6 +30,8 @@ export class Peaks {
   /** From byte 1 on, so that the byte before any two neighbours can be the 0x01 of a node. */
   private readonly peaks = new Uint8Array(1 + (peaksMax + 1) * treeHashBytes);
   private readonly node = new Uint8Array(1 + 2 * treeHashBytes);
+  /** Peaks of a row of leaves under way, the smallest subtree first. */
+  private readonly rest = new Uint8Array(peaksMax * treeHashBytes);
   private count = 0;
 
   constructor(hash: HashInto) {
@@ -78,10 +82,53 @@ export class Peaks {
       peaks[left - 1] = before;
       top = left;
       height += 1;
-      if (height % tileBits === 0) onTile(height / tileBits, peaks, top);
+      if (height % tileBits !== 0) continue;
+      onTile(height / tileBits, Math.floor(this.size / 2 ** height), peaks, top);
     }
     this.size += 1;
     this.count = (top - 1) / treeHashBytes + 1;
+    assert(this.count < peaksMax, "PRF-03: size of a tree");
+  }
+
+  /**
+   * Appends leaves, at most {@link leavesAtOnceMax}, whose hashes stand at the places of level 0
+   * of `nodes`: a row of hashes makes the row above it, what is left over becomes a peak.
+   */
+  appendAll(count: number, nodes: NodeLanes, onTile: OnTile): void {
+    assert(count >= 1 && count <= leavesAtOnceMax, "PRF-03: leaves at once");
+    const { peaks, rest } = this;
+    let row = count;
+    let first = this.size;
+    let restCount = 0;
+    for (let level = 0; row > 0; level += 1) {
+      const odd = first % 2;
+      // The left half of the first pair is the peak of this level.
+      if (odd === 1) {
+        this.count -= 1;
+        const from = 1 + this.count * treeHashBytes;
+        nodes.bytes.set(peaks.subarray(from, from + treeHashBytes), nodes.place(level, 0, 0));
+      }
+      if ((odd + row) % 2 === 1) {
+        const at = nodes.place(level, odd, row - 1);
+        rest.set(nodes.bytes.subarray(at, at + treeHashBytes), restCount * treeHashBytes);
+        restCount += 1;
+      }
+      row = Math.floor((odd + row) / 2);
+      first = Math.floor(first / 2);
+      const oddAbove = first % 2;
+      if (row > 0) nodes.hash(level, row, oddAbove);
+      if ((level + 1) % tileBits !== 0) continue;
+      for (let i = 0; i < row; i += 1) {
+        const at = nodes.place(level + 1, oddAbove, i);
+        onTile((level + 1) / tileBits, first + i, nodes.bytes, at);
+      }
+    }
+    for (let i = restCount - 1; i >= 0; i -= 1) {
+      const hash = rest.subarray(i * treeHashBytes, (i + 1) * treeHashBytes);
+      peaks.set(hash, 1 + this.count * treeHashBytes);
+      this.count += 1;
+    }
+    this.size += count;
     assert(this.count < peaksMax, "PRF-03: size of a tree");
   }
 

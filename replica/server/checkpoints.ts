@@ -2,6 +2,7 @@ import { assert } from "#replica/base/assert.ts";
 import type { Checksum, Op } from "#replica/base/brands.ts";
 import type { ChatMachine } from "#replica/machine/chat-machine.ts";
 import { CheckpointWriter } from "#replica/snapshot/checkpoint-writer.ts";
+import type { WriterCounts } from "#replica/snapshot/checkpoint-writer.ts";
 import {
   encodeManifest,
   liveSegmentIds,
@@ -16,6 +17,7 @@ import type { Sealer } from "#replica/vsr/port.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
 import type { Storage } from "#replica/wire/storage-port.ts";
 import type { BlockStore } from "./block-store.ts";
+import type { HostCounts } from "./host-options.ts";
 
 type WriteCheckpoint = Extract<Effect, { kind: "write_checkpoint" }>;
 
@@ -29,6 +31,8 @@ export interface CheckpointsPorts {
   readonly hash: Hash;
   readonly sealer: Sealer;
   readonly blocks: () => BlockStore;
+  /** Counts checkpoints, merges and sweeps. */
+  readonly counts: Pick<HostCounts, "checkpoints"> & WriterCounts;
   readonly durable: (checkpoint: CheckpointDescriptor) => void;
   /** There is work again for {@link Checkpoints.work}. */
   readonly wake: () => void;
@@ -67,8 +71,9 @@ export class Checkpoints {
     before: { readonly replaced: readonly string[]; readonly kept: readonly Manifest[] },
   ) {
     this.ports = ports;
-    const { hash, machine } = ports;
-    this.writer = new CheckpointWriter({ hash, manifest, segments, sweeper: machine.sweeper });
+    const { hash, counts } = ports;
+    const { sweeper } = ports.machine;
+    this.writer = new CheckpointWriter({ hash, manifest, segments, sweeper, counts });
     this.manifestOp = manifest.op;
     this.baseOp = manifest.op;
     this.replaced = before.replaced;
@@ -214,6 +219,7 @@ export class Checkpoints {
     this.ports.storage.writeSegment(segment.id, segment.blocks, () => {
       if (this.retired) return;
       const manifestBytes = manifest.length;
+      this.ports.counts.checkpoints += 1;
       this.ports.durable({ id, parentId, op, opChecksum, root, manifestBytes });
     });
   }

@@ -5,6 +5,14 @@ import type { Host } from "./host.ts";
  * must keep up with 50,000 messages a second, or checkpoints would come to wait for them.
  */
 const paceMs = 1;
+/**
+ * After a slice the process sleeps this long, ms. Otherwise, with fewer cores than processes, a
+ * peer or an edge that has a message to handle gets the core only when the kernel's time slice
+ * ends, up to 4 ms later; in which there is room for many slices.
+ */
+const restMs = 0.1;
+/** Nobody ever wakes who waits here. */
+const restPlace = new Int32Array(new SharedArrayBuffer(4));
 
 /** Gives a host its timer and its turns of background work: one timer, one pending slice. */
 export class EventLoop {
@@ -67,6 +75,7 @@ export class EventLoop {
   private work(): void {
     this.unschedule = null;
     this.host?.work();
+    Atomics.wait(restPlace, 0, 0, restMs);
     this.wake();
   }
 }

@@ -23,6 +23,10 @@ function setReplica(meters: Meters, running: RunningReplica): void {
   meters.set("replicaOperations", clients.counts.operations);
   meters.set("replicaPrepares", counts.prepares);
   meters.set("replicaCheckpoints", counts.checkpoints);
+  meters.set("replicaMerges", counts.merges);
+  meters.set("replicaSweeps", counts.sweptSegments, { outcome: "rewritten" });
+  meters.set("replicaSweeps", counts.sweeps - counts.sweptSegments, { outcome: "kept" });
+  meters.set("replicaSweptBytes", counts.sweptBytes);
   meters.set("replicaAlarms", counts.alarms);
   meters.set("replicaAlarmsStanding", running.host.replica.alarms.length);
   meters.set("shardLastCommit", running.host.lastCommitWallMs / 1000);

@@ -1,3 +1,4 @@
+import type { WriterCounts } from "#replica/snapshot/checkpoint-writer.ts";
 import type { ReplicaIndex } from "#replica/base/brands.ts";
 import type { ChatMachine } from "#replica/machine/chat-machine.ts";
 import type { Hash } from "#replica/snapshot/port.ts";
@@ -9,6 +10,7 @@ import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { RecoveredState, Storage } from "#replica/wire/storage-port.ts";
 import type { Member } from "#replica/wire/superblock.ts";
 import type { CosignPorts } from "./cosigning.ts";
+import type { MemberHistory } from "./member-keys.ts";
 import type { Opening } from "./opening.ts";
 
 /** The world of a host: what differs between production and the simulator. */
@@ -60,13 +62,23 @@ export interface HostOptions {
   /** Bytes a second that a state sync fetches at most. */
   readonly syncBytesPerS?: number | undefined;
   /** Keys and memory for signing the shard's log; without it nothing is proved (simulators). */
-  readonly proofs?: CosignPorts & { readonly origin: string };
+  readonly proofs?: CosignPorts & {
+    readonly origin: string;
+    /** Members of before; without it only the keys of now are told. */
+    readonly history?: MemberHistory;
+  };
 }
 
 /** Counters since the start, for metrics. */
-export interface HostCounts {
+export interface HostCounts extends WriterCounts {
   prepares: number;
   checkpoints: number;
   viewChanges: number;
   alarms: number;
+}
+
+/** Nothing has happened yet. */
+export function countsAtStart(): HostCounts {
+  const work = { merges: 0, sweeps: 0, sweptSegments: 0, sweptBytes: 0 };
+  return { prepares: 0, checkpoints: 0, viewChanges: 0, alarms: 0, ...work };
 }

@@ -13,8 +13,9 @@ import type { CheckpointDescriptor, PeerMessage } from "#replica/wire/peer-messa
 import { BlockStore } from "./block-store.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { ChunkSource } from "./chunk-source.ts";
-import type { HostCounts, HostOptions, HostPorts } from "./host-options.ts";
+import { countsAtStart, type HostOptions, type HostPorts } from "./host-options.ts";
 import { ClientDesk } from "./client-desk.ts";
+import { memberKeys } from "./member-keys.ts";
 import { Proofs } from "./proofs.ts";
 import { type KeptCheckpoint, type Restored, restoreMachine } from "./restore-machine.ts";
 import { StateSync } from "./state-sync.ts";
@@ -31,7 +32,7 @@ const timedMax = 64;
  * state sync, clients. Synchronous and deterministic; the simulator runs this very class.
  */
 export class Host {
-  readonly counts: HostCounts = { prepares: 0, checkpoints: 0, viewChanges: 0, alarms: 0 };
+  readonly counts = countsAtStart();
   readonly replica: Replica;
   readonly clients: ClientDesk;
   /** Trees, signed checkpoints and receipts; null when this host proves nothing. */
@@ -413,10 +414,7 @@ export class Host {
       machine,
       replica,
       blocks: () => this.blocks,
-      publicKeys: () => {
-        const { members } = this.replica;
-        return members.length === replicasCount ? members.map((one) => one.publicKey) : null;
-      },
+      ...memberKeys(() => this.replica, proofs.history),
       nowMs: this.ports.nowMs,
       wallUs: this.ports.wallUs,
       broadcast: (cosign) => {
@@ -442,8 +440,8 @@ export class Host {
       hash,
       sealer,
       blocks: () => this.blocks,
+      counts: this.counts,
       durable: (checkpoint: CheckpointDescriptor) => {
-        this.counts.checkpoints += 1;
         this.source.add(checkpoint);
         this.step({ kind: "checkpoint_durable", checkpoint });
       },

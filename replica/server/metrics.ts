@@ -175,6 +175,24 @@ export const replicaMetrics = {
     help: "Checkpoints that became durable here.",
     labels: [],
   },
+  replicaMerges: {
+    name: "tigerchat_replica_merges_total",
+    kind: "counter",
+    help: "Groups of segments of history that a checkpoint took as merged into one.",
+    labels: [],
+  },
+  replicaSweeps: {
+    name: "tigerchat_replica_sweeps_total",
+    kind: "counter",
+    help: "Segments that a sweep looked through for what is redacted or below a floor, by outcome.",
+    labels: ["outcome"],
+  },
+  replicaSweptBytes: {
+    name: "tigerchat_replica_swept_bytes_total",
+    kind: "counter",
+    help: "Bytes of entries, redacted or below a floor, that sweeps left out of history here.",
+    labels: [],
+  },
   replicaAlarms: {
     name: "tigerchat_replica_alarms_total",
     kind: "counter",

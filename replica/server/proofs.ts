@@ -8,7 +8,8 @@ import type { LoadedBlock } from "#replica/machine/port.ts";
 import type { Prover, ProveStep } from "#replica/machine/prover.ts";
 import { formatConsistency } from "#replica/proof/consistency.ts";
 import { formatLogProof } from "#replica/proof/log-proof.ts";
-import { formatVerifierKey } from "#replica/proof/note.ts";
+import type { KeyTenure } from "#replica/proof/key-list.ts";
+import { formatKeyList } from "#replica/proof/key-list.ts";
 import { formatReceipt } from "#replica/proof/receipt.ts";
 import { formatExportHeader } from "#replica/proof/room-export.ts";
 import type { ProofQuestion, RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
@@ -16,8 +17,13 @@ import type { BlockStore } from "./block-store.ts";
 import type { Cosign, CosigningOptions } from "./cosigning.ts";
 import { Cosigning } from "./cosigning.ts";
 
-/** Entries hashed in one slice: about 0.3 ms. */
-const sliceEntries = 256;
+/** Entries hashed in one slice at least: less than 0.1 ms. */
+const sliceEntriesMin = 64;
+/**
+ * What waits is hashed in about so many slices, at a millisecond each: evenly over most of the
+ * second that brings the next, on all replicas at once, instead of in a burst that delays commits.
+ */
+const slicesWanted = 250;
 /** Times that one proof may ask for blocks. */
 const roundsMax = 8;
 /** Proofs that wait for blocks at most; a further one is answered busy. */
@@ -29,6 +35,8 @@ export interface ProofsOptions extends CosigningOptions {
   readonly blocks: () => BlockStore;
   /** An idle shard's last entries wait this long for the op that closes their second, ms. */
   readonly pulseAfterMs: number;
+  /** Keys of the members now and before; null while one is not known. */
+  readonly tenures: () => readonly KeyTenure[] | null;
   /** The shard is idle and entries wait: an op that says nothing closes their second. */
   readonly pulse: () => void;
   readonly wake: () => void;
@@ -100,7 +108,8 @@ export class Proofs {
   work(): void {
     const { ledger } = this.options.machine;
     if (ledger === null || this.loading) return;
-    const step = ledger.step(sliceEntries);
+    const share = Math.ceil(ledger.backlog / slicesWanted);
+    const step = ledger.step(Math.max(sliceEntriesMin, share));
     for (const head of ledger.drainHeads()) this.sign(head);
     if (step.kind !== "load") return;
     const { address } = step;
@@ -202,9 +211,10 @@ export class Proofs {
       return;
     }
     if (question.kind === "keys") {
-      const keys = this.cosigning.keys()?.map((key) => `${formatVerifierKey(key)}\n`);
-      if (keys === undefined) answer({ code: "not_ready" }, nothing);
-      else answer(room, utf8From(keys.join("")));
+      const tenures = this.options.tenures();
+      const { origin, ports } = this.options;
+      if (tenures === null) answer({ code: "not_ready" }, nothing);
+      else answer(room, utf8From(formatKeyList(ports.tools.sha256, origin, tenures)));
       return;
     }
     if (latest === null) {

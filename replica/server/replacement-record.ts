@@ -8,6 +8,8 @@ import {
 import { checkedFromText } from "#replica/admin/checked.ts";
 import { readText, replaceFile } from "./durable-file.ts";
 import { memberOf, type Replacement as FormatAs } from "./formation.ts";
+import { KeyHistory } from "./key-history.ts";
+import type { Log } from "./log.ts";
 import type { Volume } from "./volume.ts";
 
 function path(volume: Volume): string {
@@ -36,6 +38,18 @@ export function recordedGenesis(volume: Volume): GenesisRequest | null {
 export function recordedReplacement(json: string): Replacement | null {
   const replacement = checkedFromText(json, checkReplacement);
   return replacement.ok ? replacement.value : null;
+}
+
+/** Members that the files of a volume name, and what it remembers of the others. */
+export function knownMembers(volume: Volume, log: Log): KeyHistory {
+  const genesis = recordedGenesis(volume)?.members ?? [];
+  const json = loadReplacement(volume);
+  const { members = [], former = [] } = (json === null ? null : recordedReplacement(json)) ?? {};
+  const first = genesis.map((member) => ({ ...member, replaceOp: 0 }));
+  const file = join(volume.data, "keys", "members.json");
+  return new KeyHistory(file, [...first, ...former, ...members], (why) => {
+    log.warn("members_file_failed", { why });
+  });
 }
 
 /** A replacement as the format takes it. */

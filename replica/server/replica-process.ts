@@ -45,8 +45,10 @@ import type { Flags } from "./flags.ts";
 import { formatOptionsOf, memberOf, type Replacement as FormatAs } from "./formation.ts";
 import type { Log } from "./log.ts";
 import type { Meters } from "./meters.ts";
+import type { KeyHistory } from "./key-history.ts";
 import {
   formatOf,
+  knownMembers,
   loadReplacement,
   recordedGenesis,
   recordedReplacement,
@@ -101,6 +103,7 @@ export class ReplicaProcess implements AdminHandler {
   private vault: NodeVault | null = null;
   private signed: CosignFile | null = null;
   private noted: AuditFile | null = null;
+  private history: KeyHistory | null = null;
   private formatting: Promise<AdminOutcome<DoneAnswer>> | null = null;
   private opening = false;
   private closing = false;
@@ -279,7 +282,11 @@ export class ReplicaProcess implements AdminHandler {
     const members = replica.members.map((each) => ({ replaceOp: 0, ...each }));
     const { replica: lost, incarnation } = request;
     running.audit?.note("replace", { replica: lost, incarnation });
-    return { ok: true, value: { genesis, members, ...outcome } };
+    // Those of genesis and of now are named anyway.
+    const named = [...genesis.members, ...members].map(({ publicKey }) => publicKey);
+    const between = this.history?.list.filter(({ publicKey }) => !named.includes(publicKey)) ?? [];
+    const former = between.length === 0 ? {} : { former: between };
+    return { ok: true, value: { genesis, members, ...former, ...outcome } };
   }
 
   upgrade(request: UpgradeRequest): AdminOutcome<DoneAnswer> {
@@ -441,7 +448,10 @@ export class ReplicaProcess implements AdminHandler {
     this.signed ??= new CosignFile(this.options.volume.data, this.options.poison);
     this.noted ??= AuditFile.open(this.options.volume.data, log);
     const { signed, noted } = this;
-    const open = { replica, config, key, tls, scope, opened, signed, noted, log, meters, giveUp };
+    this.history = knownMembers(this.options.volume, log);
+    const { history } = this;
+    const memory = { signed, noted, history };
+    const open = { replica, config, key, tls, scope, opened, ...memory, log, meters, giveUp };
     const running = await RunningReplica.open(open);
     if (typeof running === "string") {
       giveUp(running);

@@ -4,7 +4,8 @@ import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
 import type { AuditMemory } from "#replica/audit/audit-memory.ts";
 import { completeTiming, type Timing } from "#replica/base/timing.ts";
 import { signEd25519 } from "#replica/crypto/ed25519.ts";
-import { random, sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
+import { random, sha256, sha256Bytes } from "#replica/crypto/hash.ts";
+import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { nodeSealer } from "#replica/crypto/node-sealer.ts";
 import { nativeProofCrypto } from "#replica/crypto/proof-crypto.ts";
 import type { VolumeKey } from "#replica/crypto/volume-key.ts";
@@ -22,6 +23,7 @@ import { EventLoop } from "./event-loop.ts";
 import { machineGenesisOf } from "./formation.ts";
 import type { Host } from "./host.ts";
 import { openHost } from "./open-host.ts";
+import type { MemberHistory } from "./member-keys.ts";
 import type { Log } from "./log.ts";
 import type { Opening } from "./opening.ts";
 import type { Meters } from "./meters.ts";
@@ -40,6 +42,7 @@ export interface RunningOptions {
   readonly opened: Opened;
   /** Memory of the heads that it signed. */
   readonly signed: CosignMemory;
+  readonly history: MemberHistory;
   /** Memory of the audit lines that wait; null = there is none. */
   readonly noted: AuditMemory | null;
   readonly log: Log;
@@ -236,7 +239,7 @@ function hostOptionsOf(
     replica: options.replica,
     recovered: opened.recovered,
     storage: opened.storage,
-    machine: new ChatMachine(genesis, { hash: sha256Bytes, proofs: sha256Into }),
+    machine: new ChatMachine(genesis, { hash: sha256Bytes, proofs: treeHashes }),
     genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),
     hash: sha256,
     sealer,
@@ -250,6 +253,7 @@ function hostOptionsOf(
       sign: (message: Uint8Array) => signEd25519(key.privateKey, message),
       tools: nativeProofCrypto,
       memory: options.signed,
+      history: options.history,
     },
     ports: {
       nowMs: () => performance.now(),

@@ -24,7 +24,6 @@ export class Scrubbing {
     const ports = {
       storage,
       nowMs: () => performance.now(),
-      checkpointOp: () => host.replica.checkpointOp,
       readBlock: (segment: string, block: number, done: (finding: ScrubFinding) => void) => {
         this.readBlock(segment, block, done);
       },
@@ -59,6 +58,7 @@ export class Scrubbing {
   }
 
   private turn(): void {
+    if (this.stopped) return;
     // Without a view there is nobody to repair from, and a restore replaces what would be read.
     const calm = this.host.replica.status === "normal" && !this.host.syncing;
     if (!calm) {
@@ -66,7 +66,10 @@ export class Scrubbing {
       return;
     }
     this.scrubber.tick(() => {
-      this.arm(Math.max(1, Math.ceil(this.scrubber.deadlineMs - performance.now())));
+      const waitMs = this.scrubber.deadlineMs - performance.now();
+      // One turn of the event loop between two slices: others come first.
+      if (waitMs <= 0 && !this.stopped) setImmediate(() => this.turn());
+      else this.arm(Math.max(1, Math.ceil(waitMs)));
     });
   }
 

@@ -70,8 +70,19 @@ const unwrittenMax = 4;
 /** Buffers of blocks kept for the next segment: two segments of 16 MiB. */
 const freeBlocksMax = 1024;
 
+/** What a writer has done, as counters; each at the checkpoint that takes the result. */
+export interface WriterCounts {
+  /** Groups of segments made into one. */
+  merges: number;
+  /** Segments that a sweep looked at, those that it wrote again, bytes of entries left out. */
+  sweeps: number;
+  sweptSegments: number;
+  sweptBytes: number;
+}
+
 /** Turns frozen deltas into immutable segments, merges them, keeps the manifest. Pure. */
 export class CheckpointWriter {
+  private readonly counts: WriterCounts;
   private readonly hash: Hash;
   private readonly blockBytes: number;
   private readonly segmentBytes: number;
@@ -104,7 +115,10 @@ export class CheckpointWriter {
     readonly segmentBytes?: number;
     /** The machine's; without one no delta may have a phase of a sweep. */
     readonly sweeper?: Sweeper;
+    /** Counts on here, so that they survive a writer. */
+    readonly counts?: WriterCounts;
   }) {
+    this.counts = options.counts ?? { merges: 0, sweeps: 0, sweptSegments: 0, sweptBytes: 0 };
     this.hash = options.hash;
     this.sweeper = options.sweeper ?? null;
     this.blockBytes = options.blockBytes ?? 32 * 1024;
@@ -271,10 +285,15 @@ export class CheckpointWriter {
     });
     const swept = new Map<string, ManifestSegment>();
     if (sweepPhase === sweepDue) {
-      for (const { index, built } of this.sweeps.splice(0)) {
-        if (built[0] !== undefined) swept.set(index.id, built[0].entry);
+      for (const { index, built, goneBytes } of this.sweeps.splice(0)) {
+        this.counts.sweeps += 1;
+        if (built[0] === undefined) continue;
+        swept.set(index.id, built[0].entry);
+        this.counts.sweptSegments += 1;
+        this.counts.sweptBytes += goneBytes;
       }
     }
+    this.counts.merges += due.length;
     const change = { op, state, keyFloorMs, entries, results, marks, sweepPhase, swept };
     this.manifest = nextManifest(this.manifest, change);
     for (const merge of due) this.merges.splice(this.merges.indexOf(merge), 1);

@@ -22,6 +22,8 @@ export class Sweep {
   readonly index: SegmentIndex;
   /** The new segment; empty while there is none, and in the end when the old one stays. */
   readonly built: BuiltSegment[] = [];
+  /** Bytes of entries that are not in the new segment. */
+  goneBytes = 0;
   private readonly sweeper: Sweeper;
   private readonly pool: BlockPool;
   private readonly builder: SegmentBuilder;
@@ -149,6 +151,7 @@ export class Sweep {
       if (this.sweeper.touches(run.room, seq, 1)) {
         const kept = this.sweeper.keep(run.room, seq, run.bytes.subarray(start, start + length));
         const view = new DataView(kept.buffer, kept.byteOffset, kept.byteLength);
+        this.goneBytes += Math.max(0, length - kept.length);
         if (kept.length > 0) this.append(run.room, seq, kept, view, 0, kept.length);
       } else this.append(run.room, seq, run.bytes, run.view, start, length);
       this.entryAt = start + length;

@@ -54,18 +54,19 @@ export class PrepareReader {
     });
   }
 
+  /** True for a slot that is clean and at rest. */
+  holds(slot: number): boolean {
+    const { header, state } = this.writer.slot(slot);
+    return state === "clean" && header !== null && !this.writer.isBusy(slot);
+  }
+
   /**
-   * Looks at a slot that holds an op above `from`. Damage of a clean slot is marked durably and
+   * Looks at a slot that holds a prepare. Damage of a clean slot is marked durably and
    * named; a slot that is written meanwhile is left for the next time.
    */
-  scrub(
-    slot: number,
-    from: Op,
-    done: (finding: ScrubFinding, fault: SlotFault | null) => void,
-  ): void {
-    const { header, state, units, writes } = this.writer.slot(slot);
-    const wanted = state === "clean" && header !== null && header.op > from;
-    if (!wanted || this.writer.isBusy(slot)) {
+  scrub(slot: number, done: (finding: ScrubFinding, fault: SlotFault | null) => void): void {
+    const { header, units, writes } = this.writer.slot(slot);
+    if (header === null || !this.holds(slot)) {
       this.volume.tools.later(() => done({ bytes: 0, faults: 0 }, null));
       return;
     }

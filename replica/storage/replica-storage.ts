@@ -123,12 +123,12 @@ export class ReplicaStorage implements Storage, ScrubStorage {
     this.identifiers.scrub(sector, done);
   }
 
-  scrubSlot(
-    slot: number,
-    from: Op,
-    done: (finding: ScrubFinding, fault: SlotFault | null) => void,
-  ): void {
-    this.reader.scrub(slot, from, done);
+  holdsPrepare(slot: number): boolean {
+    return this.reader.holds(slot);
+  }
+
+  scrubSlot(slot: number, done: (finding: ScrubFinding, fault: SlotFault | null) => void): void {
+    this.reader.scrub(slot, done);
   }
 
   scrubTable(id: string, done: (finding: ScrubFinding, blocks: number) => void): void {

@@ -3,7 +3,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { opFrom } from "#replica/base/brands.ts";
 import { FileVolume } from "#test/support/file-volume.ts";
 import { testPrepare } from "#test/support/test-volume.ts";
 import type { ReplicaStorage } from "./replica-storage.ts";
@@ -14,7 +13,7 @@ const rounds = 4;
 
 function scrub(storage: ReplicaStorage, slot: number): Promise<number> {
   return new Promise((resolve) => {
-    storage.scrubSlot(slot, opFrom(0), (finding) => resolve(finding.bytes));
+    storage.scrubSlot(slot, (finding) => resolve(finding.bytes));
   });
 }
 

@@ -2,7 +2,6 @@
 // Method: the production storage on a disk in memory; one byte flipped in each kind of place.
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
-import { opFrom } from "#replica/base/brands.ts";
 import { sectorOffset } from "#replica/journal/geometry.ts";
 import { superblockCopyBytes } from "#replica/journal/superblock-copies.ts";
 import { smallGeometry, nextSuperblock, testPrepare } from "#test/support/test-volume.ts";
@@ -26,7 +25,7 @@ function volume(): TestReplica {
 }
 
 /** Runs rounds until `count` are over; what was named and what was read of segments. */
-function scrub(replica: TestReplica, count = 1, checkpointOp = 0) {
+function scrub(replica: TestReplica, count = 1) {
   let nowMs = 0;
   const faults: SlotFault[] = [];
   const damaged: string[] = [];
@@ -35,7 +34,6 @@ function scrub(replica: TestReplica, count = 1, checkpointOp = 0) {
     {
       storage,
       nowMs: () => nowMs,
-      checkpointOp: () => opFrom(checkpointOp),
       readBlock: (id, block, done) => {
         storage.readBlock(id, block, (bytes) => {
           if (bytes === null) damaged.push(`${id}/${block}`);
@@ -95,7 +93,8 @@ test("scrub: a sound volume is read and left as it is", () => {
   deepStrictEqual([found.ops, found.damaged, found.counts.faults], [[], [], sound]);
   deepStrictEqual(replica.disk.snapshot(), before);
   ok(found.counts.bytes > 2 * 4 * superblockCopyBytes);
-  ok(found.nowMs >= roundPauseMs + found.counts.bytes / 1000, "the pace was kept");
+  // The last small slices of a round may go 50 ms ahead of the pace.
+  ok(found.nowMs >= roundPauseMs + found.counts.bytes / 1000 - 50, "the pace was kept");
 });
 
 test("scrub: each copy of the superblock is written again byte for byte", () => {
@@ -162,11 +161,31 @@ test("scrub: a damaged slot is named and marked; the repair makes it whole", () 
   }
 });
 
-test("scrub: slots that a checkpoint has reached are nobody's need and not read", () => {
+test("scrub: empty slots cost no turn, slots that a checkpoint has reached are read", () => {
   const replica = volume();
+  const held = Array.from({ length: smallGeometry.slotsCount }, (_, slot) => slot).filter((slot) =>
+    replica.storage.holdsPrepare(slot),
+  );
+  deepStrictEqual(held, [0, ...prepares.map(({ header }) => Number(header.op))]);
+  const { superblock } = replica.recovered;
+  const state = nextSuperblock(nextSuperblock(superblock, { view: 1 }), { checkpointOp: 1 });
+  replica.storage.writeSuperblock(state, () => undefined);
+  replica.disk.settle();
   replica.flip("prepares", smallGeometry.slotBytes + 500);
-  deepStrictEqual(scrub(replica, 1, 1).ops, []);
-  deepStrictEqual(scrub(replica, 1, 0).ops, [1]);
+  deepStrictEqual(scrub(replica).ops, [1]);
+});
+
+test("scrub: small slices go together, and the pace is kept over them", () => {
+  const pace = new ScrubPace(1_000_000, 0);
+  let nowMs = 0;
+  let wakes = 0;
+  for (let slice = 0; slice < 1_000; slice += 1) {
+    if (pace.dueMs > nowMs) wakes += 1;
+    nowMs = Math.max(nowMs, pace.dueMs);
+    pace.spent(4_096, nowMs);
+  }
+  ok(nowMs > 4_000 && nowMs < 4_100, String(nowMs));
+  ok(wakes < 90, String(wakes));
 });
 
 test("scrub: a segment's tables are mended, its damaged blocks are asked for", () => {

@@ -21,12 +21,10 @@ export interface ScrubStorage {
   scrubSuperblock(copy: number, done: (finding: ScrubFinding) => void): void;
   /** Both copies of a sector of identifiers; a damaged one is written again. */
   scrubSector(sector: number, done: (finding: ScrubFinding) => void): void;
-  /** A slot whose op is above `from`; a damaged one is marked and named. */
-  scrubSlot(
-    slot: number,
-    from: Op,
-    done: (finding: ScrubFinding, fault: SlotFault | null) => void,
-  ): void;
+  /** True for a slot that holds a prepare known to be whole: there is something to look at. */
+  holdsPrepare(slot: number): boolean;
+  /** Such a slot; a damaged one is marked and named. */
+  scrubSlot(slot: number, done: (finding: ScrubFinding, fault: SlotFault | null) => void): void;
   /** Both tables of a segment; a damaged one is written again. The blocks it has. */
   scrubTable(id: string, done: (finding: ScrubFinding, blocks: number) => void): void;
   listSegments(done: (ids: readonly string[]) => void): void;
@@ -36,8 +34,6 @@ export interface ScrubStorage {
 export interface ScrubPorts {
   readonly storage: ScrubStorage;
   readonly nowMs: () => number;
-  /** What the checkpoint has reached: older slots are needed by nobody. */
-  readonly checkpointOp: () => Op;
   /** Reads a block and has a damaged one repaired from a peer; the bytes read, damaged or not. */
   readonly readBlock: (id: string, block: number, done: (finding: ScrubFinding) => void) => void;
   /** The log repairs it from a peer. */
@@ -100,7 +96,11 @@ export class Scrubber {
       done();
       return;
     }
-    const { target } = this.round;
+    let { target } = this.round;
+    while (target?.kind === "slot" && !this.ports.storage.holdsPrepare(target.slot)) {
+      this.round.done();
+      target = this.round.target;
+    }
     if (target === null) {
       this.counts.rounds += 1;
       this.round = new ScrubRound(this.ports.storage.scrubSizes);
@@ -113,7 +113,7 @@ export class Scrubber {
   }
 
   private look(target: ScrubTarget, done: () => void): void {
-    const { storage, checkpointOp, readBlock, slotFault } = this.ports;
+    const { storage, readBlock, slotFault } = this.ports;
     const settle = (finding: ScrubFinding, blocks = 0): void => {
       if (target.kind !== "list") this.counts.faults[zoneOf[target.kind]] += finding.faults;
       this.counts.bytes += finding.bytes;
@@ -130,7 +130,7 @@ export class Scrubber {
         storage.scrubSector(target.sector, settle);
         return;
       case "slot":
-        storage.scrubSlot(target.slot, checkpointOp(), (finding, fault) => {
+        storage.scrubSlot(target.slot, (finding, fault) => {
           settle(finding);
           if (fault !== null) slotFault(fault);
         });

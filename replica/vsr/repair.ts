@@ -6,12 +6,14 @@ import { othersOf } from "./quorum.ts";
 import { send, viewDurable } from "./send.ts";
 import type { State } from "./state.ts";
 import { considerSync } from "./sync.ts";
-import { canWrite, keepBody, markFaulty } from "./writes.ts";
+import { canWrite, keepBody, markFaulty, startWrite } from "./writes.ts";
 
 /** Headers of one answer at most. */
 const headersMax = 32;
 /** Bodies asked for in one round at most, and bodies read at once for peers. */
 const bodiesMax = 8;
+/** Times that a decayed slot of before the checkpoint is asked for: both peers, some lost. */
+const decayedTriesMax = 40;
 
 /** True when this replica may repair: its log is the current view's (rule A6). */
 function mayRepair(state: State): boolean {
@@ -44,8 +46,9 @@ export function repairRound(state: State): void {
     countFruitless(state);
     considerSync(state);
     const missing = askHeaders(state);
+    const decayed = askDecayed(state);
     const behind = state.opSeen - state.log.slotsCount > state.commitMin || state.starved;
-    if (!askBodies(state) && !missing && !behind) {
+    if (!askBodies(state) && !missing && !behind && !decayed) {
       state.repairPending = false;
       return;
     }
@@ -111,6 +114,31 @@ export function askBodies(state: State): boolean {
     send(state, peerToAsk(state), { kind: "get_prepare", op: opFrom(op), checksum });
   }
   return missing;
+}
+
+/**
+ * Asks for what decayed at or below the checkpoint and has it written again, as long as its place
+ * in the ring is its own; true while there is such. Peers may have it no more: then it stays lost.
+ */
+function askDecayed(state: State): boolean {
+  const { log } = state;
+  let asked = 0;
+  for (const [op, tries] of state.decayed) {
+    const slot = log.slot(op);
+    const own = slot.faulty && slot.header?.op === op;
+    if (!own || tries >= decayedTriesMax) {
+      if (own && op <= state.commitMin) slot.prepare = null;
+      state.decayed.delete(op);
+    } else if (slot.prepare !== null) {
+      startWrite(state, op);
+    } else if (asked < bodiesMax && slot.header !== null) {
+      asked += 1;
+      state.decayed.set(op, tries + 1);
+      const { checksum } = slot.header;
+      send(state, peerToAsk(state), { kind: "get_prepare", op: opFrom(op), checksum });
+    }
+  }
+  return state.decayed.size > 0;
 }
 
 /** Takes a body whose header the log or its chain names; what happened to it. */

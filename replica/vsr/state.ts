@@ -213,6 +213,11 @@ export class State {
     commitMin: -1,
     chainLow: -1,
   };
+  /**
+   * Ops at or below the checkpoint whose slot decayed, with how often they were asked for: nobody
+   * needs them, but a restart could not tell what such a slot held and would not know its head.
+   */
+  readonly decayed = new Map<number, number>();
   /** Below this op no body is missing; only a start for the search. */
   repairLow = 0;
   transfer: { target: ReplicaIndex; untilMs: number; view: View } | null = null;

@@ -6,6 +6,9 @@ import type { Prepare } from "#replica/wire/prepare.ts";
 import type { State } from "./state.ts";
 import { overwritableOp, persist } from "./superblock.ts";
 
+/** Decayed slots of before the checkpoint that are asked for at once; the rest stays as it is. */
+const decayedMax = 64;
+
 declare const MUTATIONS: boolean | undefined;
 
 /** Ring rule (rule A7): the older wrap of this op's slot is checkpointed here and at a quorum. */
@@ -92,5 +95,7 @@ export function markFaulty(state: State, op: Op, checksum: Checksum): void {
   state.repairPending = true;
   state.repairLow = Math.min(state.repairLow, op);
   if (slot.prepare !== null) state.writesBlocked = true;
+  const old = op <= state.superblock.durable.checkpoint.op;
+  if (old && state.decayed.size < decayedMax) state.decayed.set(op, 0);
   persist(state);
 }

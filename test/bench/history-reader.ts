@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { checksumZero, opFrom, seqFrom } from "#replica/base/brands.ts";
 import type { Checksum } from "#replica/base/brands.ts";
-import { sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
+import { sha256, sha256Bytes } from "#replica/crypto/hash.ts";
+import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { ChatMachine } from "#replica/machine/chat-machine.ts";
 import type { LoadedBlock } from "#replica/machine/port.ts";
 import { CheckpointWriter } from "#replica/snapshot/checkpoint-writer.ts";
@@ -186,7 +187,7 @@ async function main(directory: string, root: Checksum, manifestBytes: number): P
   const opened = await volume.open();
   assert.ok(opened.ok);
   const { storage } = opened;
-  const hashes = { hash: sha256Bytes, proofs: sha256Into };
+  const hashes = { hash: sha256Bytes, proofs: treeHashes };
   const machine = new ChatMachine(historyGenesis, hashes);
   const restored = await restore(storage, machine, root, manifestBytes);
   const restoreMs = performance.now() - start;

@@ -91,6 +91,10 @@ test("browser: a message's receipt is checked in the browser", async () => {
   await row.locator(".receipt.verified").waitFor({ timeout: 15_000 });
   const sentence = (await row.locator(".receipt").getAttribute("title")) ?? "";
   assert.match(sentence, /^Checked in this browser: entry \d+ of \d+, .* cosigned by replica-/);
+  const history = ada.page.locator(".bar .receipt.verified");
+  await history.waitFor({ timeout: 15_000 });
+  const extended = (await history.getAttribute("title")) ?? "";
+  assert.match(extended, /^Checked in this browser: the signed log of \d+ records extends/);
   await ada.photograph("receipt-verified");
   assert.deepEqual(ada.errors, []);
   await ada.page.close();

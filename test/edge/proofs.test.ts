@@ -1,11 +1,11 @@
 // Goal: what an edge gives out as proof holds without it. Method: real replicas and a real edge;
 // the files are checked by the offline verifier, before and after the primary is killed.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Chat, HistoryFork, LogPin, verifyCheckpoint } from "@tigerchat/sdk";
+import { Chat, HistoryFork, LogPin, verifyCheckpoint, verifyReceipt } from "@tigerchat/sdk";
 import type { LogCheckpoint, PinnedCheckpoint, ProvenCheckpoint } from "@tigerchat/sdk";
 import { verify } from "#operator/tigerctl/verify.ts";
 import { TestShard } from "#test/support/test-shard.ts";
@@ -53,6 +53,12 @@ async function save(path: string, name: string): Promise<string> {
 async function said(...args: readonly string[]): Promise<string> {
   const { code, lines } = await verify([...args, "--key", join(folder, "keys")]);
   return `${code} ${lines.join("\n")}`;
+}
+
+/** Starts those that an earlier test killed. */
+async function allRun(): Promise<void> {
+  for (const replica of shard.replicas) if (!replica.running) replica.start();
+  for (const index of [0, 1, 2]) await shard.waitForCaughtUp(index);
 }
 
 function getAudit(path: string): Promise<Response> {
@@ -199,16 +205,40 @@ test("edge: a shard's audit log is exported, proved offline, changes are found",
   assert.equal(nowhere.status, 404);
 });
 
+test("edge: a receipt of before replacements verifies with the keys of after them", async () => {
+  await allRun();
+  const former = await save("proof?seq=1", "former");
+  const keys = await (await get("/v1/rooms/lobby/keys")).text();
+  const primary = await shard.waitForPrimary();
+  const replaced = [1, 2].map((step) => (primary + step) % 3);
+  for (const index of [...replaced, replaced[0] ?? 0]) {
+    await shard.replace(index);
+    await post(700 + index);
+  }
+  await save("keys", "keys");
+  const told = await (await get("/v1/rooms/lobby/keys")).text();
+  assert.equal(told.match(/^# ops [0-9]+-[0-9]+$/gm)?.length, 3, told);
+  for (const key of keys.trim().split("\n")) assert.ok(told.includes(key), key);
+  assert.match(await said("receipt", former), /^0 VERIFIED: entry 1 of/);
+  await verifyReceipt(readFileSync(former, "utf8"), told);
+  const later = await save("proof?seq=2", "later");
+  assert.match(await said("receipt", later), /^0 VERIFIED: entry 2 of/);
+  await verifyReceipt(readFileSync(later, "utf8"), told);
+  writeFileSync(join(folder, "keys"), keys);
+  assert.match(await said("receipt", later), /^1 REFUSED: /);
+});
+
 test("edge: a line that waited through a kill is in the audit log, once", async () => {
+  await allRun();
   for (const index of [1, 2]) await shard.replicas[index]?.signal("SIGKILL");
   const lines = [1, 2, 3].map((n) => {
     const key = keyAt(Date.now()).replaceAll("-", "");
     return { key, kind: `waited_${n}`, atUs: Date.now() * 1000, facts: { n } };
   });
-  await shard.admins[0]?.audit({ lines });
+  const taken = await shard.admins[0]?.audit({ lines });
+  assert.equal(taken?.kind, "ok");
   await shard.replicas[0]?.signal("SIGKILL");
-  for (const replica of shard.replicas) replica.start();
-  await shard.waitForPrimary();
+  await allRun();
   const waited = ["waited_1", "waited_2", "waited_3"];
   const { kinds, text } = await auditLog(waited);
   assert.deepEqual(

@@ -25,11 +25,6 @@ export function scrubLater(node: Scrubbed, storage: ReplicaStorage, world: NodeW
     {
       storage,
       nowMs: () => node.nowMs,
-      checkpointOp: () => {
-        const { host } = node;
-        if (host === null) throw new Error("sim: a scrub without a process");
-        return host.replica.checkpointOp;
-      },
       readBlock: (segment, block, done) => {
         const blocks = node.host?.blocks;
         const before = blocks?.repairedCount ?? 0;

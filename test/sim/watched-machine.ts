@@ -1,5 +1,6 @@
 import type { BlockAddress } from "#replica/machine/port.ts";
-import { sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
+import { sha256Bytes } from "#replica/crypto/hash.ts";
+import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { ChatMachine } from "#replica/machine/chat-machine.ts";
 import type { MachineVersions } from "#replica/wire/peer-message.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
@@ -45,7 +46,7 @@ export function watchedMachine(
     chunkBytes: 32 * 1024,
     versions,
     hash: sha256Bytes,
-    ...(proofs ? { proofs: sha256Into } : {}),
+    ...(proofs ? { proofs: treeHashes } : {}),
   });
   machine.count = count;
   return machine;

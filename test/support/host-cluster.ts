@@ -8,7 +8,8 @@ import {
 } from "#replica/base/brands.ts";
 import { walSlotBytes } from "#replica/base/limits.ts";
 import { privateKeyFromSeed, publicKeyHex, signEd25519 } from "#replica/crypto/ed25519.ts";
-import { crc32, sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
+import { crc32, sha256, sha256Bytes } from "#replica/crypto/hash.ts";
+import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { nodeSealer } from "#replica/crypto/node-sealer.ts";
 import { nativeProofCrypto } from "#replica/crypto/proof-crypto.ts";
 import { journalToolsFrom } from "#replica/journal/journal-tools.ts";
@@ -26,6 +27,7 @@ import type { Opening } from "#replica/server/opening.ts";
 import { genesisManifest } from "#replica/snapshot/manifest.ts";
 import { formatStorage } from "#replica/storage/format-storage.ts";
 import { openStorage } from "#replica/storage/open-storage.ts";
+import type { ReplicaStorage } from "#replica/storage/replica-storage.ts";
 import type { StorageTools } from "#replica/storage/storage-tools.ts";
 import type { ServerMessage } from "#replica/wire/client-message.ts";
 import { frameScopeFrom } from "#replica/wire/frame.ts";
@@ -76,6 +78,8 @@ interface Seat {
   readonly disk: CrashDisk;
   readonly vault: FakeVault;
   host: Host | null;
+  /** What the host was opened on. */
+  storage: ReplicaStorage | null;
   /** Mends the checkpoint before there is a host. */
   opening: Opening | null;
   /** Newest head of the shard's log that it signed: a small file of its own in production. */
@@ -116,6 +120,7 @@ export class HostCluster {
         disk: new CrashDisk(),
         vault: new FakeVault().boot(),
         host: null,
+        storage: null,
         opening: null,
         mark: null,
       };
@@ -148,6 +153,7 @@ export class HostCluster {
     seat.vault.boot();
     openStorage({ ...this.toolsOf(seat), cluster, shard, replica }, (opened) => {
       ok(opened.ok, opened.ok ? "" : opened.message);
+      seat.storage = opened.storage;
       const genesis = machineGenesisOf(request.formationId, slots, configOf().keys);
       const key = keys[index];
       ok(key !== undefined);
@@ -159,7 +165,7 @@ export class HostCluster {
           storage: opened.storage,
           machine: new ChatMachine(genesis, {
             hash: sha256Bytes,
-            proofs: sha256Into,
+            proofs: treeHashes,
             versions: this.builds[index] ?? machineVersions,
           }),
           genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),

@@ -58,10 +58,14 @@ export class MemoryShard {
     this.writer = this.makeWriter([]);
   }
 
+  /** What all writers have done. */
+  readonly counts = { merges: 0, sweeps: 0, sweptSegments: 0, sweptBytes: 0 };
+
   private makeWriter(segments: ConstructorParameters<typeof CheckpointWriter>[0]["segments"]) {
     const manifest = manifestOf(this.manifest);
+    const { counts } = this;
     const { sweeper } = this.machine;
-    return new CheckpointWriter({ hash: sha256, manifest, segments, sweeper });
+    return new CheckpointWriter({ hash: sha256, manifest, segments, sweeper, counts });
   }
 
   /** Loads blocks that must be there. */

@@ -5,6 +5,7 @@ import { AdminClient, type AdminCredentials } from "#operator/pki/admin-client.t
 import { Authority, createAuthority } from "#operator/pki/authority.ts";
 import { edgeUri, operatorUri, replicaUri } from "#operator/pki/identity.ts";
 import { randomHex } from "#operator/pki/proof.ts";
+import { replaceMember } from "#operator/pki/replace-member.ts";
 import { upgradeMachine } from "#operator/pki/upgrade-machine.ts";
 import type { AdminStatus } from "#replica/admin/admin-status.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
@@ -23,6 +24,8 @@ export interface TestShardOptions {
   readonly timing?: ReplicaConfig["timing"];
   /** Background scrub; default: the replica's own. */
   readonly scrub?: ReplicaConfig["scrub"];
+  /** Pace of a state sync; default: the replica's own. */
+  readonly sync?: ReplicaConfig["sync"];
   /** Goes to the newest version of the machine at once, as the operator has it; default true. */
   readonly upgrade?: boolean;
   /** Where data directories go; default: the system's temporary directory. */
@@ -136,6 +139,20 @@ export class TestShard {
     const { authority, cluster, admins, config } = this;
     const bootstrap = readFileSync(config.files.bootstrap, "utf8");
     await certify({ authority, cluster, shard: config.shard, bootstrap, admins }, replica);
+  }
+
+  /** Kills a replica, empties its volume, and puts a new one in its place, with another key. */
+  async replace(index: number, limitMs = 30_000): Promise<void> {
+    const { authority, cluster, admins, config } = this;
+    await this.replicas[index]?.signal("SIGKILL");
+    rmSync(this.dataOf(index), { recursive: true });
+    this.replicas[index]?.start();
+    const bootstrap = readFileSync(config.files.bootstrap, "utf8");
+    const facts = { authority, cluster, shard: config.shard, bootstrap, admins };
+    const member = await certify(facts, index);
+    const outcome = await replaceMember({ admins, member, limitMs: 20_000 });
+    if (outcome.kind === "refused") throw new Error(`not replaced: ${outcome.why}`);
+    await this.waitForCaughtUp(index, limitMs);
   }
 
   /** Live facts of one replica, or null when it does not answer. */
@@ -254,6 +271,7 @@ async function configOf(
     },
     log: { level: "info" },
     ...(options.scrub === undefined ? {} : { scrub: options.scrub }),
+    ...(options.sync === undefined ? {} : { sync: options.sync }),
   };
 }
 

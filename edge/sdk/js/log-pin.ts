@@ -36,20 +36,20 @@ export interface LogSource {
  * rewritten cannot, and is refused with {@link HistoryFork}, for ever.
  */
 export class LogPin {
-  private readonly keys: string;
+  private readonly keys: () => Promise<string>;
   private readonly changed: (pinned: PinnedCheckpoint) => void;
   private last: PinnedCheckpoint | null;
 
   /**
-   * `keys`: verifier keys that are trusted, one a line. `pinned`: what was stored before, or null.
-   * `changed`: store it.
+   * `keys`: verifier keys that are trusted, one a line, or where they are read before each check.
+   * `pinned`: what was stored before, or null. `changed`: store it.
    */
   constructor(
-    keys: string,
+    keys: string | (() => Promise<string>),
     pinned: PinnedCheckpoint | null = null,
     changed: (pinned: PinnedCheckpoint) => void = () => undefined,
   ) {
-    this.keys = keys;
+    this.keys = typeof keys === "string" ? async () => keys : keys;
     this.last = pinned;
     this.changed = changed;
   }
@@ -62,7 +62,7 @@ export class LogPin {
   /** Verifies the newest head and that it extends what is pinned. Throws {@link ProofError}. */
   async advance(source: LogSource): Promise<ProvenCheckpoint> {
     const note = await source.checkpoint();
-    const newer = await verifyCheckpoint(note, this.keys);
+    const newer = await verifyCheckpoint(note, await this.keys());
     const { last } = this;
     if (last !== null) {
       demand(newer.origin === last.origin, "The checkpoint is of another log.");
@@ -85,7 +85,7 @@ export class LogPin {
     const [first, ...hashes] = proof.slice(0, split).split("\n");
     demand(split > 0 && first === `old ${last.size}`, "This is no proof of consistency.");
     const note = proof.slice(split + 2);
-    const newer = await verifyCheckpoint(note, this.keys);
+    const newer = await verifyCheckpoint(note, await this.keys());
     demand(newer.origin === last.origin, "The checkpoint is of another log.");
     const roots = [base64Bytes(last.root), base64Bytes(newer.root)] as const;
     const sizes = [last.size, newer.size] as const;

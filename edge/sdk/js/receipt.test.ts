@@ -8,6 +8,8 @@ import { ProofError, verifyCheckpoint, verifyReceipt } from "./receipt.ts";
 interface Vectors {
   readonly keys: string;
   readonly keysOfAnotherLog: string;
+  readonly keysAfterReplacements: string;
+  readonly keysThatNeverServedTogether: string;
   readonly checkpoint: string;
   readonly right: readonly {
     readonly seq: number;
@@ -19,9 +21,8 @@ interface Vectors {
 }
 
 const path = new URL("../../api/vectors/receipts.json", import.meta.url);
-const { keys, keysOfAnotherLog, checkpoint, right, wrong } = JSON.parse(
-  readFileSync(path, "utf8"),
-) as Vectors;
+const vectors = JSON.parse(readFileSync(path, "utf8")) as Vectors;
+const { keys, keysOfAnotherLog, checkpoint, right, wrong } = vectors;
 
 test("sdk: receipts of the vectors hold, and say what they prove", async () => {
   for (const { seq, body, from, text } of right) {
@@ -42,6 +43,13 @@ test("sdk: wrong receipts and unknown keys are refused with a sentence", async (
   const text = right[0]?.text ?? "";
   const refusal = /not signed by a key of this log/;
   await assert.rejects(verifyReceipt(text, keysOfAnotherLog), refusal);
+});
+
+test("sdk: former keys verify what they signed together, and no more", async () => {
+  for (const { text } of right) await verifyReceipt(text, vectors.keysAfterReplacements);
+  const apart = vectors.keysThatNeverServedTogether;
+  const refusal = /lacks the cosignatures of two replicas/;
+  for (const { text } of right) await assert.rejects(verifyReceipt(text, apart), refusal);
 });
 
 test("sdk: no byte of a receipt can be changed, and nothing cut", async () => {

@@ -10,6 +10,9 @@ interface VerifierKey {
   /** 1: log; 4: cosigner. */
   readonly type: number;
   readonly publicKey: Uint8Array;
+  /** Ops of the shard's log, both included, during which it was a member's. */
+  readonly from: number;
+  readonly to: number;
 }
 
 /** What a receipt proves. */
@@ -108,17 +111,27 @@ function countFrom(text: string): number {
   return count;
 }
 
-/** Reads verifier keys, one a line, as the edge gives them at /keys. Throws {@link ProofError}. */
+/**
+ * Reads verifier keys, one a line, as the edge gives them at /keys: `# ops FROM-TO` says during
+ * which ops those that follow were members'. Throws {@link ProofError}.
+ */
 async function parseKeys(text: string): Promise<readonly VerifierKey[]> {
   const keys: VerifierKey[] = [];
+  let [from, to] = [0, Number.MAX_SAFE_INTEGER];
   for (const line of text.split("\n").filter((one) => one !== "")) {
+    if (line.startsWith("#")) {
+      const [, first, last] = /^# ops ([0-9]+)-([0-9]*)$/.exec(line) ?? [];
+      if (first === undefined || last === undefined) continue;
+      [from, to] = [countFrom(first), last === "" ? Number.MAX_SAFE_INTEGER : countFrom(last)];
+      continue;
+    }
     const [, name = "", id = "", encoded = ""] =
       /^([^+\s]+)\+([0-9a-f]{8})\+(.+)$/.exec(line) ?? [];
     const bytes = bytesFrom(encoded);
     const hash = await sha256(encoder.encode(`${name}\n`), bytes);
     const right = bytes.length === 33 && hexFrom(hash.subarray(0, 4)) === id;
     demand(right, "A verifier key is malformed.");
-    keys.push({ name, id, type: bytes[0] ?? 0, publicKey: bytes.slice(1) });
+    keys.push({ name, id, type: bytes[0] ?? 0, publicKey: bytes.slice(1), from, to });
   }
   return keys;
 }
@@ -139,8 +152,7 @@ export async function verifyCheckpoint(note: string, keys: string): Promise<Prov
   const right = origin !== "" && end === "" && more === undefined && bytesFrom(root).length === 32;
   demand(right, "The note is not a checkpoint.");
   const known = await parseKeys(keys);
-  let signed = false;
-  const cosigners = new Map<string, string>();
+  const held: VerifierKey[] = [];
   for (const line of note.slice(split + 2, -1).split("\n")) {
     const [name = "", encoded, extra] = line.startsWith(dash) ? line.slice(2).split(" ") : [];
     demand(encoded !== undefined && extra === undefined, "A signature line is malformed.");
@@ -149,12 +161,27 @@ export async function verifyCheckpoint(note: string, keys: string): Promise<Prov
     const key = known.find((one) => one.name === name && one.id === id);
     if (key === undefined) continue;
     demand(await signatureHolds(key, bytes.subarray(4), text), "A signature is wrong.");
-    if (key.type === 1) signed ||= name === origin;
-    else if (name.startsWith(`${origin}/`)) cosigners.set(base64From(key.publicKey), name);
+    if (key.type === 1 ? name === origin : name.startsWith(`${origin}/`)) held.push(key);
   }
+  const signed = held.some(({ type }) => type === 1);
   demand(signed, "The checkpoint is not signed by a key of this log.");
-  demand(cosigners.size >= cosignersMin, "The checkpoint lacks the cosignatures of two replicas.");
-  return { origin, size: countFrom(size), root, cosigners: [...cosigners.values()] };
+  return { origin, size: countFrom(size), root, cosigners: signersTogether(held) };
+}
+
+/**
+ * Names of two cosigners who were members at one time, and a key of the log with them: keys of
+ * members who followed each other do not add up. Throws {@link ProofError}.
+ */
+function signersTogether(held: readonly VerifierKey[]): readonly string[] {
+  for (const { from: op } of held) {
+    const serving = held.filter(({ from, to }) => from <= op && op <= to);
+    const cosigners = serving.filter(({ type }) => type === 4);
+    // One key under two names is one cosigner, and so is one name with two keys.
+    const byKey = new Map(cosigners.map(({ publicKey, name }) => [base64From(publicKey), name]));
+    const names = [...new Set(byKey.values())];
+    if (serving.some(({ type }) => type === 1) && names.length >= cosignersMin) return names;
+  }
+  throw new ProofError("The checkpoint lacks the cosignatures of two replicas.");
 }
 
 async function signatureHolds(key: VerifierKey, bytes: Bytes, text: string): Promise<boolean> {

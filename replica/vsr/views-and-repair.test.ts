@@ -1,0 +1,189 @@
+// Goal: rules of repair and of views that need an exact order of messages, among them bugs of other
+// systems. Method: the real class, driven by hand.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { incarnationFrom, opFrom, replicaFrom } from "#replica/base/brands.ts";
+import type { PeerMessage } from "#replica/wire/peer-message.ts";
+import { Bench, leadViewOne } from "#test/support/bare-core/bench.ts";
+import { headerOf } from "./testdata/headers.ts";
+
+test("vsr: what a dropped end of the log overwrote in the rings is fetched as a state (A7)", () => {
+  const bench = new Bench(2);
+  const incarnation = incarnationFrom("1".repeat(32));
+  const header = { ...headerOf(40, 0), incarnation, quorumCheckpointOp: opFrom(24) };
+  // Slots are 32: op 40 stands where op 8 stood, also after view 1 drops it.
+  bench.from(0, 0, { kind: "prepare", prepare: { header, body: new Uint8Array(0) } });
+  assert.equal(bench.replica.head, 40);
+  bench.from(0, 0, { kind: "start_view_change" });
+  const checkpoint = { ...bench.disk.superblock.checkpoint, op: opFrom(24) };
+  bench.from(1, 1, {
+    kind: "start_view",
+    op: 32,
+    commitMax: 32,
+    checkpoint,
+    quorumCheckpointOp: 24,
+    headers: [headerOf(32, 0)],
+    nonce: 0,
+  });
+  bench.settle();
+  assert.equal(bench.replica.head, 32);
+  bench.others = [];
+  bench.nowMs = 60;
+  bench.step({ kind: "timeout" });
+  const sync = bench.others.find((effect) => effect.kind === "sync");
+  assert.equal(sync?.target.op, 24);
+});
+
+/** Hears the primary of view 1 for some time; `answer` may give what is asked for. */
+function listen(bench: Bench, forMs: number, answer: (message: PeerMessage) => void): void {
+  const { checkpoint } = bench.disk.superblock;
+  const offered = { ...checkpoint, op: opFrom(24) };
+  const untilMs = bench.nowMs + forMs;
+  while (bench.nowMs < untilMs) {
+    bench.nowMs += 5;
+    bench.sent = [];
+    const commitChecksum = headerOf(32, 0).checksum;
+    const told = { commitMax: opFrom(32), commitChecksum, checkpoint: offered };
+    const body = { ...told, quorumCheckpointOp: opFrom(24), monotonicMs: bench.nowMs };
+    bench.from(1, 1, { kind: "commit", ...body });
+    bench.step({ kind: "timeout" });
+    for (const message of [...bench.sent]) answer(message);
+  }
+}
+
+/** A backup at op 0 in a view whose log ends at op 32: its ring of 32 slots just reaches back. */
+function farBehind(): Bench {
+  const bench = new Bench(2);
+  bench.from(1, 1, {
+    kind: "start_view",
+    op: 32,
+    commitMax: 32,
+    checkpoint: { ...bench.disk.superblock.checkpoint, op: opFrom(24) },
+    quorumCheckpointOp: 24,
+    headers: [headerOf(32, 0)],
+    nonce: 0,
+  });
+  bench.settle();
+  bench.others = [];
+  return bench;
+}
+
+test("vsr: away while a dropped end overwrote the next op: syncs in a quiet shard too (A7)", () => {
+  const bench = farBehind();
+  const syncs = () => bench.others.filter((effect) => effect.kind === "sync");
+  // Peers are there and hold nothing of what is asked: op 33 of a dropped log took op 1's place.
+  listen(bench, 400, () => undefined);
+  assert.equal(syncs().length, 0);
+  listen(bench, 3_000, () => undefined);
+  assert.equal(syncs()[0]?.target.op, 24);
+});
+
+test("vsr: a slow repair that goes on is never given up for a state sync", () => {
+  const bench = farBehind();
+  let below = 32;
+  let givenMs = 0;
+  listen(bench, 5_000, (message) => {
+    // One header of the chain at a time, four each second.
+    if (message.kind !== "get_headers" || bench.nowMs < givenMs + 250) return;
+    givenMs = bench.nowMs;
+    below -= 1;
+    bench.from(1, 1, { kind: "headers", headers: [headerOf(below, 0)] });
+  });
+  assert.ok(below < 20, String(below));
+  assert.equal(bench.others.filter((effect) => effect.kind === "sync").length, 0);
+});
+
+test("vsr: repair asks both peers and at changing intervals (TigerBeetle #2437, #3618)", () => {
+  const bench = farBehind();
+  const asked: number[] = [];
+  listen(bench, 1_900, (message) => {
+    if (message.kind === "get_headers") asked.push(bench.nowMs);
+  });
+  const peers = bench.sentTo.filter(({ message }) => message.kind === "get_headers");
+  const [one, other] = [0, 1].map((to) => peers.filter((each) => each.to === to).length);
+  assert.ok((one ?? 0) > 20 && (other ?? 0) > 20, `${one} and ${other}`);
+  const gaps = asked.slice(1).map((ms, i) => ms - (asked[i] ?? 0));
+  assert.ok(new Set(gaps).size >= 4, [...new Set(gaps)].join());
+});
+
+test("vsr: a view that is only heard of truncates nothing (VRR state transfer, Vanlightly)", () => {
+  const bench = new Bench(2);
+  const parent = bench.disk.superblock.viewHeaders[0]?.checksum;
+  assert.ok(parent !== undefined);
+  const header = { ...headerOf(1, 0), incarnation: incarnationFrom("1".repeat(32)), parent };
+  bench.from(0, 0, { kind: "prepare", prepare: { header, body: new Uint8Array(0) } });
+  bench.settle();
+  assert.equal(bench.last("prepare_ok")?.kind, "prepare_ok");
+  const { checkpoint } = bench.disk.superblock;
+  const told = { commitMax: 0, commitChecksum: parent, checkpoint, quorumCheckpointOp: 0 };
+  bench.from(1, 1, { kind: "commit", ...told, monotonicMs: 1 });
+  assert.equal(bench.last("get_view")?.kind, "get_view");
+  bench.settle();
+  assert.equal(bench.replica.head, 1, "the acked op stays until there is a log to replace it");
+  bench.from(1, 1, { kind: "start_view_change" });
+  bench.settle();
+  const vote = bench.last("do_view_change");
+  assert.ok(vote?.kind === "do_view_change");
+  assert.deepEqual([vote.op, vote.present[0], vote.nack[0]], [1, true, false]);
+});
+
+test("vsr: no prepare leaves before its log_view is durable (TigerBeetle #2253)", () => {
+  const bench = new Bench(1);
+  bench.from(0, 0, { kind: "start_view_change" });
+  bench.step({ kind: "peer_refused", replica: replicaFrom(0) });
+  bench.settle();
+  bench.from(2, 1, emptyVote(bench, 0));
+  // The log is chosen, view and log_view are on their way to the disk.
+  bench.register("b");
+  assert.equal(bench.last("start_view"), undefined);
+  assert.equal(bench.last("prepare"), undefined);
+  bench.settle();
+  assert.equal(bench.disk.superblock.logView, 1);
+  assert.equal(bench.last("start_view")?.view, 1);
+  bench.register("b");
+  assert.equal(bench.last("prepare")?.view, 1);
+});
+
+/** The vote of a replica whose log is the root alone. */
+function emptyVote(bench: Bench, logView: number) {
+  return {
+    kind: "do_view_change" as const,
+    logView,
+    op: 0,
+    commitMin: 0,
+    commitMax: 0,
+    checkpoint: bench.disk.superblock.checkpoint,
+    quorumCheckpointOp: 0,
+    headers: [bench.disk.slot(0).prepare?.header],
+    present: [true],
+    nack: [false],
+  };
+}
+
+test("vsr: a request that a view change drops may come again (VRR client table)", () => {
+  const bench = new Bench(1);
+  const { prepare } = leadViewOne(bench, true);
+  bench.sent = [];
+  bench.register("b");
+  assert.equal(bench.last("prepare"), undefined, "once in flight is enough");
+  // View 2 begins without it.
+  bench.from(2, 2, {
+    kind: "start_view",
+    op: 0,
+    commitMax: 0,
+    checkpoint: bench.disk.superblock.checkpoint,
+    quorumCheckpointOp: 0,
+    headers: [bench.disk.slot(0).prepare?.header],
+    nonce: 0,
+  });
+  bench.settle();
+  assert.equal(bench.replica.head, 0);
+  bench.from(0, 4, { kind: "start_view_change" });
+  bench.settle();
+  bench.from(0, 4, emptyVote(bench, 2));
+  bench.settle();
+  assert.equal(bench.replica.status, "normal");
+  bench.register("b");
+  const again = bench.prepare();
+  assert.deepEqual([again.header.op, again.header.view], [prepare.header.op, 4]);
+});
