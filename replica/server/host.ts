@@ -17,7 +17,8 @@ import { countsAtStart, type HostOptions, type HostPorts } from "./host-options.
 import { ClientDesk } from "./client-desk.ts";
 import { memberKeys } from "./member-keys.ts";
 import { Proofs } from "./proofs.ts";
-import { type KeptCheckpoint, type Restored, restoreMachine } from "./restore-machine.ts";
+import type { KeptCheckpoint, Restored } from "./restore-machine.ts";
+import { restoreMachine, unreadTarget } from "./restore-machine.ts";
 import { StateSync } from "./state-sync.ts";
 
 /** Between two removals of garbage, ms: only a pace, what may go is fixed by garbageHoldMs. */
@@ -474,7 +475,7 @@ export class Host {
     restoreMachine({ ...this.restoreOptions(), checkpoint: target }, (restored) => {
       if (!restored.ok) {
         this.stopped = true;
-        this.ports.stop(restored.message);
+        this.ports.stop(unreadTarget(restored));
         return;
       }
       this.restoring = false;

@@ -96,3 +96,32 @@ test("opening: while a peer is away the start waits for it", () => {
   cluster.open(other);
   cluster.runUntil("the start to end", 20_000, () => cluster.seats[backup]?.host !== null);
 });
+
+test("opening: a fetched checkpoint that cannot be read back is fetched anew by a restart", () => {
+  const stage = down();
+  const { cluster, client, backup } = stage;
+  for (let i = 90; i < 170; i += 1) client.post(i);
+  cluster.run(1_000);
+  const files = cluster.seats[backup]?.disk.files ?? new Map<string, Uint8Array>();
+  const before = new Set(files.keys());
+  let said = "";
+  cluster.onStop = (_, why) => {
+    said = why;
+  };
+  cluster.open(backup);
+  let fetched = "";
+  cluster.runUntil("the stop", 20_000, () => {
+    // What a sync has just written decays before the rest of it has come.
+    if (fetched === "") {
+      fetched = [...files.keys()].find((one) => /^segments.h/.test(one) && !before.has(one)) ?? "";
+      if (fetched !== "") files.get(fetched)?.fill(0x5a);
+    }
+    return said !== "";
+  });
+  ok(said.includes(fetched), said);
+  ok(said.endsWith("start this replica again, it fetches the checkpoint anew."), said);
+  cluster.kill(backup);
+  cluster.open(backup);
+  for (let i = 170; i < 180; i += 1) client.post(i);
+  follows(stage);
+});

@@ -13,6 +13,17 @@ import type { SegmentIndex } from "#replica/snapshot/segment-index.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
 import type { Storage } from "#replica/wire/storage-port.ts";
 
+/**
+ * What a process says whose fetched checkpoint cannot be read back: its superblock still names the
+ * former one, so the next start mends that, removes what is left of this one and fetches it anew.
+ */
+export function unreadTarget(restored: Restored & { readonly ok: false }): string {
+  if (restored.damage === null) return restored.message;
+  const { block, segment } = restored.damage.address;
+  const what = `segments/${segment} of a checkpoint that was just fetched is damaged`;
+  return `${what} (block ${block}); start this replica again, it fetches the checkpoint anew.`;
+}
+
 /** What is loaded, from where, into what. */
 export interface RestoreOptions {
   readonly storage: Storage;

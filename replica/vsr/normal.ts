@@ -255,7 +255,7 @@ function acceptHead(state: State, from: ReplicaIndex, prepare: Prepare): boolean
   }
   if (header.op !== state.log.head + 1) wantRepair(state);
   state.log.advance(header);
-  if (header.commitMax > state.commitMax) state.commitMax = header.commitMax;
+  raiseCommit(state, header.commitMax);
   return older <= state.commitMin;
 }
 
@@ -308,8 +308,15 @@ export function onCommit(state: State, message: Commit): void {
   if (own > message.quorumCheckpointOp) ack(state, true);
 }
 
+/** A backup of a view that commits: view changes are tried at their first pace again (rule A4). */
+function raiseCommit(state: State, commitMax: Op): void {
+  if (commitMax <= state.commitMax) return;
+  state.commitMax = commitMax;
+  state.change.attempts = 0;
+}
+
 function learnCommit(state: State, commitMax: Op, message: Commit): void {
-  if (commitMax > state.commitMax) state.commitMax = commitMax;
+  raiseCommit(state, commitMax);
   if (commitMax > state.log.head) {
     // The tail was lost on the way; what is committed in this view is of this view's log.
     if (!viewDurable(state)) return;

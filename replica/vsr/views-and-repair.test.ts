@@ -187,3 +187,36 @@ test("vsr: a request that a view change drops may come again (VRR client table)"
   const again = bench.prepare();
   assert.deepEqual([again.header.op, again.header.view], [prepare.header.op, 4]);
 });
+
+/** A backup that has followed several views, and the time until it leaves one that never starts. */
+function patienceAfterViews(committed: boolean): number {
+  const bench = new Bench(2);
+  const root = bench.disk.slot(0).prepare?.header;
+  const { checkpoint } = bench.disk.superblock;
+  // Views of the two others, each heard of by a suspicion and then by its log.
+  for (const view of [1, 3, 4, 6, 7, 9]) {
+    bench.from(0, view, { kind: "start_view_change" });
+    bench.settle();
+    const log = { op: 0, commitMax: 0, checkpoint, quorumCheckpointOp: 0, headers: [root] };
+    bench.from(view % 3, view, { kind: "start_view", ...log, nonce: 0 });
+    bench.settle();
+  }
+  const told = { commitMax: committed ? 1 : 0, commitChecksum: root?.checksum, checkpoint };
+  bench.from(0, 9, { kind: "commit", ...told, quorumCheckpointOp: 0, monotonicMs: 1 });
+  bench.from(0, 10, { kind: "start_view_change" });
+  bench.settle();
+  bench.sent = [];
+  const fromMs = bench.nowMs;
+  for (let i = 0; i < 2_000 && bench.last("start_view_change") === undefined; i += 1) {
+    bench.nowMs += 5;
+    bench.step({ kind: "timeout" });
+  }
+  return bench.nowMs - fromMs;
+}
+
+test("vsr: a commit ends the backoff of view changes, at a backup too (A4)", () => {
+  const eager = patienceAfterViews(true);
+  const slow = patienceAfterViews(false);
+  assert.ok(eager <= 150 * 1.3 + 5, String(eager));
+  assert.ok(slow >= 150 * 16, String(slow));
+});
