@@ -20,6 +20,7 @@ import {
   tilesStart,
 } from "./proof-tapes.ts";
 import { findInBlock, locateOnDisk } from "./room-reader.ts";
+import { SplitMap } from "./split-map.ts";
 
 /** Head of the shard's log. */
 export interface LedgerHead {
@@ -52,8 +53,6 @@ export type LedgerStep =
 
 /** Frontiers kept in memory beyond those that no segment has yet. */
 const frontiersMax = 1 << 18;
-/** Frontiers looked at by one release: bounds its time. */
-const releaseLooksMax = 1 << 16;
 /** Heads that wait to be signed at most; older ones are forgotten. */
 const headsMax = 8;
 /** Fewer entries are hashed one by one: lanes that have nothing to do cost as much. */
@@ -85,7 +84,7 @@ export class Ledger {
   private readonly batches: Batch[] = [];
   /** Deltas that are not installed, the open one last. */
   private deltas: TapeDelta[] = [new TapeDelta()];
-  private readonly frontiers = new Map<number, Uint8Array>();
+  private frontiers = new SplitMap<Uint8Array>();
   private counts = new RoomCounts();
   private log: Peaks;
   private logReady = true;
@@ -192,14 +191,11 @@ export class Ledger {
   release(op: number): void {
     const first = this.deltas.shift();
     assert(first !== undefined && first.op === op, "MCH-21: deltas are released in order");
-    let looks = 0;
-    for (const room of this.frontiers.keys()) {
-      looks += 1;
-      if (this.frontiers.size <= frontiersMax || looks > releaseLooksMax) return;
-      const held = this.deltas.some((delta) => delta.frontierSeq(room) > 0);
-      if (!held) this.frontiers.delete(room);
-    }
   }
+
+  /** True for a room whose frontier a segment has. */
+  private readonly isOnDisk = (room: number): boolean =>
+    !this.deltas.some((delta) => delta.frontierSeq(room) > 0);
 
   /** Hashes about this many entries, oldest batch first. */
   step(entriesMax: number): LedgerStep {
@@ -365,8 +361,11 @@ export class Ledger {
     const seq = before > 0 ? before : this.counts.get(room) + 1;
     delta.setFrontier(room, seq, record);
     this.counts.set(room, seq);
-    this.frontiers.delete(room);
-    this.frontiers.set(room, record);
+    this.frontiers.setNewest(room, record);
+    // Two go for one that comes: what a checkpoint holds fast for a while goes behind it.
+    for (let i = 0; i < 2 && this.frontiers.size > frontiersMax; i += 1) {
+      this.frontiers.letGo(room, this.isOnDisk);
+    }
   }
 
   private finish(batch: Batch): void {
@@ -392,7 +391,7 @@ export class Ledger {
     this.waitingEntries = 0;
     this.batches.length = 0;
     this.deltas = [new TapeDelta()];
-    this.frontiers.clear();
+    this.frontiers = new SplitMap();
     this.counts = new RoomCounts();
     this.log = new Peaks(this.hash);
     this.logReady = false;

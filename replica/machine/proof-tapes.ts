@@ -1,5 +1,6 @@
 import { assert } from "#replica/base/assert.ts";
 import type { HistoryBlockWriter } from "#replica/wire/history-block.ts";
+import { SplitMap } from "./split-map.ts";
 
 /*
  * What proofs need is kept as history: runs under reserved room numbers, so that segments, merges,
@@ -57,7 +58,7 @@ export class TapeDelta {
   /** Op of the checkpoint; 0 while it is open. */
   op = 0;
   /** By room: small integers are fast keys, tapes' numbers are not. */
-  private readonly frontiers = new Map<number, FrontierItem>();
+  private readonly frontiers = new SplitMap<FrontierItem>();
   private readonly tiles = new Map<number, Run>();
   private readonly log: (Run | undefined)[] = [];
   /** Walk of {@link fill}: tapes in ascending order. */
@@ -67,7 +68,7 @@ export class TapeDelta {
 
   /** Sets the frontier of a room: a later one takes the place of an earlier. */
   setFrontier(room: number, seq: number, item: Uint8Array): void {
-    this.frontiers.set(room, { seq, item });
+    this.frontiers.setNewest(room, { seq, item });
   }
 
   /** Seq of the frontier of a room in this delta, or 0. */
