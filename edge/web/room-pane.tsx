@@ -90,6 +90,28 @@ function Side({
   );
 }
 
+/** One connection for as long as this person is logged in. */
+function useChat(login: Login, onSignedOut: () => void): Chat | null {
+  const [chat, setChat] = useState<Chat | null>(null);
+  useEffect(() => {
+    const made = makeChat(onSignedOut);
+    setChat(made);
+    return () => made.close();
+  }, [login.user]);
+  return chat;
+}
+
+/** Whether the room that is shown is live, and what was verified of its history. */
+function useLink() {
+  const [link, setLink] = useState<RoomState["link"]>("connecting");
+  const [history, setHistory] = useState("");
+  const onLink = (next: RoomState["link"], verified: string) => {
+    setLink(next);
+    setHistory(verified);
+  };
+  return { link, history, onLink };
+}
+
 /** The rooms of this login and conversations of two, one at a time; a thread beside it. */
 export function RoomPane({
   login,
@@ -99,22 +121,16 @@ export function RoomPane({
   readonly onSignedOut: () => void;
 }) {
   const rooms = login.rooms.length === 0 ? ["lobby"] : login.rooms;
-  const [chat, setChat] = useState<Chat | null>(null);
+  const chat = useChat(login, onSignedOut);
   const [places, setPlaces] = useState<readonly Place[]>(
     rooms.map((room) => ({ room, title: room, direct: false })),
   );
   const [shown, setShown] = useState(rooms[0] ?? "lobby");
   const [thread, setThread] = useState<Message | null>(null);
-  const [link, setLink] = useState<RoomState["link"]>("connecting");
-  const [history, setHistory] = useState("");
-  useEffect(() => {
-    const made = makeChat(onSignedOut);
-    setChat(made);
-    return () => made.close();
-  }, [login.user]);
+  const { link, history, onLink } = useLink();
   const show = (room: string) => {
     setThread(null);
-    setHistory("");
+    onLink("connecting", "");
     setShown(room);
   };
   const writeTo = async (user: string) => {
@@ -129,12 +145,8 @@ export function RoomPane({
   const place = places.find(({ room }) => room === shown);
   if (chat === null || place === undefined) return <main class="centre" aria-busy="true" />;
   const root = thread?.seq ?? null;
-  const common = {
-    chat,
-    room: place.room,
-    user: login.user,
-    onPerson: (user: string) => void writeTo(user),
-  };
+  const onPerson = (user: string) => void writeTo(user);
+  const common = { chat, room: place.room, user: login.user, onPerson };
   return (
     <main class={root === null ? "room" : "room beside"}>
       <Bar
@@ -150,10 +162,7 @@ export function RoomPane({
         {...common}
         title={place.title}
         thread={null}
-        onLink={(next, verified) => {
-          setLink(next);
-          setHistory(verified);
-        }}
+        onLink={onLink}
         onThread={setThread}
       />
       {thread === null || root === null ? null : (
