@@ -98,25 +98,41 @@ async function readPages(storage: Storage, machine: ChatMachine, seed: number): 
   return took.sort((a, b) => a - b);
 }
 
+interface Checkpointed {
+  readonly rooms: number;
+  readonly freezeMs: number;
+  readonly turnMs: number;
+  readonly turnCpuMs: number;
+  /** Of the fresh keys of its posts, those for which a block had to be read. */
+  readonly keysRead: number;
+}
+
+/** Own time of a fresh key: anywhere in the window, where it meets the keys that are there. */
+function freshKeyMs(number: number): number {
+  return historyEndMs - Math.floor(((number * 0.618_033_988) % 1) * 23 * 3_600_000);
+}
+
 /** Posts into many rooms, freezes, writes the checkpoint in slices; longest turns of each. */
 async function checkpoint(
   storage: Storage,
   machine: ChatMachine,
   restored: Extract<Restored, { ok: true }>,
-): Promise<{ rooms: number; freezeMs: number; turnMs: number; turnCpuMs: number }> {
+): Promise<Checkpointed> {
   const { manifest, segments } = restored;
   const { sweeper } = machine;
   const writer = new CheckpointWriter({ hash: sha256, manifest, segments, sweeper });
   const rooms = 200_000;
+  let keysRead = 0;
   for (let done = 0; done < rooms; done += 500) {
     const ms = historyEndMs + 1 + done;
     const operations = Array.from({ length: 500 }, (_, i) => {
       const room = historyRoom(((done + i) * 4 + 1) % machine.roomsCount);
-      const key = uuidv7(ms, done + i);
+      const key = uuidv7(freshKeyMs(done + i), done + i);
       return post({ tenant: "acme", room, sender: "user-002", key, body: "x".repeat(64) });
     });
     const prepare = prepareOf(machine.op + 1, ms * 1000, [requestOf(operations)]);
     const addresses = machine.needs(prepare);
+    keysRead += addresses.length;
     const blocks = await Promise.all(addresses.map((a) => load(storage, a.segment, a.block)));
     const [reply] = machine.apply(prepare, blocks);
     assert.equal(readResult(reply ?? new Uint8Array(0), 0)?.code, "ok");
@@ -138,7 +154,7 @@ async function checkpoint(
   await writeCheckpoint(storage, machine, writer);
   const freeze = Number(freezeMs.toFixed(2));
   const turnCpuMs = turns.end();
-  return { rooms, freezeMs: freeze, turnMs: longestTurnMs(), turnCpuMs };
+  return { rooms, freezeMs: freeze, turnMs: longestTurnMs(), turnCpuMs, keysRead };
 }
 
 async function writeCheckpoint(
@@ -221,6 +237,7 @@ async function main(directory: string, root: Checksum, manifestBytes: number): P
     peakRssMiB: Math.round(process.resourceUsage().maxRSS / 1024),
     indexMiB: mib(indexBytes),
     keysMiB: mib(machine.keysMemoryBytes),
+    bytesPerKey: Number((machine.keysMemoryBytes / machine.keysCount).toFixed(2)),
     pageMs: { p50: percentile(took, 0.5), p99: percentile(took, 0.99) },
     otherPageMs: { p50: percentile(fresh, 0.5), p99: percentile(fresh, 0.99) },
     checkpoint: checkpointed,

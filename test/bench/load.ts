@@ -4,6 +4,9 @@ import { resultBytes, resultCodes } from "#replica/wire/operation.ts";
 import { Histogram } from "./histogram.ts";
 import { type LoadShape, PostBatches } from "./post-batch.ts";
 
+/** Creations of rooms in flight at once. */
+const creationsMax = 4;
+
 /** How the load is offered. */
 export interface LoadOptions extends LoadShape {
   /** Messages a second by the clock, whatever the answers; null = as many as are taken. */
@@ -82,13 +85,14 @@ export class Load {
   async prepare(): Promise<void> {
     const [link] = this.links;
     if (link === undefined) throw new Error("a load needs a link");
-    const { body, count } = this.batches.createRooms();
-    for (let tries = 0; tries < 50; tries += 1) {
-      const outcome = await new Promise<SubmitOutcome>((done) => link.submit(body, count, done));
-      if (outcome.kind === "ok") return;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    const inFlight = new Set<Promise<void>>();
+    for (const { body, count } of this.batches.createRooms()) {
+      const made = create(link, body, count);
+      inFlight.add(made);
+      void made.then(() => inFlight.delete(made));
+      if (inFlight.size >= creationsMax) await Promise.race(inFlight);
     }
-    throw new Error("the rooms could not be created");
+    await Promise.all(inFlight);
   }
 
   /** Runs warm-up and measurement. */
@@ -216,4 +220,14 @@ export class Load {
     }
     return count;
   }
+}
+
+/** Submits creations of rooms again until they are carried out. */
+async function create(link: ShardLinkPort, body: Uint8Array, count: number): Promise<void> {
+  for (let tries = 0; tries < 50; tries += 1) {
+    const outcome = await new Promise<SubmitOutcome>((done) => link.submit(body, count, done));
+    if (outcome.kind === "ok") return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error("the rooms could not be created");
 }

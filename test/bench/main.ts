@@ -1,10 +1,13 @@
-// npm run bench -- [failover | quiet-views | disturbed | history], and the options of README.md
+// npm run bench -- [failover | quiet-views | disturbed | history | rooms | sync], and the options
+// of README.md
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { runDisturbed } from "./disturbed.ts";
 import { type FailoverKind, runFailover } from "./failover.ts";
 import { runQuietViews } from "./quiet-views.ts";
 import { runHistory } from "./history.ts";
+import { runManyRooms } from "./many-rooms.ts";
+import { runShardSync } from "./shard-sync.ts";
 import { type Report, runThroughput } from "./throughput.ts";
 
 const { values, positionals } = parseArgs({
@@ -23,6 +26,7 @@ const { values, positionals } = parseArgs({
     entries: { type: "string", default: "10" },
     rooms: { type: "string", default: "1000000" },
     sync: { type: "string" },
+    fill: { type: "string", default: "1024" },
     wal: { type: "string", default: "128" },
     json: { type: "string" },
     saturated: { type: "boolean", default: false },
@@ -64,6 +68,15 @@ async function run(): Promise<Report> {
       const [entries, rooms] = [Number(values.entries) * 1_000_000, Number(values.rooms)];
       const sync = values.sync === undefined ? {} : { syncMiBPerS: Number(values.sync) };
       return runHistory({ ...common, ...sync, entries, rooms });
+    }
+    case "rooms": {
+      const rate = Number(values.rate ?? 20_000);
+      return runManyRooms({ ...common, rate, rooms: Number(values.rooms) });
+    }
+    case "sync": {
+      const { bodyBytes: _body, seconds: _seconds, ...some } = common;
+      const [fillMiB, syncMiBPerS] = [Number(values.fill), Number(values.sync ?? 50)];
+      return runShardSync({ ...some, fillMiB, syncMiBPerS, rate: Number(values.rate ?? 2_000) });
     }
     case "disturbed":
       return runDisturbed({ ...common, rate: Number(values.rate ?? 20_000) });

@@ -56,18 +56,22 @@ export class PostBatches {
     return Math.min(requestOperationsMax, Math.floor(requestBodyBytesMax / bytes));
   }
 
-  /** A body with one creation a room. */
-  createRooms(): { readonly body: Uint8Array; readonly count: number } {
+  /** Bodies with one creation a room, as many rooms as fit in each. */
+  *createRooms(): Generator<{ readonly body: Uint8Array; readonly count: number }> {
     const creator = this.senders[0] ?? utf8From("user");
     const tenant = new Uint8Array(0);
-    const body = new Uint8Array(requestBodyBytesMax);
-    const view = new DataView(body.buffer);
-    let end = 0;
-    for (const room of this.rooms) {
-      if (end + createRoomBytes({ tenant, room, creator }) > body.length) throw new Error("rooms");
-      end = appendCreateRoom(view, body, end, { tenant, room, creator });
+    for (let next = 0; next < this.rooms.length; ) {
+      const body = new Uint8Array(requestBodyBytesMax);
+      const view = new DataView(body.buffer);
+      let [end, count] = [0, 0];
+      for (; next < this.rooms.length && count < requestOperationsMax; next += 1) {
+        const fields = { tenant, room: this.rooms[next] ?? tenant, creator };
+        if (end + createRoomBytes(fields) > body.length) break;
+        end = appendCreateRoom(view, body, end, fields);
+        count += 1;
+      }
+      yield { body: body.subarray(0, end), count };
     }
-    return { body: body.subarray(0, end), count: this.rooms.length };
   }
 
   /** A fresh body with `count` posts of distinct keys. */
