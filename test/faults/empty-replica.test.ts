@@ -7,7 +7,7 @@ import { runShardSync } from "#test/bench/shard-sync.ts";
 const fillMiB = 96;
 const syncMiBPerS = 16;
 
-test("state sync: an empty replica votes again at its pace, and nobody is refused meanwhile", async () => {
+test("state sync: an empty replica votes again at its pace, nobody is refused", async () => {
   const walSizeBytes = 32 * 1024 * 1024;
   const load = { links: 1, paceMs: 2, rate: 200, gate: false };
   const { json } = await runShardSync({ ...load, walSizeBytes, fillMiB, syncMiBPerS });
