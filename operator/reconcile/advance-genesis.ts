@@ -11,7 +11,8 @@ import { type Context, tell } from "./context.ts";
 import type { Obstacle } from "./ensure-secrets.ts";
 import type { Fleet } from "./fleet.ts";
 import { genesisRecordText } from "./genesis-record.ts";
-import { adminOf, readObject } from "./observe-shard.ts";
+import { adminOf } from "./admin-of.ts";
+import { readObject } from "./observe-shard.ts";
 import { genesisEpoch, reserveSlots } from "./reserve-slots.ts";
 
 /** Does one step of a shard's genesis, decided on live claims. An obstacle when it cannot go on. */

@@ -4,7 +4,7 @@ import type { AuditLineRequest } from "#replica/admin/admin-calls.ts";
 import { hexFrom } from "#replica/base/bytes.ts";
 import { random } from "#replica/crypto/hash.ts";
 import type { Fleet } from "./fleet.ts";
-import { adminOf } from "./observe-shard.ts";
+import { adminOf } from "./admin-of.ts";
 
 /** Lines of one shard that wait at most; older ones are on standard output only. */
 const waitingMax = 256;

@@ -8,7 +8,7 @@ import type { GenesisRecord, ObservedMember, ObservedPod } from "#operator/polic
 import type { Context } from "./context.ts";
 import { tell } from "./context.ts";
 import type { Fleet } from "./fleet.ts";
-import { adminOf } from "./observe-shard.ts";
+import { adminOf } from "./admin-of.ts";
 
 /** Who a certified replica is. */
 export type CertifiedMember = GenesisRecord["members"][number];

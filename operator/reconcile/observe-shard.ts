@@ -4,7 +4,6 @@ import { claimName, marks, podName, ports } from "#operator/desired/names.ts";
 import { orNone } from "#operator/kube/answer.ts";
 import type { Kind, KubeObject } from "#operator/kube/kube-object.ts";
 import { kinds } from "#operator/kube/kube-object.ts";
-import { AdminClient } from "#operator/pki/admin-client.ts";
 import { replicaUri } from "#operator/pki/identity.ts";
 import type {
   Certification,
@@ -12,6 +11,7 @@ import type {
   ObservedPod,
   ReplicaReport,
 } from "#operator/policy/observed.ts";
+import { adminOf } from "./admin-of.ts";
 import type { Context } from "./context.ts";
 import type { Fleet } from "./fleet.ts";
 import { genesisRecordFrom } from "./genesis-record.ts";
@@ -95,17 +95,6 @@ export async function readObject(
 ): Promise<KubeObject | undefined> {
   if (freshness === "mirror") return context.mirrors.get(kind, namespace, name);
   return orNone(`read ${kind.kind} ${name}`, await context.client.get(kind, namespace, name));
-}
-
-/** A client for the admin port of a replica's pod. The pod's address, never a name: names lag. */
-export function adminOf(
-  shard: RoomShard,
-  fleet: Fleet,
-  replica: number,
-  pod: ObservedPod,
-): AdminClient {
-  const identity = replicaUri(fleet.cluster, shard.metadata.name, replica);
-  return new AdminClient({ host: pod.ip, port: ports.admin, identity }, fleet.credentials);
 }
 
 async function ask(

@@ -6,7 +6,7 @@ import { recordGenesis } from "./advance-genesis.ts";
 import { certifyMember } from "./certify-member.ts";
 import { type Context, tell } from "./context.ts";
 import type { Fleet } from "./fleet.ts";
-import { adminOf } from "./observe-shard.ts";
+import { adminOf } from "./admin-of.ts";
 
 /** Milliseconds of one round that a replacement may take; the next round goes on. */
 const limitMs = 5_000;

@@ -5,7 +5,8 @@ import type { ObservedMember } from "#operator/policy/observed.ts";
 import type { RestartStep } from "#operator/policy/restart.ts";
 import { type Context, tell } from "./context.ts";
 import type { Fleet } from "./fleet.ts";
-import { adminOf, readObject } from "./observe-shard.ts";
+import { adminOf } from "./admin-of.ts";
+import { readObject } from "./observe-shard.ts";
 
 /** Does one step of a roll, decided on live facts; the pod must still be the one decided on. */
 export async function restartMember(

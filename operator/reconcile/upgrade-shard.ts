@@ -3,7 +3,7 @@ import type { ObservedMember } from "#operator/policy/observed.ts";
 import type { UpgradeStep } from "#operator/policy/upgrade.ts";
 import { type Context, tell } from "./context.ts";
 import type { Fleet } from "./fleet.ts";
-import { adminOf } from "./observe-shard.ts";
+import { adminOf } from "./admin-of.ts";
 
 /** Milliseconds of one round that an upgrade may take, and between two questions. */
 const limitMs = 5_000;

@@ -50,6 +50,9 @@ const options = {
   "log-level": { type: "string", default: "info" },
 } as const;
 
+/** Levels of pino, the logger. */
+const logLevels: readonly string[] = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
+
 /** Reads the command line; a sentence when it is wrong. */
 export function flagsFrom(
   args: readonly string[],
@@ -63,9 +66,14 @@ export function flagsFrom(
     if (!["Always", "IfNotPresent", "Never"].includes(policy)) {
       return { ok: false, why: "--image-pull-policy must be Always, IfNotPresent or Never." };
     }
-    const port = Number(values["metrics-port"]);
-    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    const portText = values["metrics-port"];
+    const port = Number(portText);
+    if (!/^[0-9]{1,5}$/.test(portText) || port > 65_535) {
       return { ok: false, why: "--metrics-port must be a port from 0 to 65535." };
+    }
+    const level = values["log-level"];
+    if (!logLevels.includes(level)) {
+      return { ok: false, why: `--log-level must be one of ${logLevels.join(", ")}.` };
     }
     const value: OperatorFlags = {
       namespace: values.namespace,
@@ -78,7 +86,7 @@ export function flagsFrom(
       ownDeployment: values["own-deployment"],
       metricsHost: values["metrics-host"],
       metricsPort: port,
-      logLevel: values["log-level"],
+      logLevel: level,
     };
     return { ok: true, value };
   } catch (error) {
