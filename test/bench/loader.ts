@@ -88,3 +88,6 @@ process.on("message", (command: LoaderCommand) => {
       command satisfies never;
   }
 });
+
+// The bench is gone, or has what it wanted.
+process.on("disconnect", () => process.exit());
