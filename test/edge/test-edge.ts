@@ -33,7 +33,12 @@ export class TestEdge {
   /** Writes files of its own, starts the process, waits until it is ready. */
   static async start(
     shard: TestShard,
-    options: { readonly name?: string; readonly limits?: object; readonly keysOf?: TestEdge } = {},
+    options: {
+      readonly name?: string;
+      readonly limits?: object;
+      readonly keysOf?: TestEdge;
+      readonly nodeFlags?: readonly string[];
+    } = {},
   ): Promise<TestEdge> {
     const folder = join(shard.directory, options.name ?? "edge");
     const [port = 0, metricsPort = 0] = await freePorts(2);
@@ -59,7 +64,8 @@ export class TestEdge {
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, "edge.json"), JSON.stringify(config));
     const main = join(root, "edge", "server", "main.ts");
-    const child = spawn(process.execPath, [main, "--config", join(folder, "edge.json")], {
+    const flags = options.nodeFlags ?? [];
+    const child = spawn(process.execPath, [...flags, main, "--config", join(folder, "edge.json")], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     const edge = new TestEdge(child, port, metricsPort);
