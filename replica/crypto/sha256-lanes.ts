@@ -67,12 +67,19 @@ export class Sha256Lanes {
       const blocksB = this.pad(b, starts, lengths);
       const blocksC = c === b ? blocksB : this.pad(c, starts, lengths);
       const blocksD = d === b ? blocksB : this.pad(d, starts, lengths);
-      // biome-ignore format: a line a lane
       this.run(
-        starts[a] ?? 0, blocksA, outs[a] ?? 0,
-        starts[b] ?? 0, blocksB, outs[b] ?? 0,
-        starts[c] ?? 0, blocksC, outs[c] ?? 0,
-        starts[d] ?? 0, blocksD, outs[d] ?? 0,
+        starts[a] ?? 0,
+        blocksA,
+        outs[a] ?? 0,
+        starts[b] ?? 0,
+        blocksB,
+        outs[b] ?? 0,
+        starts[c] ?? 0,
+        blocksC,
+        outs[c] ?? 0,
+        starts[d] ?? 0,
+        blocksD,
+        outs[d] ?? 0,
       );
     }
     if (a >= count) return;
