@@ -52,10 +52,7 @@ export class Sha256Lanes {
     this.bytes = new Uint8Array(memory.buffer);
   }
 
-  /**
-   * Hashes message i, of `lengths[i]` bytes at `starts[i]`, to 32 bytes at `outs[i]`. The up to 72
-   * bytes behind a message are overwritten. No hash may go into a message of the same call.
-   */
+  /** See HashMany of replica/proof/hash-many.ts. */
   hash(count: number, starts: Int32Array, lengths: Int32Array, outs: Int32Array): void {
     let a = 0;
     for (; count - a > 1; a += lanes) {
@@ -63,10 +60,10 @@ export class Sha256Lanes {
       const b = a + 1;
       const c = a + 2 < count ? a + 2 : b;
       const d = a + 3 < count ? a + 3 : b;
-      const blocksA = this.pad(a, starts, lengths);
-      const blocksB = this.pad(b, starts, lengths);
-      const blocksC = c === b ? blocksB : this.pad(c, starts, lengths);
-      const blocksD = d === b ? blocksB : this.pad(d, starts, lengths);
+      const blocksA = this.pad(starts[a] ?? 0, lengths[a] ?? 0);
+      const blocksB = this.pad(starts[b] ?? 0, lengths[b] ?? 0);
+      const blocksC = c === b ? blocksB : this.pad(starts[c] ?? 0, lengths[c] ?? 0);
+      const blocksD = d === b ? blocksB : this.pad(starts[d] ?? 0, lengths[d] ?? 0);
       this.run(
         starts[a] ?? 0,
         blocksA,
@@ -88,11 +85,32 @@ export class Sha256Lanes {
     sha256Into(message, this.bytes, outs[a] ?? 0);
   }
 
+  /** See HashMany of replica/proof/hash-many.ts. */
+  hashPadded(count: number, starts: Int32Array, blocks: number, outs: Int32Array): void {
+    for (let a = 0; a < count; a += lanes) {
+      const b = a + 1 < count ? a + 1 : a;
+      const c = a + 2 < count ? a + 2 : b;
+      const d = a + 3 < count ? a + 3 : b;
+      this.run(
+        starts[a] ?? 0,
+        blocks,
+        outs[a] ?? 0,
+        starts[b] ?? 0,
+        blocks,
+        outs[b] ?? 0,
+        starts[c] ?? 0,
+        blocks,
+        outs[c] ?? 0,
+        starts[d] ?? 0,
+        blocks,
+        outs[d] ?? 0,
+      );
+    }
+  }
+
   /** Padding behind a message (FIPS 180-4 section 5.1.1); how many blocks it has with it. */
-  private pad(i: number, starts: Int32Array, lengths: Int32Array): number {
+  pad(start: number, length: number): number {
     const { bytes } = this;
-    const start = starts[i] ?? 0;
-    const length = lengths[i] ?? 0;
     const blocks = (length + 8 + blockBytes) >>> 6;
     const end = start + blocks * blockBytes;
     bytes[start + length] = 0x80;

@@ -70,7 +70,7 @@ export class ChatMachine {
     this.applier = new Applier(this.tables);
     const { proofs } = options;
     if (proofs !== undefined) this.tables.ledger = new Ledger(this.tables, proofs);
-    this.proofs = proofs?.one ?? null;
+    this.proofs = proofs ?? null;
     const hash = options.hash ?? (() => new Uint8Array(32));
     this.redactions = new Redactions(this.tables, hash);
     this.sweeper = new Sweeper(this.tables, hash, this.proofs);

@@ -59,7 +59,10 @@ test("lanes: leaves of short, long and redacted entries are those of the single 
       const entry = bytesOf(prng, entryFixedBytes + sender + rest);
       entry[2] = sender;
       entry[3] = redacted ? 1 : 0;
-      together.add(entry, 0, entry.length, nodes.place(0, 0, i));
+      const place = new Uint8Array(8 + ((entry.length + 3) & ~3));
+      place.set(entry, 8);
+      const stands = { bytes: place, words: new Int32Array(place.buffer) };
+      together.add(stands, 8, entry.length, nodes.place(0, 0, i));
       single.leaf(entry, 0, entry.length, wanted, 0);
       return wanted.slice();
     });

@@ -4,8 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Prng } from "#replica/base/prng.ts";
 import { opFrom, seqFrom } from "#replica/base/brands.ts";
-import { sha256Bytes } from "#replica/crypto/hash.ts";
-import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
+import { sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
 import { proofCrypto } from "#replica/crypto/proof-crypto.ts";
 import { Frontier } from "#replica/proof/frontier.ts";
 import { verifyConsistency } from "#replica/proof/merkle.ts";
@@ -51,7 +50,7 @@ class LedgerShard extends MemoryShard {
   timeUs = startMs * 1000;
 
   constructor() {
-    super(genesis, { proofs: treeHashes, cacheBytes: 0, chunkBytes });
+    super(genesis, { proofs: sha256Into, cacheBytes: 0, chunkBytes });
   }
 
   run(stepUs: number, ...operations: Operation[]): void {
@@ -60,19 +59,11 @@ class LedgerShard extends MemoryShard {
     this.commit(prepareOf(this.machine.op + 1, this.timeUs, requests));
   }
 
-  /** At most so many slices of background hashing; true when nothing is left. */
-  hash(slices = Number.POSITIVE_INFINITY, entriesMax = 16): boolean {
-    const { ledger } = this.machine;
-    assert.ok(ledger);
-    for (let i = 0; i < slices; i += 1) {
-      const step = ledger.step(entriesMax);
-      if (step.kind === "idle") break;
-      if (step.kind !== "load") continue;
-      const [bytes = new Uint8Array(0)] = this.load([step.address]);
-      ledger.loaded({ address: step.address, bytes });
-    }
-    this.heads.push(...ledger.drainHeads());
-    return !ledger.workWanted;
+  /** At most so many jobs of hashing; true when nothing is left. */
+  hash(jobs = Number.POSITIVE_INFINITY, entriesMax = 16): boolean {
+    const ended = this.hashTrees(jobs, entriesMax);
+    this.heads.push(...(this.machine.ledger?.drainHeads() ?? []));
+    return ended;
   }
 
   checkpointWithTrees(): void {

@@ -1,13 +1,8 @@
 import { assert } from "#replica/base/assert.ts";
 import { treeHashBytes } from "#replica/proof/merkle.ts";
-import type { HashInto, TreeHashes } from "#replica/proof/hash-many.ts";
-import { leavesAtOnceMax, NodeLanes, nodeLanesBytes } from "#replica/proof/node-lanes.ts";
-import type { OnTile } from "#replica/proof/peaks.ts";
-import { Peaks } from "#replica/proof/peaks.ts";
+import type { HashInto } from "#replica/proof/hash-many.ts";
+import { Peaks, recordSize, setRecordLogIndex, tileLeaves } from "#replica/proof/peaks.ts";
 import type { HistoryBlockWriter } from "#replica/wire/history-block.ts";
-import { LeafHasher } from "./leaf-hasher.ts";
-import { LeafLanes, leafLanesBytes } from "./leaf-lanes.ts";
-import { RecordHasher } from "./record-hasher.ts";
 import type { MachineTables } from "./machine-tables.ts";
 import type { BlockAddress, LoadedBlock } from "./port.ts";
 import {
@@ -21,6 +16,9 @@ import {
 } from "./proof-tapes.ts";
 import { findInBlock, locateOnDisk } from "./room-reader.ts";
 import { SplitMap } from "./split-map.ts";
+import { roomCost } from "./tree-hasher.ts";
+import type { TreeJob, TreeResult, TreeResultRoom } from "./tree-job.ts";
+import { TreeJobWriter, TreeResultReader } from "./tree-job.ts";
 
 /** Head of the shard's log. */
 export interface LedgerHead {
@@ -47,32 +45,29 @@ interface Batch {
 
 /** What {@link Ledger.step} wants next. */
 export type LedgerStep =
-  | { readonly kind: "idle" | "more" }
-  /** Load this block, then call {@link Ledger.loaded}. */
-  | { readonly kind: "load"; readonly address: BlockAddress };
+  | { readonly kind: "idle" }
+  /** Load these blocks, then call {@link Ledger.loaded}. */
+  | { readonly kind: "load"; readonly addresses: readonly BlockAddress[] }
+  /** Do this job (TreeHasher), then call {@link Ledger.hashed}. */
+  | { readonly kind: "hash"; readonly job: TreeJob };
 
 /** Frontiers kept in memory beyond those that no segment has yet. */
 const frontiersMax = 1 << 18;
 /** Heads that wait to be signed at most; older ones are forgotten. */
 const headsMax = 8;
-/** Fewer entries are hashed one by one: lanes that have nothing to do cost as much. */
-const lanesMin = 3;
-/** What a room costs beside its entries, in entries. */
-const roomCost = 4;
+/** Rooms of a job at most, and blocks that are loaded for it. */
+const jobRoomsMax = 128;
 const secondUs = 1_000_000;
 
 /**
  * The trees of the rooms and the shard's log (design: "Audit"). Apply only notes which rooms
  * changed; at the first op of a new second, and at each checkpoint, the batch is closed, and
- * {@link step} hashes it later, off the commit path. What it makes follows from the log alone.
+ * {@link step} has it hashed later, off the commit path: where and when is its caller's business.
+ * What comes of it follows from the log alone.
  */
 export class Ledger {
   private readonly tables: MachineTables;
   private readonly hash: HashInto;
-  private readonly records: RecordHasher;
-  private readonly leaves: LeafHasher;
-  private readonly leafLanes: LeafLanes;
-  private readonly nodeLanes: NodeLanes;
   private dirty = new Set<number>();
   /** Entries since the last batch was closed. */
   private touched = 0;
@@ -88,28 +83,20 @@ export class Ledger {
   private counts = new RoomCounts();
   private log: Peaks;
   private logReady = true;
-  /** The room under way. */
-  private readonly room: Peaks;
-  private roomOpen = false;
-  /** Its name record. */
-  private names: Uint8Array = new Uint8Array(0);
-  private block: LoadedBlock | null = null;
-  private readonly scratch = new Uint8Array(treeHashBytes);
-  private readonly addresses = new Float64Array(leavesAtOnceMax);
+  /** Blocks with frontiers of the rooms that come next. */
+  private blocks: readonly LoadedBlock[] = [];
+  /** Sizes before, of the rooms of the job under way; null = none is. */
+  private planned: readonly number[] | null = null;
+  /** Frontier of the batch's next room, of which a job hashed a part; null = of none. */
+  private partial: Uint8Array | null = null;
   private heads: LedgerHead[] = [];
   /** Head as of the last batch that was given for signing. */
   private headLast: LedgerHead | null = null;
 
-  constructor(tables: MachineTables, { one: hash, many }: TreeHashes) {
+  constructor(tables: MachineTables, hash: HashInto) {
     this.tables = tables;
     this.hash = hash;
-    const lanes = many(leafLanesBytes + nodeLanesBytes);
-    this.leafLanes = new LeafLanes(lanes, hash, lanes.start);
-    this.nodeLanes = new NodeLanes(lanes, lanes.start + leafLanesBytes);
-    this.records = new RecordHasher(hash, () => this.tables.state.seed);
-    this.leaves = new LeafHasher(hash);
     this.log = new Peaks(hash);
-    this.room = new Peaks(hash);
   }
 
   /** An entry was added to a room. */
@@ -197,39 +184,85 @@ export class Ledger {
   private readonly isOnDisk = (room: number): boolean =>
     !this.deltas.some((delta) => delta.frontierSeq(room) > 0);
 
-  /** Hashes about this many entries, oldest batch first. */
+  /** What is to be done next, for about this many entries, oldest batch first. */
   step(entriesMax: number): LedgerStep {
-    let left = entriesMax;
-    while (left > 0) {
+    assert(this.planned === null, "MCH-21: one job at a time");
+    for (;;) {
       const [batch] = this.batches;
       if (batch === undefined) return { kind: "idle" };
       if (!this.logReady) {
         const address = this.openLog();
-        if (address !== null) return { kind: "load", address };
+        if (address !== null) return { kind: "load", addresses: [address] };
       }
-      if (batch.at === batch.rooms.length) {
-        this.finish(batch);
-        left -= roomCost;
-        continue;
-      }
-      const room = batch.rooms[batch.at] ?? 0;
-      if (!this.roomOpen) {
-        const address = this.openRoom(room);
-        if (address !== null) return { kind: "load", address };
-        left -= roomCost;
-      }
-      const size = batch.sizes[batch.at] ?? 0;
-      left -= this.hashEntries(room, size, left);
-      if (this.room.size < size) continue;
-      this.closeRoom(room);
-      batch.at += 1;
+      if (batch.at < batch.rooms.length) return this.plan(batch, entriesMax);
+      this.finish(batch);
     }
-    return { kind: this.batches.length > 0 ? "more" : "idle" };
   }
 
-  /** The block of a `load` step. */
-  loaded(block: LoadedBlock): void {
-    this.block = block;
+  /** The blocks of a `load` step. */
+  loaded(blocks: readonly LoadedBlock[]): void {
+    this.blocks = blocks;
+  }
+
+  private plan(batch: Batch, entriesMax: number): LedgerStep {
+    const { rooms, store, state } = this.tables;
+    const writer = new TreeJobWriter();
+    const planned: number[] = [];
+    const missing: BlockAddress[] = [];
+    const end = Math.min(batch.rooms.length, batch.at + jobRoomsMax);
+    let left = entriesMax;
+    for (let at = batch.at; at < end && left > 0; at += 1) {
+      const room = batch.rooms[at] ?? 0;
+      const partial = at === batch.at ? this.partial : null;
+      const frontier = partial ?? this.frontierOf(room, this.blocks) ?? noFrontier;
+      if (!(frontier instanceof Uint8Array)) {
+        note(missing, frontier);
+        continue;
+      }
+      const before = frontier.length === 0 ? 0 : recordSize(frontier);
+      const size = Math.min(batch.sizes[at] ?? 0, before + left);
+      const newest = rooms.page(room).newest[rooms.at(room)] ?? -1;
+      writer.add({ names: rooms.nameRecord(room), frontier, size, newest });
+      planned.push(before);
+      left -= size - before + roomCost;
+    }
+    if (missing.length > 0) return { kind: "load", addresses: missing };
+    this.blocks = [];
+    this.planned = planned;
+    return { kind: "hash", job: writer.end(state.seed, store.share(batch.start)) };
+  }
+
+  /** The result of a `hash` step; not after {@link reset}. */
+  hashed(result: TreeResult): void {
+    const { planned } = this;
+    const [batch] = this.batches;
+    assert(planned !== null && batch !== undefined, "MCH-21: a job is under way");
+    this.planned = null;
+    this.partial = null;
+    const reader = new TreeResultReader(result);
+    for (const before of planned) {
+      const made = reader.next();
+      assert(made !== null && this.partial === null, "MCH-21: rooms of a job end in order");
+      this.grew(batch, before, made);
+    }
+    assert(reader.next() === null, "MCH-21: as many rooms as the job had");
+  }
+
+  private grew(batch: Batch, before: number, { frontier, leaf, tiles }: TreeResultRoom): void {
+    const room = batch.rooms[batch.at] ?? 0;
+    const size = recordSize(frontier);
+    const first = Math.floor(before / tileLeaves) + 1;
+    for (let at = 0; at < tiles.length; at += treeHashBytes) {
+      const tile = tiles.slice(at, at + treeHashBytes);
+      this.open().appendTile(room, first + at / treeHashBytes, tile);
+    }
+    this.waitingEntries -= size - before;
+    if (size < (batch.sizes[batch.at] ?? 0)) {
+      this.partial = frontier;
+      return;
+    }
+    this.closeRoom(room, leaf, frontier);
+    batch.at += 1;
   }
 
   /** The newest frontier of a room; null = none; or the block that has it. */
@@ -258,82 +291,14 @@ export class Ledger {
     return place.bytes.slice(place.at, place.at + place.length);
   }
 
-  private load(room: number): Uint8Array | null | BlockAddress {
-    const found = this.frontierOf(room, this.block === null ? [] : [this.block]);
-    if (found === null || found instanceof Uint8Array) this.block = null;
-    return found;
-  }
-
   private openLog(): BlockAddress | null {
-    const record = this.load(logRoom);
+    const record = this.frontierOf(logRoom, this.blocks);
     if (record !== null && !(record instanceof Uint8Array)) return record;
     if (record !== null) this.log.load(record);
+    this.blocks = [];
     this.logReady = true;
     return null;
   }
-
-  private openRoom(room: number): BlockAddress | null {
-    const record = this.load(room);
-    if (record !== null && !(record instanceof Uint8Array)) return record;
-    if (record === null) this.room.clear();
-    else this.room.load(record);
-    this.names = this.tables.rooms.nameRecord(room);
-    this.roomOpen = true;
-    return null;
-  }
-
-  /** Appends entries of the open room up to `size`, about `max` of them; how many. */
-  private hashEntries(room: number, size: number, max: number): number {
-    const { store, rooms } = this.tables;
-    const first = this.room.size + 1;
-    const last = Math.min(size, first + Math.min(leavesAtOnceMax, Math.max(1, max)) - 1);
-    const newest = rooms.page(room).newest[rooms.at(room)] ?? -1;
-    let at = last < first ? -1 : store.find(newest, last);
-    for (let seq = last; seq >= first; seq -= 1) {
-      assert(at >= 0, "MCH-21: entries stay in memory until they are hashed");
-      this.addresses[seq - first] = at;
-      at = store.previousOf(at);
-    }
-    const count = Math.max(0, last - first + 1);
-    if (count < lanesMin) this.hashSingly(count);
-    else this.hashTogether(count);
-    this.waitingEntries -= count;
-    return count;
-  }
-
-  private hashSingly(count: number): void {
-    const { store } = this.tables;
-    if (count > 0) this.leaves.open(this.names);
-    for (let i = 0; i < count; i += 1) {
-      const address = this.addresses[i] ?? -1;
-      const bytes = store.bytesOf(address);
-      const from = store.offsetOf(address);
-      this.leaves.leaf(bytes, from, store.lengthOf(address), this.scratch, 0);
-      this.room.append(this.scratch, 0, this.keepTile);
-    }
-  }
-
-  private hashTogether(count: number): void {
-    const { leafLanes, nodeLanes, room } = this;
-    const { store } = this.tables;
-    leafLanes.open(this.names);
-    const odd = room.size % 2;
-    for (let i = 0; i < count; i += 1) {
-      const address = this.addresses[i] ?? -1;
-      const bytes = store.bytesOf(address);
-      const from = store.offsetOf(address);
-      leafLanes.add(bytes, from, store.lengthOf(address), nodeLanes.place(0, odd, i));
-    }
-    leafLanes.run();
-    room.appendAll(count, nodeLanes, this.keepTile);
-  }
-
-  /** Of the open room. */
-  private readonly keepTile: OnTile = (level, number, bytes, at) => {
-    if (level !== 1) return;
-    const { rooms, at: next } = this.batches[0] ?? { rooms: [], at: 0 };
-    this.open().appendTile(rooms[next] ?? 0, number + 1, bytes.slice(at, at + treeHashBytes));
-  };
 
   private open(): TapeDelta {
     const delta = this.deltas.at(-1);
@@ -341,17 +306,15 @@ export class Ledger {
     return delta;
   }
 
-  private closeRoom(room: number): void {
-    const { scratch } = this;
-    this.records.write(this.tables.rooms.nameRecord(room), this.room, scratch);
+  private closeRoom(room: number, leaf: Uint8Array, frontier: Uint8Array): void {
     const logIndex = this.log.size;
-    this.open().appendLog(0, logIndex + 1, scratch.slice());
-    this.log.append(scratch, 0, (level, number, tile, at) => {
+    this.open().appendLog(0, logIndex + 1, leaf);
+    this.log.append(leaf, 0, (level, number, tile, at) => {
       assert(level < logLevels, "MCH-20: level of a tile");
       this.open().appendLog(level, number + 1, tile.slice(at, at + treeHashBytes));
     });
-    this.keepFrontier(room, this.room.encode(logIndex));
-    this.roomOpen = false;
+    setRecordLogIndex(frontier, logIndex);
+    this.keepFrontier(room, frontier);
   }
 
   private keepFrontier(room: number, record: Uint8Array): void {
@@ -395,8 +358,9 @@ export class Ledger {
     this.counts = new RoomCounts();
     this.log = new Peaks(this.hash);
     this.logReady = false;
-    this.roomOpen = false;
-    this.block = null;
+    this.blocks = [];
+    this.planned = null;
+    this.partial = null;
     this.heads = [];
     this.headLast = null;
     this.start = this.tables.store.end;
@@ -417,4 +381,12 @@ export class Ledger {
     this.start = this.tables.store.end;
     this.unsigned = this.counts.get(logRoom) > 0;
   }
+}
+
+const noFrontier = new Uint8Array(0);
+
+function note(addresses: BlockAddress[], address: BlockAddress): void {
+  const { segment, block } = address;
+  if (addresses.some((one) => one.segment === segment && one.block === block)) return;
+  addresses.push(address);
 }

@@ -1,4 +1,4 @@
-import type { TreeHashes } from "#replica/proof/hash-many.ts";
+import type { HashInto } from "#replica/proof/hash-many.ts";
 import type { Seq } from "#replica/base/brands.ts";
 import type { RoomAnswer, RoomName } from "#replica/wire/client-message.ts";
 
@@ -36,7 +36,7 @@ export interface MachineOptions {
   /** Versions that this process can apply; default: all that the build knows. For tests. */
   readonly versions?: { readonly min: number; readonly max: number };
   /** SHA-256 for the trees of proofs; without it the machine keeps none (tests, simulators). */
-  readonly proofs?: TreeHashes;
+  readonly proofs?: HashInto;
   /** SHA-256: what reads show in the place of a redacted body; zeros when absent. */
   readonly hash?: (bytes: Uint8Array) => Uint8Array;
 }

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { hash as digestOf } from "node:crypto";
 import { test } from "node:test";
-import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { seqFrom } from "#replica/base/brands.ts";
+import { sha256Into } from "#replica/crypto/hash.ts";
 import { decodeEntry, splitEntries } from "#replica/wire/entry.ts";
 import { readResult } from "#replica/wire/operation.ts";
 import { manifestOf, MemoryShard } from "#test/support/memory-shard.ts";
@@ -26,7 +26,7 @@ const options = {
   cacheBytes: 0,
   chunkBytes: 32 * 1024,
   hash: sha,
-  proofs: treeHashes,
+  proofs: sha256Into,
 };
 
 /** Two replicas: one works and restarts at other moments than the other. */
@@ -55,13 +55,9 @@ class Pair {
     this.say(this.post("filler", { room: "b" }));
     this.checkpoints += 1;
     for (const shard of [this.one, this.other]) {
-      while (shard.machine.ledger?.workWanted === true) {
-        const step = shard.machine.ledger.step(100);
-        if (step.kind !== "load") continue;
-        const [bytes] = shard.load([step.address]);
-        shard.machine.ledger.loaded({ address: step.address, bytes: bytes ?? new Uint8Array(0) });
-      }
-      hashAll(shard, () => shard.freeze());
+      shard.hashTrees();
+      shard.freeze();
+      shard.hashTrees();
       shard.writeCheckpoint();
     }
     if (this.checkpoints % 3 === 0) this.one.mergeAll();
@@ -73,17 +69,6 @@ class Pair {
   /** A whole sweep and what it waits for. */
   sweep(): void {
     for (let i = 0; i < 24; i += 1) this.checkpoint();
-  }
-}
-
-function hashAll(shard: MemoryShard, freeze: () => void): void {
-  freeze();
-  for (;;) {
-    const step = shard.machine.ledger?.step(1000);
-    if (step === undefined || step.kind === "idle") return;
-    if (step.kind !== "load") continue;
-    const [bytes] = shard.load([step.address]);
-    shard.machine.ledger?.loaded({ address: step.address, bytes: bytes ?? new Uint8Array(0) });
   }
 }
 
@@ -244,7 +229,10 @@ test("retention: a checkpoint has the floors of its own op, however late it is w
   }
   pair.timeMs += 2 * hourMs;
   assert.deepEqual(pair.say(trim("a", 4)), ["ok"]);
-  for (const shard of [pair.one, pair.other]) hashAll(shard, () => shard.freeze());
+  for (const shard of [pair.one, pair.other]) {
+    shard.freeze();
+    shard.hashTrees();
+  }
   pair.one.writeCheckpoint();
   assert.deepEqual(pair.say(trim("a", 9), trim("b", 7)), ["ok", "ok"]);
   pair.other.writeCheckpoint();

@@ -9,9 +9,14 @@ export interface HashMany {
   readonly start: number;
   /**
    * Hashes message i, of `lengths[i]` bytes at `starts[i]`, to 32 bytes at `outs[i]`. The up to 72
-   * bytes behind a message are overwritten. No hash may go into a message of the same call.
+   * bytes behind a message are overwritten. A hash may go into its own message, but into no other
+   * of the same call.
    */
   hash(count: number, starts: Int32Array, lengths: Int32Array, outs: Int32Array): void;
+  /** Writes the padding behind a message and says how many blocks of 64 bytes both are. */
+  pad(start: number, length: number): number;
+  /** As {@link hash}, of messages that all have `blocks` blocks and their padding. */
+  hashPadded(count: number, starts: Int32Array, blocks: number, outs: Int32Array): void;
 }
 
 /** SHA-256 as trees want it. */

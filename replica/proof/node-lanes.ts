@@ -19,14 +19,20 @@ export class NodeLanes {
   private readonly many: HashMany;
   private readonly areas: readonly [number, number];
   private readonly starts = new Int32Array(slots[0]);
-  private readonly lengths = new Int32Array(slots[0]).fill(nodeBytes);
+  private readonly blocks: number;
   private readonly outs = new Int32Array(slots[0]);
 
   /** Uses {@link nodeLanesBytes} of `many` from `at` on. */
   constructor(many: HashMany, at: number) {
     this.many = many;
     this.areas = [at, at + slots[0] * slotBytes];
-    for (let from = at; from < at + nodeLanesBytes; from += slotBytes) many.bytes[from] = 1;
+    let blocks = 0;
+    // The padding stays: hashes go between it and the first byte.
+    for (let from = at; from < at + nodeLanesBytes; from += slotBytes) {
+      many.bytes[from] = 1;
+      blocks = many.pad(from, nodeBytes);
+    }
+    this.blocks = blocks;
   }
 
   /** Memory that the places are in. */
@@ -48,6 +54,6 @@ export class NodeLanes {
       this.starts[i] = area + i * slotBytes;
       this.outs[i] = this.place(level + 1, oddAbove, i);
     }
-    this.many.hash(count, this.starts, this.lengths, this.outs);
+    this.many.hashPadded(count, this.starts, this.blocks, this.outs);
   }
 }

@@ -160,3 +160,8 @@ export function recordLogIndex(record: Uint8Array): number {
 export function recordSize(record: Uint8Array): number {
   return readU64(new DataView(record.buffer, record.byteOffset, record.byteLength), 8);
 }
+
+/** Sets the place of a room's record in the shard's log, in an encoded frontier. */
+export function setRecordLogIndex(record: Uint8Array, logIndex: number): void {
+  writeU64(new DataView(record.buffer, record.byteOffset, record.byteLength), 0, logIndex);
+}

@@ -12,6 +12,7 @@ import type { Member } from "#replica/wire/superblock.ts";
 import type { CosignPorts } from "./cosigning.ts";
 import type { MemberHistory } from "./member-keys.ts";
 import type { Opening } from "./opening.ts";
+import type { HashTrees } from "./proofs.ts";
 
 /** The world of a host: what differs between production and the simulator. */
 export interface HostPorts {
@@ -64,6 +65,7 @@ export interface HostOptions {
   /** Keys and memory for signing the shard's log; without it nothing is proved (simulators). */
   readonly proofs?: CosignPorts & {
     readonly origin: string;
+    readonly hashTrees: HashTrees;
     /** Members of before; without it only the keys of now are told. */
     readonly history?: MemberHistory;
   };

@@ -412,6 +412,7 @@ export class Host {
     return new Proofs({
       ...{ ...this.timing, ports: proofs },
       origin: proofs.origin,
+      hashTrees: proofs.hashTrees,
       machine,
       replica,
       blocks: () => this.blocks,

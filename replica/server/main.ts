@@ -1,6 +1,7 @@
 // The replica process. Usage: replica --config FILE --replica N --data DIR [--state DIR]
 import { readFileSync, writeSync } from "node:fs";
 import type { Server } from "node:net";
+import { workerData } from "node:worker_threads";
 import { parseReplicaConfig, type ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { InvariantError } from "#replica/base/assert.ts";
 import { completeTiming } from "#replica/base/timing.ts";
@@ -19,6 +20,7 @@ import { Meters } from "./meters.ts";
 import { Poison } from "./poison.ts";
 import { ReplicaProcess } from "./replica-process.ts";
 import { readyReason } from "./status.ts";
+import { serveTrees, treeThreadRole } from "./tree-thread.ts";
 import { version } from "./version.ts";
 import { Volume, VolumeError } from "./volume.ts";
 
@@ -259,4 +261,5 @@ async function main(): Promise<void> {
   await replica.advance();
 }
 
-await main();
+if (workerData === treeThreadRole) serveTrees();
+else await main();

@@ -14,7 +14,6 @@ import { verifyReceipt } from "#replica/proof/receipt.ts";
 import type { ProofQuestion } from "#replica/wire/client-message.ts";
 import { HostClient } from "#test/support/host-client.ts";
 import { HostCluster } from "#test/support/host-cluster.ts";
-import { sliceEntries } from "./proofs.ts";
 
 function started(): { readonly cluster: HostCluster; readonly client: HostClient } {
   const cluster = new HostCluster();
@@ -173,8 +172,4 @@ test("proofs: random kills and losses never fork the log; every receipt comes in
     ok(seen.length > 3, `seed ${seed}: ${seen.length} checkpoints`);
     deepStrictEqual(cluster.alarms, []);
   }
-});
-
-test("proofs: a slice of hashing grows with what waits, up to a maximum", () => {
-  deepStrictEqual([0, 10_000, 50_000, 100_000, 1e9].map(sliceEntries), [64, 64, 200, 400, 512]);
 });

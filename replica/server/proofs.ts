@@ -4,8 +4,9 @@ import { checksumFrom } from "#replica/base/brands.ts";
 import { hexFrom } from "#replica/base/bytes.ts";
 import { utf8From } from "#replica/base/text.ts";
 import type { ChatMachine } from "#replica/machine/chat-machine.ts";
-import type { LoadedBlock } from "#replica/machine/port.ts";
+import type { BlockAddress, LoadedBlock } from "#replica/machine/port.ts";
 import type { Prover, ProveStep } from "#replica/machine/prover.ts";
+import type { TreeJob, TreeResult } from "#replica/machine/tree-job.ts";
 import { formatConsistency } from "#replica/proof/consistency.ts";
 import { formatLogProof } from "#replica/proof/log-proof.ts";
 import type { KeyTenure } from "#replica/proof/key-list.ts";
@@ -17,30 +18,21 @@ import type { BlockStore } from "./block-store.ts";
 import type { Cosign, CosigningOptions } from "./cosigning.ts";
 import { Cosigning } from "./cosigning.ts";
 
-/** Entries hashed in one slice at least: less than 0.1 ms. */
-const sliceEntriesMin = 64;
-/** And at most, however many wait: about 0.5 ms, for 300,000 a second. */
-const sliceEntriesMax = 512;
-/**
- * What waits is hashed in about so many slices, at a millisecond each: evenly over most of the
- * second that brings the next, on all replicas at once, instead of in a burst that delays commits.
- */
-const slicesWanted = 250;
+/** Entries of one job of hashing, about: some milliseconds of work elsewhere. */
+const jobEntriesMax = 4_096;
 /** Times that one proof may ask for blocks. */
 const roundsMax = 8;
 /** Proofs that wait for blocks at most; a further one is answered busy. */
 const provingMax = 16;
 
-/** Entries of the next slice when so many wait. */
-export function sliceEntries(backlog: number): number {
-  const share = Math.ceil(backlog / slicesWanted);
-  return Math.min(sliceEntriesMax, Math.max(sliceEntriesMin, share));
-}
+/** Does a job of hashing, sooner or later; `done` may be called inside this call. */
+export type HashTrees = (job: TreeJob, done: (result: TreeResult) => void) => void;
 
 /** What proofs need of their host. */
 export interface ProofsOptions extends CosigningOptions {
   readonly machine: ChatMachine;
   readonly blocks: () => BlockStore;
+  readonly hashTrees: HashTrees;
   /** An idle shard's last entries wait this long for the op that closes their second, ms. */
   readonly pulseAfterMs: number;
   /** Keys of the members now and before; null while one is not known. */
@@ -62,7 +54,8 @@ const nothing = new Uint8Array(0);
 export class Proofs {
   readonly cosigning: Cosigning;
   private readonly options: ProofsOptions;
-  private loading = false;
+  /** True while blocks are loaded or a job is done elsewhere. */
+  private busy = false;
   private proving = 0;
   /** Grows with every restored state: what was asked of the old one no longer counts. */
   private state = 0;
@@ -78,14 +71,14 @@ export class Proofs {
     this.committedMs = options.nowMs();
   }
 
-  /** True while the next slice would hash something. */
+  /** True while {@link work} would do something. */
   get workWanted(): boolean {
-    return !this.loading && (this.options.machine.ledger?.workWanted ?? false);
+    return !this.busy && (this.options.machine.ledger?.workWanted ?? false);
   }
 
   /** True while a checkpoint must wait for trees. */
   get behind(): boolean {
-    return this.loading || (this.options.machine.ledger?.workWanted ?? false);
+    return this.busy || (this.options.machine.ledger?.workWanted ?? false);
   }
 
   /** When {@link tick} is wanted, monotonic ms; Infinity = never. */
@@ -112,22 +105,36 @@ export class Proofs {
     this.committedMs = this.options.nowMs();
   }
 
-  /** One slice of hashing. */
+  /** The next job of hashing, or what it needs. */
   work(): void {
     const { ledger } = this.options.machine;
-    if (ledger === null || this.loading) return;
-    const step = ledger.step(sliceEntries(ledger.backlog));
+    if (ledger === null || this.busy) return;
+    const step = ledger.step(jobEntriesMax);
     for (const head of ledger.drainHeads()) this.sign(head);
-    if (step.kind !== "load") return;
-    const { address } = step;
+    if (step.kind === "load") this.load(step.addresses);
+    if (step.kind === "hash") this.hash(step.job);
+  }
+
+  private load(addresses: readonly BlockAddress[]): void {
     const { state } = this;
-    this.loading = true;
-    this.options.blocks().load([address], (blocks) => {
+    this.busy = true;
+    this.options.blocks().load(addresses, (blocks) => {
       if (state !== this.state) return;
-      this.loading = false;
-      const bytes = blocks?.[0];
-      // Merged away meanwhile: the next step names the block where it is now.
-      if (bytes !== undefined) this.options.machine.ledger?.loaded({ address, bytes });
+      this.busy = false;
+      // Null when one was merged away meanwhile: the next step names the blocks of now.
+      if (blocks !== null) this.options.machine.ledger?.loaded(together(addresses, blocks));
+      this.options.wake();
+    });
+  }
+
+  private hash(job: TreeJob): void {
+    const { state } = this;
+    this.busy = true;
+    this.options.hashTrees(job, (result) => {
+      // A state sync has made this the hashing of another history.
+      if (state !== this.state) return;
+      this.busy = false;
+      this.options.machine.ledger?.hashed(result);
       this.options.wake();
     });
   }
@@ -135,7 +142,7 @@ export class Proofs {
   /** A state sync has replaced the machine's state. */
   restored(): void {
     this.state += 1;
-    this.loading = false;
+    this.busy = false;
     this.proving = 0;
     this.checking = false;
     this.extended = this.cosigning.mark === null;
@@ -199,12 +206,7 @@ export class Proofs {
         return;
       }
       this.proving -= 1;
-      const more = step.addresses.map((address, index) => {
-        const bytes = blocks[index];
-        assert(bytes !== undefined, "SRV-02: as many blocks as addresses");
-        return { address, bytes };
-      });
-      this.prove(make, done, [...loaded, ...more], round + 1);
+      this.prove(make, done, [...loaded, ...together(step.addresses, blocks)], round + 1);
     });
   }
 
@@ -254,6 +256,17 @@ export class Proofs {
         question.kind satisfies never;
     }
   }
+}
+
+function together(
+  addresses: readonly BlockAddress[],
+  blocks: readonly Uint8Array[],
+): readonly LoadedBlock[] {
+  return addresses.map((address, index) => {
+    const bytes = blocks[index];
+    assert(bytes !== undefined, "SRV-02: as many blocks as addresses");
+    return { address, bytes };
+  });
 }
 
 function mapped<T>(step: ProveStep<T>, text: (value: T) => string): ProveStep<string> {

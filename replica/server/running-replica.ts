@@ -4,8 +4,7 @@ import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
 import type { AuditMemory } from "#replica/audit/audit-memory.ts";
 import { completeTiming, type Timing } from "#replica/base/timing.ts";
 import { signEd25519 } from "#replica/crypto/ed25519.ts";
-import { random, sha256, sha256Bytes } from "#replica/crypto/hash.ts";
-import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
+import { random, sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
 import { nodeSealer } from "#replica/crypto/node-sealer.ts";
 import { nativeProofCrypto } from "#replica/crypto/proof-crypto.ts";
 import type { VolumeKey } from "#replica/crypto/volume-key.ts";
@@ -30,6 +29,7 @@ import type { Meters } from "./meters.ts";
 import { Scrubbing, scrubBytesPerSDefault } from "./scrubbing.ts";
 import { RetentionKeeper } from "./retention-keeper.ts";
 import { Sockets } from "./sockets.ts";
+import { TreeThread } from "./tree-thread.ts";
 import { version } from "./version.ts";
 
 /** What a running replica is made of. */
@@ -239,7 +239,7 @@ function hostOptionsOf(
     replica: options.replica,
     recovered: opened.recovered,
     storage: opened.storage,
-    machine: new ChatMachine(genesis, { hash: sha256Bytes, proofs: treeHashes }),
+    machine: new ChatMachine(genesis, { hash: sha256Bytes, proofs: sha256Into }),
     genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),
     hash: sha256,
     sealer,
@@ -250,6 +250,7 @@ function hostOptionsOf(
     syncBytesPerS: config.sync?.bytesPerS,
     proofs: {
       origin: shardOrigin(identity.cluster, identity.shard, slots.epoch),
+      hashTrees: new TreeThread(process.argv[1] ?? "").hash,
       sign: (message: Uint8Array) => signEd25519(key.privateKey, message),
       tools: nativeProofCrypto,
       memory: options.signed,

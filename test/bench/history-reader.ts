@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { checksumZero, opFrom, seqFrom } from "#replica/base/brands.ts";
 import type { Checksum } from "#replica/base/brands.ts";
-import { sha256, sha256Bytes } from "#replica/crypto/hash.ts";
+import { sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
 import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { ChatMachine } from "#replica/machine/chat-machine.ts";
+import { TreeHasher } from "#replica/machine/tree-hasher.ts";
 import type { LoadedBlock } from "#replica/machine/port.ts";
 import { CheckpointWriter } from "#replica/snapshot/checkpoint-writer.ts";
 import { genesisManifest, manifestWrite } from "#replica/snapshot/manifest.ts";
@@ -24,6 +25,7 @@ import { Turns } from "./turns.ts";
 const pages = 2000;
 const pageEntries = 50;
 const sliceBytes = 32 * 1024;
+const hasher = new TreeHasher(treeHashes);
 
 const delay = monitorEventLoopDelay({ resolution: 1 });
 
@@ -137,14 +139,7 @@ async function checkpoint(
     const [reply] = machine.apply(prepare, blocks);
     assert.equal(readResult(reply ?? new Uint8Array(0), 0)?.code, "ok");
     await new Promise<void>(later);
-    while (machine.ledger?.workWanted === true) {
-      const step = machine.ledger.step(256);
-      if (step.kind === "load") {
-        const { address } = step;
-        const bytes = await load(storage, address.segment, address.block);
-        machine.ledger.loaded({ address, bytes });
-      } else await new Promise<void>(later);
-    }
+    await hashTrees(storage, machine);
   }
   longestTurnMs();
   const turns = new Turns();
@@ -157,19 +152,27 @@ async function checkpoint(
   return { rooms, freezeMs: freeze, turnMs: longestTurnMs(), turnCpuMs, keysRead };
 }
 
+async function hashTrees(storage: Storage, machine: ChatMachine): Promise<void> {
+  while (machine.ledger?.workWanted === true) {
+    const step = machine.ledger.step(256);
+    if (step.kind === "load") {
+      const loaded = await Promise.all(
+        step.addresses.map(async (address) => {
+          return { address, bytes: await load(storage, address.segment, address.block) };
+        }),
+      );
+      machine.ledger.loaded(loaded);
+    } else if (step.kind === "hash") machine.ledger.hashed(hasher.run(step.job));
+    await new Promise<void>(later);
+  }
+}
+
 async function writeCheckpoint(
   storage: Storage,
   machine: ChatMachine,
   writer: CheckpointWriter,
 ): Promise<void> {
-  while (machine.ledger?.workWanted === true) {
-    const step = machine.ledger.step(256);
-    if (step.kind === "load") {
-      const { address } = step;
-      const bytes = await load(storage, address.segment, address.block);
-      machine.ledger.loaded({ address, bytes });
-    } else await new Promise<void>(later);
-  }
+  await hashTrees(storage, machine);
   writer.begin(machine.frozen(opFrom(machine.op)), new Uint8Array(0));
   let waiting = 0;
   for (;;) {
@@ -203,7 +206,7 @@ async function main(directory: string, root: Checksum, manifestBytes: number): P
   const opened = await volume.open();
   assert.ok(opened.ok);
   const { storage } = opened;
-  const hashes = { hash: sha256Bytes, proofs: treeHashes };
+  const hashes = { hash: sha256Bytes, proofs: sha256Into };
   const machine = new ChatMachine(historyGenesis, hashes);
   const restored = await restore(storage, machine, root, manifestBytes);
   const restoreMs = performance.now() - start;

@@ -1,6 +1,5 @@
 import type { BlockAddress } from "#replica/machine/port.ts";
-import { sha256Bytes } from "#replica/crypto/hash.ts";
-import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
+import { sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
 import { ChatMachine } from "#replica/machine/chat-machine.ts";
 import type { MachineVersions } from "#replica/wire/peer-message.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
@@ -46,7 +45,7 @@ export function watchedMachine(
     chunkBytes: 32 * 1024,
     versions,
     hash: sha256Bytes,
-    ...(proofs ? { proofs: treeHashes } : {}),
+    ...(proofs ? { proofs: sha256Into } : {}),
   });
   machine.count = count;
   return machine;

@@ -8,12 +8,13 @@ import {
 } from "#replica/base/brands.ts";
 import { walSlotBytes } from "#replica/base/limits.ts";
 import { privateKeyFromSeed, publicKeyHex, signEd25519 } from "#replica/crypto/ed25519.ts";
-import { crc32, sha256, sha256Bytes } from "#replica/crypto/hash.ts";
+import { crc32, sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
 import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { nodeSealer } from "#replica/crypto/node-sealer.ts";
 import { nativeProofCrypto } from "#replica/crypto/proof-crypto.ts";
 import { journalToolsFrom } from "#replica/journal/journal-tools.ts";
 import { ChatMachine } from "#replica/machine/chat-machine.ts";
+import { TreeHasher } from "#replica/machine/tree-hasher.ts";
 import { machineVersions } from "#replica/machine/machine-state.ts";
 import { shardOrigin } from "#replica/proof/checkpoint.ts";
 import { askReplacement, type ReplaceOutcome } from "#replica/server/ask-replacement.ts";
@@ -92,6 +93,7 @@ interface Seat {
  */
 export class HostCluster {
   nowMs = 0;
+  private readonly hasher = new TreeHasher(treeHashes);
   readonly seats: readonly Seat[];
   /** What clients were sent: [replica, connection, message]. */
   readonly said: { replica: number; connection: number; message: ServerMessage }[] = [];
@@ -165,7 +167,7 @@ export class HostCluster {
           storage: opened.storage,
           machine: new ChatMachine(genesis, {
             hash: sha256Bytes,
-            proofs: treeHashes,
+            proofs: sha256Into,
             versions: this.builds[index] ?? machineVersions,
           }),
           genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),
@@ -177,6 +179,7 @@ export class HostCluster {
           batch: { lingerMs: 1, depth: 1 },
           proofs: {
             origin: shardOrigin(cluster, shard, slots.epoch),
+            hashTrees: (job, done) => done(this.hasher.run(job)),
             sign: (message) => signEd25519(key, message),
             tools: nativeProofCrypto,
             memory: {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { treeHashes } from "#replica/crypto/sha256-lanes.ts";
 import { checksumFrom, opFrom } from "#replica/base/brands.ts";
 import type { Checksum } from "#replica/base/brands.ts";
 import { ChatMachine } from "#replica/machine/chat-machine.ts";
 import type { LoadedBlock, MachineGenesis, MachineOptions } from "#replica/machine/port.ts";
+import { TreeHasher } from "#replica/machine/tree-hasher.ts";
 import { CheckpointWriter } from "#replica/snapshot/checkpoint-writer.ts";
 import type { WriterStep } from "#replica/snapshot/checkpoint-writer.ts";
 import { decodeManifest, genesisManifest } from "#replica/snapshot/manifest.ts";
@@ -44,6 +46,7 @@ export class MemoryShard {
   manifest: Uint8Array;
   sessions: Uint8Array = new Uint8Array(0);
   readonly traffic: Traffic = { bytesWritten: 0, stepMsMax: 0 };
+  private readonly hasher = new TreeHasher(treeHashes);
   private readonly genesis: MachineGenesis;
   private readonly options: MachineOptions;
   private readonly stepBytes: number;
@@ -75,6 +78,27 @@ export class MemoryShard {
       assert.ok(bytes, `block ${segment}/${block}`);
       return bytes;
     });
+  }
+
+  /** At most so many jobs of hashing trees; true when nothing is left. */
+  hashTrees(jobs = Number.POSITIVE_INFINITY, entriesMax = 1000): boolean {
+    const { ledger } = this.machine;
+    assert.ok(ledger);
+    for (let done = 0; done < jobs; ) {
+      const step = ledger.step(entriesMax);
+      if (step.kind === "idle") break;
+      if (step.kind === "load") {
+        const blocks = this.load(step.addresses);
+        const loaded = step.addresses.map((address, i) => {
+          return { address, bytes: blocks[i] ?? new Uint8Array(0) };
+        });
+        ledger.loaded(loaded);
+        continue;
+      }
+      ledger.hashed(this.hasher.run(step.job));
+      done += 1;
+    }
+    return !ledger.workWanted;
   }
 
   /** Commits one prepare. */
