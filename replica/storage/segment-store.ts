@@ -19,8 +19,11 @@ import {
 import type { ScrubFinding } from "./scrubber.ts";
 import type { Volume } from "./volume.ts";
 
-/** Blocks that one disk write carries: some 128 KiB, so that no other write waits long. */
-const pieceBlocks = 4;
+/**
+ * Blocks that one disk write carries: some 256 KiB, so that no other write waits long. Each is a
+ * sync of its own, which the log's writes wait for.
+ */
+const pieceBlocks = 8;
 const pieceBytes = pieceBlocks * (blockHeaderBytes + blockBytesMax);
 /** Blocks of one read at most: a megabyte. */
 const runBlocksMax = 16;

@@ -10,7 +10,8 @@ const foreignBefore = 0.06;
 const foreignDuring = 0.12;
 const gateSeconds = 30;
 const attemptsMax = 3;
-const warmUpMs = 5_000;
+/** V8 compiles what is hot in the first 15 s of a load, with a tenth of a core in each process. */
+const warmUpMs = 15_000;
 
 async function waitForQuiet(foreign: ForeignCpu): Promise<number> {
   let cores = 1;
