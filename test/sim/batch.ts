@@ -26,7 +26,12 @@ export interface BatchOptions {
   readonly stopAt: number;
   readonly mutations: readonly string[];
   readonly failed: (outcome: Outcome) => void;
+  /** Told now and then what the batch has come to so far. */
+  readonly progress?: (soFar: BatchResult) => void;
 }
+
+/** Between two tellings of a batch's progress, ms. */
+const progressMs = 5000;
 
 /** A batch in which nothing has happened yet. */
 export function emptyBatch(first: number): BatchResult {
@@ -39,6 +44,13 @@ export function runBatch(options: BatchOptions): BatchResult {
   const started = performance.now();
   const coverage = new Coverage();
   const result = emptyBatch(options.first);
+  let toldMs = started;
+  const told = (): void => {
+    toldMs = performance.now();
+    result.realMs = toldMs - started;
+    result.counts = [...coverage.counts];
+    options.progress?.(result);
+  };
   for (let seed = options.first; seed < options.first + options.runs; seed += 1) {
     if (result.failures.length >= options.stopAt || Date.now() >= options.untilMs) break;
     const outcome = simulate(seed, { mutations: options.mutations, coverage });
@@ -48,12 +60,13 @@ export function runBatch(options: BatchOptions): BatchResult {
     result.virtualMs += outcome.virtualMs;
     if (outcome.excused) result.excused += 1;
     if (outcome.third) result.third += 1;
-    if (outcome.ok) continue;
-    result.failures.push({ seed, why: outcome.why });
-    options.failed(outcome);
+    if (!outcome.ok) {
+      result.failures.push({ seed, why: outcome.why });
+      options.failed(outcome);
+    }
+    if (performance.now() - toldMs >= progressMs) told();
   }
-  result.realMs = performance.now() - started;
-  result.counts = [...coverage.counts];
+  told();
   return result;
 }
 

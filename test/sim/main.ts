@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type BatchResult, runBatch } from "./batch.ts";
 import { commitName } from "./commit-name.ts";
@@ -34,6 +34,12 @@ function explain(outcome: Outcome, mutations: readonly string[]): void {
   print(`seed ${outcome.seed} FAILED ${outcome.why}`);
   print(`  commit ${commitName()}, Node ${process.version}`);
   print(`  replay: ${replayLine(outcome.seed, mutations)} [--only KIND] [--replica N]`);
+}
+
+/** A batch's state as a file, whole at any moment: who reads it may outlive who writes it. */
+function report(file: string, batch: BatchResult): void {
+  writeFileSync(`${file}.new`, JSON.stringify(batch));
+  renameSync(`${file}.new`, file);
 }
 
 /** One seed: twice, since a seed is a run bit for bit; the first time with its timeline. */
@@ -86,6 +92,7 @@ if (values.seed !== undefined) {
   process.exitCode = one(whole(values.seed, 0), filter, mutations);
 } else {
   const untilMs = moment(values.until);
+  const file = values.report;
   const batch = runBatch({
     first: whole(values.first, 1),
     runs: whole(values.runs, values.until === undefined ? 100 : 1_000_000_000),
@@ -93,7 +100,8 @@ if (values.seed !== undefined) {
     stopAt: whole(values["stop-at"], 5),
     mutations,
     failed: (outcome) => explain(outcome, mutations),
+    ...(file === undefined ? {} : { progress: (soFar: BatchResult) => report(file, soFar) }),
   });
-  if (values.report !== undefined) writeFileSync(values.report, JSON.stringify(batch));
-  process.exitCode = summary(batch);
+  // Who asked for a report sums up several batches.
+  if (file === undefined) process.exitCode = summary(batch);
 }

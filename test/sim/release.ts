@@ -1,30 +1,69 @@
-import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type BatchResult, emptyBatch, mergeBatches } from "./batch.ts";
 import { commitName } from "./commit-name.ts";
-import { Coverage } from "./coverage.ts";
+import { Coverage, coverageRunsMin } from "./coverage.ts";
 
 const folder = new URL(".", import.meta.url).pathname;
 const runsDefault = 30_000;
-const workers = 2;
+const workersDefault = 2;
+/** Between two lines about how far it is, ms. */
+const progressMs = 30_000;
 
-/** One worker process over its share of the seeds; its batch, or null when it did not end well. */
-function worker(first: number, runs: number, report: string): Promise<BatchResult | null> {
-  return new Promise((resolve) => {
-    const seeds = ["--first", `${first}`, "--runs", `${runs}`, "--stop-at", "20"];
-    const args = [...process.execArgv, join(folder, "main.ts"), ...seeds, "--report", report];
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit"] });
-    child.on("close", () => {
-      try {
-        resolve(JSON.parse(readFileSync(report, "utf8")) as BatchResult);
-      } catch {
-        resolve(null);
-      }
-    });
+/** What is asked for. */
+interface Wanted {
+  readonly first: number;
+  readonly runs: number;
+  readonly workers: number;
+}
+
+/** A process over its share of the seeds, and the file in which it says how far it is. */
+interface Worker {
+  readonly child: ChildProcess;
+  readonly file: string;
+  /** True when it went through its whole share. */
+  readonly ended: Promise<boolean>;
+}
+
+function startWorker(first: number, runs: number, file: string): Worker {
+  const seeds = ["--first", `${first}`, "--runs", `${runs}`, "--stop-at", "20"];
+  const args = [...process.execArgv, join(folder, "main.ts"), ...seeds, "--report", file];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit"] });
+  const ended = new Promise<boolean>((resolve) => {
+    child.on("error", () => resolve(false));
+    child.on("close", (code) => resolve(code === 0));
   });
+  return { child, file, ended };
+}
+
+function startWorkers({ first, runs, workers }: Wanted, scratch: string): readonly Worker[] {
+  const share = Math.ceil(runs / workers);
+  return Array.from({ length: workers }, (_, i) => {
+    const begin = Math.min(runs, i * share);
+    const count = Math.min(share, runs - begin);
+    return startWorker(first + begin, count, join(scratch, `${i}.json`));
+  });
+}
+
+/** What all workers have come to, as of their last words. */
+function gather(workers: readonly Worker[], first: number): BatchResult {
+  let all = emptyBatch(first);
+  for (const { file } of workers) {
+    if (!existsSync(file)) continue;
+    all = mergeBatches(all, JSON.parse(readFileSync(file, "utf8")) as BatchResult);
+  }
+  return { ...all, first };
+}
+
+/** One line: how far it is, how fast, and when it will be done. */
+function progressLine(batch: BatchResult, runs: number, seconds: number): string {
+  const rate = batch.runs / seconds;
+  const left = rate > 0 ? ((runs - batch.runs) / rate / 60).toFixed(1) : "?";
+  const done = `${batch.runs} of ${runs} runs, ${batch.failures.length} failed`;
+  return `${done}, ${rate.toFixed(1)} runs/s, ${left} min left`;
 }
 
 function table(coverage: Coverage, group: string, title: string): string {
@@ -33,12 +72,13 @@ function table(coverage: Coverage, group: string, title: string): string {
 }
 
 /** The report: what ran, where, and everything that happened in it. */
-function page(batch: BatchResult, first: number, seconds: number): string {
+function page(batch: BatchResult, workers: number, seconds: number): string {
   const coverage = new Coverage();
   coverage.merge(batch.counts);
   const missing = coverage.missing(batch.runs);
   const faults = coverage.group("fault").reduce((sum, [, times]) => sum + times, 0);
   const virtual = batch.virtualMs / 1000;
+  const { first } = batch;
   const last = first + batch.runs - 1;
   const failed = batch.failures.map(({ seed, why }) => `- seed ${seed}: ${why}`);
   const lines = [
@@ -69,33 +109,59 @@ function page(batch: BatchResult, first: number, seconds: number): string {
   return `${lines.join("\n").trimEnd()}\n`;
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { runs: { type: "string" }, first: { type: "string" } },
-  });
-  const runs = Number(values.runs ?? runsDefault);
-  const first = Number(values.first ?? 1);
+/** A count from the command line. */
+function count(text: string | undefined, fallback: number): number {
+  const value = Number(text ?? fallback);
+  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`not a count: ${text}`);
+  return value;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Runs until all is done or a signal comes; the batch, and whether it is whole. */
+async function runAll(wanted: Wanted): Promise<{ batch: BatchResult; whole: boolean }> {
+  const { first, runs } = wanted;
   const scratch = mkdtempSync(join(tmpdir(), "sim-release-"));
   const started = performance.now();
-  const share = Math.ceil(runs / workers);
-  const batches = await Promise.all(
-    Array.from({ length: workers }, (_, i) => {
-      const begin = i * share;
-      const count = Math.max(0, Math.min(share, runs - begin));
-      return worker(first + begin, count, join(scratch, `${i}.json`));
-    }),
-  );
-  const seconds = (performance.now() - started) / 1000;
+  const workers = startWorkers(wanted, scratch);
+  const timer = setInterval(() => {
+    const seconds = (performance.now() - started) / 1000;
+    print(progressLine(gather(workers, first), runs, seconds));
+  }, progressMs);
+  const stop = (): void => {
+    for (const { child } of workers) child.kill("SIGKILL");
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  const ended = await Promise.all(workers.map((worker) => worker.ended));
+  clearInterval(timer);
+  const batch = gather(workers, first);
   rmSync(scratch, { recursive: true, force: true });
-  let all = emptyBatch(first);
-  for (const batch of batches) if (batch !== null) all = mergeBatches(all, batch);
-  const whole = batches.every((batch) => batch !== null) && all.runs === runs;
-  // A short trial does not take the place of the release's page.
-  const file = runs >= runsDefault ? "RELEASE.md" : "RELEASE.trial.md";
-  const target = runs >= runsDefault ? join(folder, file) : join(tmpdir(), file);
-  writeFileSync(target, page(all, first, seconds));
-  process.stdout.write(`${all.runs} runs, ${all.failures.length} failed; ${target}\n`);
-  process.exitCode = whole && all.failures.length === 0 ? 0 : 1;
+  const whole = ended.every((well) => well) && batch.runs === runs;
+  return { batch: { ...batch, realMs: performance.now() - started }, whole };
+}
+
+async function main(): Promise<void> {
+  const text = { type: "string" } as const;
+  const { values } = parseArgs({ options: { runs: text, first: text, workers: text } });
+  const runs = count(values.runs, runsDefault);
+  const workers = count(values.workers, workersDefault);
+  const { batch, whole } = await runAll({ first: count(values.first, 1), runs, workers });
+  // What was stopped, or a short trial, does not take the place of the release's page.
+  const release = whole && runs >= runsDefault;
+  const target = release ? join(folder, "RELEASE.md") : join(tmpdir(), "RELEASE.trial.md");
+  const seconds = batch.realMs / 1000;
+  writeFileSync(target, page(batch, workers, seconds));
+  const coverage = new Coverage();
+  coverage.merge(batch.counts);
+  const missing = batch.runs < coverageRunsMin ? [] : coverage.missing(batch.runs);
+  for (const { seed, why } of batch.failures) print(`seed ${seed} FAILED ${why}`);
+  for (const what of missing) print(`NEVER HAPPENED: ${what}`);
+  if (!whole) print("not whole: stopped, or a worker ended early; seeds are those of each worker");
+  print(`${progressLine(batch, runs, seconds)}; ${target}`);
+  process.exitCode = whole && batch.failures.length === 0 && missing.length === 0 ? 0 : 1;
 }
 
 await main();

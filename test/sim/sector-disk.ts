@@ -27,8 +27,8 @@ interface SimFile {
   truth: Uint8Array;
   /** Units that read differently: decayed, lost, hit by another write. */
   readonly overlay: Map<number, Uint8Array>;
-  /** Grows with every landing in a unit. */
-  readonly versions: Map<number, number>;
+  /** Of each unit: grows with every landing there; none = 0. */
+  readonly versions: number[];
 }
 
 interface Pending {
@@ -118,7 +118,7 @@ export class SectorDisk implements Disk {
       this.files.set(name, {
         truth: new Uint8Array(bytes),
         overlay: new Map(),
-        versions: new Map(),
+        versions: [],
       });
     });
   }
@@ -186,9 +186,15 @@ export class SectorDisk implements Disk {
     return false;
   }
 
-  /** Grows with every write that lands in the unit at a byte. */
-  version(name: string, offset: number): number {
-    return this.files.get(name)?.versions.get(Math.floor(offset / diskUnitBytes)) ?? 0;
+  /** Grows with every write that lands in one of the units that lie in a range. */
+  version(name: string, offset: number, bytes: number): number {
+    const versions = this.files.get(name)?.versions ?? [];
+    const end = Math.min(versions.length, Math.ceil((offset + bytes) / diskUnitBytes));
+    let version = 0;
+    for (let unit = Math.floor(offset / diskUnitBytes); unit < end; unit += 1) {
+      version += versions[unit] ?? 0;
+    }
+    return version;
   }
 
   /** Bytes of a file, or -1 when there is none. */
@@ -211,7 +217,7 @@ export class SectorDisk implements Disk {
     this.files = new Map();
     for (const [name, bytes] of files) {
       const truth = bytes.slice();
-      this.files.set(name, { truth, overlay: new Map(), versions: new Map() });
+      this.files.set(name, { truth, overlay: new Map(), versions: [] });
     }
   }
 
@@ -254,7 +260,7 @@ export class SectorDisk implements Disk {
   ): void {
     let file = this.files.get(name);
     if (file === undefined) {
-      file = { truth: new Uint8Array(0), overlay: new Map(), versions: new Map() };
+      file = { truth: new Uint8Array(0), overlay: new Map(), versions: [] };
       this.files.set(name, file);
     }
     if (lands === null) {
@@ -273,7 +279,7 @@ export class SectorDisk implements Disk {
           file.truth.set(bytes.subarray(at, end), offset + at);
         }
         if (file.overlay.size > 0) file.overlay.delete(unit);
-        file.versions.set(unit, (file.versions.get(unit) ?? 0) + 1);
+        countUp(file.versions, unit);
       }
       at = end;
     }
@@ -289,7 +295,7 @@ export class SectorDisk implements Disk {
     const last = Math.floor((offset + bytes.length - 1) / diskUnitBytes);
     for (let unit = first; unit <= last; unit += 1) {
       const old = this.bytes(name, unit * diskUnitBytes, diskUnitBytes);
-      const version = this.version(name, unit * diskUnitBytes) + 1;
+      const version = this.version(name, unit * diskUnitBytes, 1) + 1;
       units.push({ unit, old, version });
     }
     this.lost.push({ name, offset, units });
@@ -315,7 +321,7 @@ export class SectorDisk implements Disk {
     for (const { name, units } of due) {
       const file = this.files.get(name);
       for (const { unit, old, version } of units) {
-        if (file?.versions.get(unit) !== version) continue;
+        if (file?.versions[unit] !== version) continue;
         file.overlay.set(unit, old);
       }
       this.world.note(`lost ${name} unit ${units[0]?.unit}`);
@@ -334,6 +340,12 @@ function cut(truth: Uint8Array, offset: number, length: number): Uint8Array {
 function flip(bytes: Uint8Array, prng: Prng): void {
   const at = prng.below(bytes.length);
   bytes[at] = (bytes[at] ?? 0) ^ (1 << prng.below(8));
+}
+
+/** Without holes: arrays with holes are slow. */
+function countUp(versions: number[], unit: number): void {
+  while (versions.length <= unit) versions.push(0);
+  versions[unit] = (versions[unit] ?? 0) + 1;
 }
 
 function grow(file: SimFile, end: number): void {

@@ -42,7 +42,7 @@ export class Truth {
 
   /** Op of the checkpoint that the superblock names; 0 when it names none. */
   checkpointOp(): number {
-    const version = this.version("superblock", 0, superblockBytes);
+    const version = this.disk.version("superblock", 0, superblockBytes);
     if (this.checkpoint.version === version) return this.checkpoint.op;
     const bytes = this.disk.truth("superblock", 0, superblockBytes);
     const copies = Array.from({ length: superblockCopies }, (_, copy) => {
@@ -63,12 +63,13 @@ export class Truth {
 
   private held(slot: number): PrepareHeader | null {
     const { slotsCount, slotBytes } = this;
-    const version = this.version("prepares", slot * slotBytes, slotBytes);
+    const version = this.disk.version("prepares", slot * slotBytes, slotBytes);
     const known = this.headers.get(slot);
     if (known?.version === version) return known.header;
     // Units that were never written tell nothing and cost a look at every byte.
     let used = slotBytes;
-    while (used > diskUnitBytes && this.version("prepares", slot * slotBytes + used - 1, 1) === 0) {
+    const last = (): number => slot * slotBytes + used - diskUnitBytes;
+    while (used > diskUnitBytes && this.disk.version("prepares", last(), diskUnitBytes) === 0) {
       used -= diskUnitBytes;
     }
     const bytes = this.disk.truth("prepares", slot * slotBytes, used);
@@ -76,13 +77,5 @@ export class Truth {
     const header = scan.kind === "whole" ? scan.header : null;
     this.headers.set(slot, { version, header });
     return header;
-  }
-
-  private version(name: string, offset: number, bytes: number): number {
-    let version = 0;
-    for (let at = 0; at < bytes; at += diskUnitBytes) {
-      version += this.disk.version(name, offset + at);
-    }
-    return version;
   }
 }
