@@ -99,6 +99,7 @@ function page(batch: BatchResult, workers: number, seconds: number): string {
     table(coverage, "fault", "Faults injected"),
     table(coverage, "view change", "View changes"),
     table(coverage, "status", "Status transitions"),
+    table(coverage, "excuse", "Stalls that no rule could end"),
     table(coverage, "row", "Rows of the recovery table"),
     table(coverage, "answer", "Operations and their answers"),
     table(coverage, "state", "Keys, segments, checkpoints"),

@@ -58,6 +58,7 @@ export class SimNode implements Subject {
   build: MachineVersions = machineVersions;
   /** The volume can no longer be used; why. */
   lost: string | null = null;
+  /** What the view change that is under way can neither keep nor drop. */
   alarm: string | null = null;
   /** State syncs finished in this life and before. */
   syncs = 0;
@@ -392,6 +393,7 @@ export class SimNode implements Subject {
       const where = replica === undefined ? "" : ` head ${replica.head} min ${replica.commitMin}`;
       world.line("status", this.index, `${this.status} > ${status}, view ${view}${where}`);
     }
+    if (status !== "view_change") this.alarm = null;
     this.status = status;
     this.view = view;
   }
@@ -438,9 +440,7 @@ export class SimNode implements Subject {
         world.judges.sent(this, message);
         world.carry(index, to, message);
       },
-      toClient: (connection, message) => {
-        world.toClient(index, connection, message);
-      },
+      toClient: (connection, message) => world.toClient(index, connection, message),
       later: (run) => this.later(0.1, run),
       wake: () => undefined,
       opening: (opening) => {

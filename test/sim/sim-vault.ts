@@ -102,7 +102,7 @@ export class SimVault implements Vault {
 }
 
 /**
- * Only the beginning is made unreadable, where headers stand: the tag notices everything, and whoever
+ * Only the beginning is made unreadable, where headers stand: the tag notices everything, and who
  * takes ciphertext for plaintext fails there.
  */
 function masked(bytes: Uint8Array, mask: number): Uint8Array {

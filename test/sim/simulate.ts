@@ -159,11 +159,6 @@ class Run {
 
   private stalled(core: readonly SimNode[]): void {
     const { world } = this;
-    const lost = core.filter((node) => node.host?.replica.status === "recovering_head").length;
-    const alarms = core.filter((node) => node.alarm !== null).length;
-    // A quorum without its head, or one such replica and a vote that cannot be done without it.
-    this.excused = lost >= 2 || (lost === 1 && alarms > 0);
-    if (this.excused) return;
     const states = world.nodes.map((node) => {
       const replica = node.host?.replica;
       if (replica === undefined) return `r${node.index} down ${node.lost ?? ""}`;
@@ -171,9 +166,31 @@ class Run {
       const ops = `head ${head} min ${commitMin} max ${commitMax} cp ${checkpointOp}`;
       return `r${node.index} ${status} view ${view} ${ops} ${node.alarm ?? ""}`;
     });
+    this.excused = this.excuse(core);
+    if (this.excused) {
+      world.line("process", -1, `excused: ${states.join("; ")}`);
+      return;
+    }
     const answers = world.authors.map((author) => author.answered).join(" ");
     const where = `history ${world.judges.history.head}; answered ${answers}`;
     throw new Violation(`liveness: ${where}; ${states.join("; ")}`);
+  }
+
+  /**
+   * A stall that no rule could end. Who does not know its head neither votes nor acks until a
+   * primary tells it the log (rule B): with two of them and nobody who leads there is no quorum, and
+   * with one of them the third vote is missing where a view change cannot do without it (rule A5).
+   */
+  private excuse(core: readonly SimNode[]): boolean {
+    const inStatus = (status: string): readonly SimNode[] => {
+      return core.filter((node) => node.host?.replica.status === status);
+    };
+    const lost = inStatus("recovering_head").length;
+    const undecided = inStatus("view_change").some((node) => node.alarm !== null);
+    if (inStatus("normal").some((node) => node.host?.replica.primary === node.index)) return false;
+    if (lost < 2 && !(lost === 1 && undecided)) return false;
+    this.world.coverage.add(`excuse ${lost >= 2 ? "two_heads" : "head_and_vote"}`);
+    return true;
   }
 
   private until(untilMs: number, done: () => boolean): void {
@@ -203,7 +220,6 @@ export function simulate(seed: number, wishes: RunWishes = {}): Outcome {
   }
   setMutations([]);
   const { world, events, excused, third } = run;
-  if (excused) coverage.add("excused");
   const { hash } = world.timeline;
   const commits = world.judges.history.head;
   const virtualMs = world.heap.nowMs;

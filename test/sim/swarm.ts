@@ -92,6 +92,9 @@ export interface Swarm {
   readonly livenessMs: number;
 }
 
+/** Share of the runs whose mix is {@link overwriting}. */
+const overwritingShare = 0.04;
+
 /** Bytes of a prepare's body that fit the units of one slot. */
 export function bodyRoom(slotBytes: number): number {
   return (slotBytes / 4096) * 4032 - 400;
@@ -125,8 +128,37 @@ function diskMix(prng: Prng): DiskMix {
   };
 }
 
+/**
+ * Logs that lose their ends, over and over, to prepares of several units, which tear: requests of a
+ * quarter of a slot and more on slow disks, primaries that are cut off while they take them, and
+ * crashes just as often. Rare in other mixes: a write that tears where a view dropped an op.
+ */
+function overwriting(swarm: Swarm): Swarm {
+  const authors = 7;
+  const slotBytes = 32 * 1024;
+  return {
+    ...swarm,
+    slotBytes,
+    authors,
+    bulky: true,
+    requestsEach: 15,
+    requestBytesMax: 15_000,
+    thinkMs: 0,
+    depth: 8,
+    disk: { ...swarm.disk, meanMs: 12 },
+    every: { ...swarm.every, crash: 250, powerLoss: Infinity, partition: 120 },
+    downMeanMs: 20,
+    rollback: false,
+  };
+}
+
 /** The mix of a seed. */
 export function swarmOf(seed: number): Swarm {
+  const mix = mixOf(seed);
+  return new Prng(seed + 6).chance(overwritingShare) ? overwriting(mix) : mix;
+}
+
+function mixOf(seed: number): Swarm {
   const prng = new Prng(seed);
   const every = (probability: number, ...means: number[]): number => {
     const mean = prng.pick(means);
