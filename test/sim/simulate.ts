@@ -178,8 +178,8 @@ class Run {
 
   /**
    * A stall that no rule could end. Who does not know its head neither votes nor acks until a
-   * primary tells it the log (rule B): with two of them and nobody who leads there is no quorum, and
-   * with one of them the third vote is missing where a view change cannot do without it (rule A5).
+   * primary tells it the log (rule B): with two of them and nobody who leads there is no quorum;
+   * with one, the third vote is missing where a view change cannot do without it (rule A5).
    */
   private excuse(core: readonly SimNode[]): boolean {
     const inStatus = (status: string): readonly SimNode[] => {

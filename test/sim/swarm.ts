@@ -93,7 +93,7 @@ export interface Swarm {
 }
 
 /** Share of the runs whose mix is {@link overwriting}. */
-const overwritingShare = 0.04;
+const overwritingShare = 0.06;
 
 /** Bytes of a prepare's body that fit the units of one slot. */
 export function bodyRoom(slotBytes: number): number {
@@ -145,8 +145,8 @@ function overwriting(swarm: Swarm): Swarm {
     requestBytesMax: 15_000,
     thinkMs: 0,
     depth: 8,
-    disk: { ...swarm.disk, meanMs: 12 },
-    every: { ...swarm.every, crash: 250, powerLoss: Infinity, partition: 120 },
+    disk: { ...swarm.disk, meanMs: 25 },
+    every: { ...swarm.every, crash: 150, powerLoss: 700, partition: 200 },
     downMeanMs: 20,
     rollback: false,
   };
