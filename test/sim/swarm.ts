@@ -155,7 +155,7 @@ function overwriting(swarm: Swarm): Swarm {
 /** The mix of a seed. */
 export function swarmOf(seed: number): Swarm {
   const mix = mixOf(seed);
-  return new Prng(seed + 6).chance(overwritingShare) ? overwriting(mix) : mix;
+  return new Prng(seed + 10).chance(overwritingShare) ? overwriting(mix) : mix;
 }
 
 function mixOf(seed: number): Swarm {
