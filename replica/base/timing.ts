@@ -34,7 +34,7 @@ export interface Timing extends CoreTiming {
   readonly batchLingerMs: number;
   /** Least time between two batches of a busy shard: 3, or suspectMs / 8 if that is less. */
   readonly batchGapMs: number;
-  /** For how long identifiers of the WAL are gathered into one write: 8. */
+  /** For how long identifiers of the WAL are gathered into one write: 20; eight go at once. */
   readonly identifierGatherMs: number;
   /** How far a wall clock may be from the truth, beside what its sample's travel hides: 500. */
   readonly clockToleranceMs: number;
@@ -123,7 +123,7 @@ export function completeTiming(config: TimingConfig): Timing {
     syncPatienceMs: 1_000,
     batchLingerMs: 1,
     batchGapMs: Math.min(3, Math.floor(suspectMs / 8)),
-    identifierGatherMs: 8,
+    identifierGatherMs: Math.min(20, suspectMs),
     clockToleranceMs: 500,
     garbageHoldMs: 10_000,
     cosignResendMs: Math.max(1_000, suspectMs),

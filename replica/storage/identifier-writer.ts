@@ -1,5 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
-import { diskUnitBytes } from "#replica/base/limits.ts";
+import { diskUnitBytes, pipelineMax } from "#replica/base/limits.ts";
 import { identifiersPerSector, sectorOffset, sectorsCount } from "#replica/journal/geometry.ts";
 import {
   decodeSector,
@@ -17,6 +17,8 @@ const zone = { kind: "identifiers" } as const;
 const writesMax = 4;
 /** Dirty sectors that are written without waiting for the group to grow. */
 const groupMax = 16;
+/** Changes that are: identifiers may lag behind prepares by less than two pipelines. */
+const changesMax = pipelineMax;
 
 /** Where the newest durable copy of a sector lies. */
 export interface SectorPlace {
@@ -52,6 +54,8 @@ export class IdentifierWriter {
   private waiters: Waiter[] = [];
   private writing = 0;
   private scheduled = false;
+  /** Changes since the last group was begun. */
+  private gathered = 0;
 
   /** `entries`, one a slot, and `places`, one a sector, as they are durable now. */
   constructor(
@@ -82,7 +86,8 @@ export class IdentifierWriter {
   touch(index: number): void {
     this.sector(index).changes += 1;
     this.dirty.add(index);
-    if (this.dirty.size >= groupMax) this.pump();
+    this.gathered += 1;
+    if (this.dirty.size >= groupMax || this.gathered >= changesMax) this.pump();
     if (this.scheduled) return;
     this.scheduled = true;
     this.volume.tools.later(() => {
@@ -177,6 +182,7 @@ export class IdentifierWriter {
 
   private pump(): void {
     if (this.volume.poisoned) return;
+    this.gathered = 0;
     for (const index of this.dirty) {
       if (this.writing >= writesMax) return;
       const sector = this.sector(index);
