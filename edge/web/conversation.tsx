@@ -13,7 +13,12 @@ export interface ConversationProps {
   readonly title: string;
   readonly thread: number | null;
   readonly user: string;
-  readonly onLink: (link: RoomState["link"], history: string) => void;
+  /** `trustKeys`: the person trusts the keys that the room's shard has now. */
+  readonly onLink: (
+    link: RoomState["link"],
+    history: RoomState["history"],
+    trustKeys: () => void,
+  ) => void;
   readonly onThread: (message: Message) => void;
   readonly onPerson: (user: string) => void;
 }
@@ -25,9 +30,9 @@ function useStore({ chat, room, thread, user, onLink }: ConversationProps) {
   useEffect(() => {
     const onState = (next: RoomState) => {
       setState(next);
-      onLink(next.link, next.history);
+      onLink(next.link, next.history, () => void opened.trustKeys());
     };
-    const opened = new RoomStore({ chat, room, thread, user, onState });
+    const opened: RoomStore = new RoomStore({ chat, room, thread, user, onState });
     setStore(opened);
     return () => opened.close();
   }, [chat, room, thread, user]);

@@ -1,26 +1,50 @@
-import { LogPin, type PinnedCheckpoint, type ProvenCheckpoint } from "@tigerchat/sdk";
-import { trustedKeys } from "./receipt-check.ts";
+import { KeyTrust, LogPin } from "@tigerchat/sdk";
+import type { PinnedCheckpoint, ProvenCheckpoint, TrustedKeys } from "@tigerchat/sdk";
 
-function stored(place: string): PinnedCheckpoint | null {
+function parsed(place: string): Readonly<Record<string, unknown>> {
   try {
-    const { origin, size, root } = JSON.parse(localStorage.getItem(place) ?? "null") ?? {};
-    const right = typeof origin === "string" && Number.isSafeInteger(size);
-    return right && typeof root === "string" ? { origin, size, root } : null;
+    return { ...JSON.parse(localStorage.getItem(place) ?? "null") };
   } catch {
-    return null;
+    return {};
   }
+}
+
+function pinPlace(room: string): string {
+  return `tigerchat log ${room}`;
+}
+
+function keysPlace(origin: string): string {
+  return `tigerchat keys ${origin}`;
+}
+
+function storedPin(room: string): PinnedCheckpoint | null {
+  const { origin, size, root } = parsed(pinPlace(room));
+  const right = typeof origin === "string" && Number.isSafeInteger(size);
+  return right && typeof root === "string" ? { origin, size: Number(size), root } : null;
+}
+
+function storedKeys(origin: string): TrustedKeys | null {
+  const { first, now } = parsed(keysPlace(origin));
+  return typeof first === "string" && typeof now === "string" ? { first, now } : null;
+}
+
+/** The keys that this browser was given first, log by log, and those that followed them. */
+export const keyTrust: KeyTrust = new KeyTrust({
+  get: storedKeys,
+  set: (origin, keys) => localStorage.setItem(keysPlace(origin), JSON.stringify(keys)),
+  delete: (origin) => localStorage.removeItem(keysPlace(origin)),
+});
+
+/** The log that has a room, as this browser verified it first; null = not yet. */
+export function knownLog(room: string): string | null {
+  return storedPin(room)?.origin ?? null;
 }
 
 /** The head of the log of a room's shard, as this browser verified it last; kept in it. */
 export function historyPin(room: string): LogPin {
-  const place = `tigerchat log ${room}`;
-  return new LogPin(
-    () => trustedKeys(room),
-    stored(place),
-    (pinned) => {
-      localStorage.setItem(place, JSON.stringify(pinned));
-    },
-  );
+  return new LogPin(keyTrust, storedPin(room), (pinned) => {
+    localStorage.setItem(pinPlace(room), JSON.stringify(pinned));
+  });
 }
 
 /** One sentence for people. */

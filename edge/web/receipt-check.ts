@@ -1,5 +1,6 @@
-import { ProofError, verifyReceipt } from "@tigerchat/sdk";
+import { ProofError } from "@tigerchat/sdk";
 import { mintToken } from "./edge-calls.ts";
+import { keyTrust, knownLog } from "./history-pin.ts";
 import type { Message } from "./message.ts";
 
 /** What the browser found out about a message. */
@@ -15,35 +16,16 @@ async function textOf(path: string, token: string): Promise<string> {
   return await response.text();
 }
 
-/**
- * The keys that this browser trusts: those that it was given first, for the log that they name.
- * Later ones that differ are not taken.
- */
-function trusted(keys: string): string {
-  const origin = keys.slice(0, keys.indexOf("+"));
-  const place = `tigerchat keys ${origin}`;
-  const known = localStorage.getItem(place);
-  if (known === null) localStorage.setItem(place, keys);
-  return known ?? keys;
-}
-
-/** Trusted keys of the shard that has a room. */
-export async function trustedKeys(room: string): Promise<string> {
-  const token = await mintToken(room);
-  return trusted(await textOf(`/v1/rooms/${encodeURIComponent(room)}/keys`, token));
-}
-
 /** Fetches the receipt of a message and checks it here, in the browser. */
 export async function checkMessage(room: string, message: Message): Promise<Check> {
   const path = `/v1/rooms/${encodeURIComponent(room)}`;
   try {
     const token = await mintToken(room);
-    const keys = await trustedKeys(room);
-    const proven = await verifyReceipt(
-      await textOf(`${path}/proof?seq=${message.seq}`, token),
-      keys,
-    );
+    const receipt = await textOf(`${path}/proof?seq=${message.seq}`, token);
+    const proven = await keyTrust.receipt(receipt, () => textOf(`${path}/keys`, token));
+    const log = knownLog(room);
     const same =
+      (log === null || log === proven.checkpoint.origin) &&
       proven.room === room &&
       proven.seq === message.seq &&
       proven.key === message.key &&

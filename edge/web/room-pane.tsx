@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Conversation } from "./conversation.tsx";
 import { type Login, openDm } from "./edge-calls.ts";
 import type { Message } from "./message.ts";
+import { HistoryMark, type HistoryMarkProps } from "./history-mark.tsx";
 import { makeChat, type RoomState } from "./room-store.ts";
 
 const stateText: Readonly<Record<RoomState["link"], string>> = {
@@ -32,7 +33,7 @@ function Bar({
   readonly place: Place;
   readonly places: readonly Place[];
   readonly link: RoomState["link"];
-  readonly history: string;
+  readonly history: HistoryMarkProps;
   readonly name: string;
   readonly onShow: (room: string) => void;
 }) {
@@ -42,11 +43,7 @@ function Bar({
       <span class={`state ${link}`} role="status">
         {stateText[link]}
       </span>
-      {history === "" ? null : (
-        <span class="receipt verified" title={history}>
-          {"\u2713 history verified"}
-        </span>
-      )}
+      <HistoryMark {...history} />
       {places.length < 2 ? null : (
         <nav class="places" aria-label="Conversations">
           {places.map(({ room, title, direct }) => (
@@ -101,13 +98,19 @@ function useChat(login: Login, onSignedOut: () => void): Chat | null {
   return chat;
 }
 
+const unchecked: HistoryMarkProps = { state: null, trustKeys: () => undefined };
+
 /** Whether the room that is shown is live, and what was verified of its history. */
 function useLink() {
   const [link, setLink] = useState<RoomState["link"]>("connecting");
-  const [history, setHistory] = useState("");
-  const onLink = (next: RoomState["link"], verified: string) => {
+  const [history, setHistory] = useState(unchecked);
+  const onLink = (
+    next: RoomState["link"],
+    state: RoomState["history"],
+    trustKeys: () => void = unchecked.trustKeys,
+  ) => {
     setLink(next);
-    setHistory(verified);
+    setHistory({ state, trustKeys });
   };
   return { link, history, onLink };
 }
@@ -130,7 +133,7 @@ export function RoomPane({
   const { link, history, onLink } = useLink();
   const show = (room: string) => {
     setThread(null);
-    onLink("connecting", "");
+    onLink("connecting", null);
     setShown(room);
   };
   const writeTo = async (user: string) => {

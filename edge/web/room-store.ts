@@ -1,8 +1,18 @@
-import { Chat, type ChatEntry, type PendingPost, type Room } from "@tigerchat/sdk";
+import { Chat } from "@tigerchat/sdk";
+import type { ChatEntry, ChatErrorFacts, LogPin, PendingPost, Room } from "@tigerchat/sdk";
 import { mintToken } from "./edge-calls.ts";
-import { historyPin, historySentence } from "./history-pin.ts";
+import { historyPin, historySentence, keyTrust } from "./history-pin.ts";
 import { MessageFold } from "./message-fold.ts";
 import type { Message } from "./message.ts";
+
+/** What is known of the history of a room's shard. */
+export interface HistoryState {
+  readonly verified: boolean;
+  /** For people. */
+  readonly sentence: string;
+  /** The keys that were trusted first are gone: a person may trust those of now. */
+  readonly keysChanged: boolean;
+}
 
 /** What the page shows of a room. */
 export interface RoomState {
@@ -12,8 +22,8 @@ export interface RoomState {
   readonly hasOlder: boolean;
   /** Moderator or owner: may delete what others wrote. */
   readonly staff: boolean;
-  /** What was verified of the shard's log, for people; empty = nothing yet. */
-  readonly history: string;
+  /** What was verified of the shard's log; null = nothing yet. */
+  readonly history: HistoryState | null;
   /** Why the last action failed, for people; empty = it did not. */
   readonly notice: string;
 }
@@ -55,7 +65,8 @@ export class RoomStore {
   private oldest = Number.POSITIVE_INFINITY;
   private pending: readonly Message[] = [];
   private link: RoomState["link"] = "connecting";
-  private history = "";
+  private readonly pin: LogPin | null;
+  private history: HistoryState | null = null;
   private notice = "";
   private notifying = false;
   private closed = false;
@@ -63,15 +74,17 @@ export class RoomStore {
   constructor(options: RoomStoreOptions) {
     this.options = options;
     const { chat, room, thread } = options;
+    this.pin = thread === null ? historyPin(room) : null;
     this.room = chat.room(room, {
       tail: pageSize,
-      ...(thread === null ? { pin: historyPin(room) } : { thread }),
-      onVerified: (checkpoint) => this.verified(historySentence(checkpoint)),
+      ...(thread === null ? {} : { thread }),
+      ...(this.pin === null ? {} : { pin: this.pin }),
+      onVerified: (checkpoint) => this.checked(true, historySentence(checkpoint)),
       onEntry: (entry) => this.take([entry]),
       onPending: (pending) => this.takePending(pending),
       onState: (state) => this.setLink(state === "live" ? "live" : "waiting"),
       onReset: () => this.reset(),
-      onError: ({ message, retryable }) => this.tell(retryable ? "" : message),
+      onError: (error) => this.failed(error),
     });
     this.notify();
   }
@@ -111,6 +124,17 @@ export class RoomStore {
     if (page !== null) this.take(page.entries);
   }
 
+  /** The person trusts the keys that the shard has now. */
+  async trustKeys(): Promise<void> {
+    const { pin } = this;
+    if (pin?.pinned == null) return;
+    keyTrust.forget(pin.pinned.origin);
+    await this.room.checkHistory(pin).then(
+      (checkpoint) => this.checked(true, historySentence(checkpoint)),
+      (error: unknown) => this.checked(false, error instanceof Error ? error.message : "Failed."),
+    );
+  }
+
   /** Leaves the room. */
   close(): void {
     this.closed = true;
@@ -127,8 +151,14 @@ export class RoomStore {
     this.notify();
   }
 
-  private verified(history: string): void {
-    this.history = history;
+  private failed({ name, message, retryable }: ChatErrorFacts): void {
+    const changed = name === "KEYS_CHANGED";
+    if (changed || name === "NOT_PROVED") this.checked(false, message, changed);
+    else this.tell(retryable ? "" : message);
+  }
+
+  private checked(verified: boolean, sentence: string, keysChanged = false): void {
+    this.history = { verified, sentence, keysChanged };
     this.notify();
   }
 

@@ -81,6 +81,25 @@ export class Person {
     await row.getByRole("button", { name: button, exact: true }).click();
   }
 
+  /** Writes messages and verifies each until a receipt is cosigned by such a name. */
+  async receiptBy(cosigner: string, limitMs = 30_000): Promise<void> {
+    const untilMs = performance.now() + limitMs;
+    let said = "";
+    for (let count = 1; performance.now() < untilMs; count += 1) {
+      const text = `Proof ${count} by ${cosigner}`;
+      await this.say(text);
+      await this.sees(text);
+      const row = this.page.locator("li.message.sent", { hasText: text }).last();
+      await row.hover();
+      await row.getByRole("button", { name: /^[0-9]+$/ }).click();
+      const receipt = row.locator(".receipt");
+      await receipt.waitFor({ timeout: 15_000 });
+      said = (await receipt.getAttribute("title")) ?? "";
+      if (said.includes("cosigned by") && said.includes(cosigner)) return;
+    }
+    throw new Error(`no receipt by ${cosigner} within ${limitMs} ms; the last one: ${said}`);
+  }
+
   /** Committed messages on the page, in its order. */
   messages(): Promise<{ readonly seq: number; readonly body: string }[]> {
     return this.page.locator("li.message.sent").evaluateAll((rows) =>

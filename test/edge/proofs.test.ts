@@ -5,7 +5,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Chat, HistoryFork, LogPin, verifyCheckpoint, verifyReceipt } from "@tigerchat/sdk";
+import {
+  Chat,
+  HistoryFork,
+  KeyTrust,
+  LogPin,
+  verifyCheckpoint,
+  verifyReceipt,
+} from "@tigerchat/sdk";
 import type { LogCheckpoint, PinnedCheckpoint, ProvenCheckpoint } from "@tigerchat/sdk";
 import { verify } from "#operator/tigerctl/verify.ts";
 import { TestShard } from "#test/support/test-shard.ts";
@@ -226,6 +233,58 @@ test("edge: a receipt of before replacements verifies with the keys of after the
   await verifyReceipt(readFileSync(later, "utf8"), told);
   writeFileSync(join(folder, "keys"), keys);
   assert.match(await said("receipt", later), /^1 REFUSED: /);
+});
+
+/** Checks the newest receipt of the lobby until `right` likes what comes of it. */
+async function receiptUntil(trust: KeyTrust, right: (said: string) => boolean): Promise<string> {
+  const served = async (path: string) => await (await get(`/v1/rooms/lobby/${path}`)).text();
+  let outcome = "";
+  for (let round = 0; round < 60; round += 1) {
+    await post(2_000 + round);
+    const { json } = await edge.call("GET", "/v1/rooms/lobby/head");
+    const receipt = await served(`proof?seq=${Number(json["head"])}`);
+    outcome = await trust
+      .receipt(receipt, () => served("keys"))
+      .then(
+        ({ checkpoint }) => `signed by ${checkpoint.cosigners.join()}`,
+        (error: Error) => `${error.constructor.name}: ${error.message}`,
+      );
+    if (right(outcome)) break;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  return outcome;
+}
+
+test("edge: the SDK follows replacements while one of the first keys signs", async () => {
+  await allRun();
+  const chat = new Chat({ url: edge.socketUrl, getToken: (room) => edge.token(room, "ann") });
+  const stored = new Map<string, { first: string; now: string }>();
+  const trust = new KeyTrust(stored);
+  const pin = new LogPin(trust);
+  const room = chat.room("lobby", { tail: 0 });
+  const { origin } = await room.checkHistory(pin);
+  const first = stored.get(origin)?.first ?? "";
+  const signed = (said: string) => said.startsWith("signed by ");
+  const primary = await shard.waitForPrimary();
+  const others = [1, 2].map((step) => (primary + step) % 3);
+  for (const index of others) {
+    await shard.replace(index);
+    const byNew = (said: string) => signed(said) && said.includes(`/replica-${index}`);
+    assert.match(await receiptUntil(trust, byNew), /^signed by /, `after ${index}`);
+    const proven = await room.checkHistory(pin);
+    assert.equal(proven.origin, origin);
+  }
+  const { first: same, now } = stored.get(origin) ?? {};
+  assert.equal(same, first);
+  assert.match(now ?? "", /^# ops [0-9]+-[0-9]+$/m);
+  await shard.replace(primary);
+  const refused = (said: string) => said.startsWith("KeysChanged: ");
+  assert.match(await receiptUntil(trust, refused), /no signature by a key that was trusted first/);
+  assert.equal(stored.get(origin)?.first, first);
+  trust.forget(origin);
+  assert.match(await receiptUntil(trust, signed), /^signed by /);
+  assert.ok((await room.checkHistory(pin)).size > 0);
+  chat.close();
 });
 
 test("edge: a line that waited through a kill is in the audit log, once", async () => {

@@ -77,15 +77,24 @@ export class LocalFleet {
   }
 
   /** Waits until all three replicas of the first shard run this version of the machine. */
-  async runsVersion(version: number, limitMs = 20_000): Promise<void> {
+  async runsVersion(version: number): Promise<void> {
+    await this.allSay("tigerchat_replica_machine_version", version);
+  }
+
+  /** Waits until all three replicas of the first shard vote. */
+  async allVote(): Promise<void> {
+    await this.allSay("tigerchat_replica_voting", 1);
+  }
+
+  private async allSay(metric: string, value: number, limitMs = 20_000): Promise<void> {
     const deadline = performance.now() + limitMs;
-    const line = new RegExp(`^tigerchat_replica_machine_version\\{[^}]*\\} ${version}$`, "gm");
+    const line = new RegExp(`^${metric}\\{[^}]*\\} ${value}$`, "gm");
     while (performance.now() < deadline) {
       const text = await (await fetch(this.facts.metrics)).text();
       if ([...text.matchAll(line)].length >= 3) return;
       await new Promise((done) => setTimeout(done, 50));
     }
-    throw new Error(`Not all replicas run version ${version} within ${limitMs} ms.`);
+    throw new Error(`Not all replicas say ${metric} ${value} within ${limitMs} ms.`);
   }
 
   /** Which replica leads, by its own metric; waits up to `limitMs` for exactly one. */
@@ -121,7 +130,15 @@ export class LocalFleet {
 
   /** Ctrl-C; the exit code of the run, null when it had to be killed. Removes the data. */
   async stop(options?: { readonly keepData: boolean }): Promise<number | null> {
-    const code = await new Promise<number | null>((resolve) => {
+    const { exitCode, signalCode } = this.child;
+    const ended = exitCode !== null || signalCode !== null;
+    const code = ended ? exitCode : await this.interrupted();
+    if (options?.keepData !== true) this.discard();
+    return code;
+  }
+
+  private async interrupted(): Promise<number | null> {
+    return await new Promise((resolve) => {
       const timer = setTimeout(() => this.child.kill("SIGKILL"), stopLimitMs);
       this.child.once("exit", (exitCode) => {
         clearTimeout(timer);
@@ -129,8 +146,6 @@ export class LocalFleet {
       });
       this.child.kill("SIGINT");
     });
-    if (options?.keepData !== true) this.discard();
-    return code;
   }
 
   /** Removes the data of a fleet that has ended. */

@@ -1,7 +1,7 @@
 import { ChatError, tokenError } from "./chat-error.ts";
 import { HistoryFork } from "./log-pin.ts";
 import type { LogPin } from "./log-pin.ts";
-import { ProofError } from "./receipt.ts";
+import { KeysChanged, ProofError } from "./receipt.ts";
 import type { ProvenCheckpoint } from "./receipt.ts";
 import type { LogCheckpoint, RoomOptions } from "./types.ts";
 
@@ -47,6 +47,7 @@ export class HistoryCheck {
       return await pin.advance({
         checkpoint: async () => note ?? (await this.port.get("checkpoint", {})),
         consistency: (from) => this.port.get("consistency", { from }),
+        keys: () => this.port.get("keys", {}),
       });
     } catch (error) {
       if (error instanceof HistoryFork) this.port.forked(forkError(error.message));
@@ -66,15 +67,18 @@ export class HistoryCheck {
   }
 
   private failed(error: unknown): void {
+    // Not a minute from now: the next checkpoint may be proved.
+    this.checkedMs = Number.NEGATIVE_INFINITY;
     if (error instanceof HistoryFork) this.options.onError?.(forkError(error.message));
-    else if (error instanceof ProofError) this.options.onError?.(unproved(error.message));
+    else if (error instanceof ProofError) this.options.onError?.(unproved(error));
     else this.options.onError?.(error instanceof ChatError ? error : tokenError(error));
   }
 }
 
-/** It may be a key that is not among those trusted yet: nothing is refuted. */
-function unproved(message: string): ChatError {
-  return new ChatError({ code: 409, name: "NOT_PROVED", message, retryable: true });
+/** Nothing is refuted: what comes next may be proved, or the keys are trusted anew. */
+function unproved(error: ProofError): ChatError {
+  const name = error instanceof KeysChanged ? "KEYS_CHANGED" : "NOT_PROVED";
+  return new ChatError({ code: 409, name, message: error.message, retryable: true });
 }
 
 function forkError(message: string): ChatError {

@@ -1,3 +1,4 @@
+import type { KeyTrust } from "./key-trust.ts";
 import { base64Bytes, demand, ProofError, rootOver, verifyCheckpoint } from "./receipt.ts";
 import type { ProvenCheckpoint } from "./receipt.ts";
 
@@ -25,10 +26,11 @@ export class HistoryFork extends ProofError {
   }
 }
 
-/** Where a pin asks: the newest signed note, and the proof that it extends a size. */
+/** Where a pin asks: the newest signed note, the proof that it extends a size, the keys of now. */
 export interface LogSource {
   checkpoint(): Promise<string>;
   consistency(from: number): Promise<string>;
+  keys(): Promise<string>;
 }
 
 /**
@@ -36,20 +38,20 @@ export interface LogSource {
  * rewritten cannot, and is refused with {@link HistoryFork}, for ever.
  */
 export class LogPin {
-  private readonly keys: () => Promise<string>;
+  private readonly keys: string | KeyTrust;
   private readonly changed: (pinned: PinnedCheckpoint) => void;
   private last: PinnedCheckpoint | null;
 
   /**
-   * `keys`: verifier keys that are trusted, one a line, or where they are read before each check.
-   * `pinned`: what was stored before, or null. `changed`: store it.
+   * `keys`: verifier keys that are trusted, one a line, as they are; or the trust that follows
+   * their replacements. `pinned`: what was stored before, or null. `changed`: store it.
    */
   constructor(
-    keys: string | (() => Promise<string>),
+    keys: string | KeyTrust,
     pinned: PinnedCheckpoint | null = null,
     changed: (pinned: PinnedCheckpoint) => void = () => undefined,
   ) {
-    this.keys = typeof keys === "string" ? async () => keys : keys;
+    this.keys = keys;
     this.last = pinned;
     this.changed = changed;
   }
@@ -62,7 +64,7 @@ export class LogPin {
   /** Verifies the newest head and that it extends what is pinned. Throws {@link ProofError}. */
   async advance(source: LogSource): Promise<ProvenCheckpoint> {
     const note = await source.checkpoint();
-    const newer = await verifyCheckpoint(note, await this.keys());
+    const newer = await this.verify(note, source);
     const { last } = this;
     if (last !== null) {
       demand(newer.origin === last.origin, "The checkpoint is of another log.");
@@ -74,18 +76,25 @@ export class LogPin {
         if (newer.root === last.root) return newer;
         throw new HistoryFork(last, note, "another root at the same size.");
       }
-      return await this.extend(last, await source.consistency(last.size));
+      return await this.extend(last, source);
     }
     this.pin(newer);
     return newer;
   }
 
-  private async extend(last: PinnedCheckpoint, proof: string): Promise<ProvenCheckpoint> {
+  private async verify(note: string, source: LogSource): Promise<ProvenCheckpoint> {
+    const { keys } = this;
+    if (typeof keys === "string") return await verifyCheckpoint(note, keys);
+    return await keys.checkpoint(note, () => source.keys());
+  }
+
+  private async extend(last: PinnedCheckpoint, source: LogSource): Promise<ProvenCheckpoint> {
+    const proof = await source.consistency(last.size);
     const split = proof.indexOf("\n\n");
     const [first, ...hashes] = proof.slice(0, split).split("\n");
     demand(split > 0 && first === `old ${last.size}`, "This is no proof of consistency.");
     const note = proof.slice(split + 2);
-    const newer = await verifyCheckpoint(note, await this.keys());
+    const newer = await this.verify(note, source);
     demand(newer.origin === last.origin, "The checkpoint is of another log.");
     const roots = [base64Bytes(last.root), base64Bytes(newer.root)] as const;
     const sizes = [last.size, newer.size] as const;

@@ -1,19 +1,14 @@
 // Receipts checked in the browser: an implementation of its own, held to those of the server by
 // shared vectors. Formats: c2sp.org/tlog-proof, tlog-checkpoint, tlog-cosignature, signed-note.
 import { verifyAsync } from "@noble/ed25519";
+import { keyIn, untilNow } from "./key-list.ts";
+import type { VerifierKey } from "./key-list.ts";
 
-/** A public key of a shard's log or of one of its cosigners. */
-interface VerifierKey {
-  readonly name: string;
-  /** Eight hex digits. */
-  readonly id: string;
-  /** 1: log; 4: cosigner. */
-  readonly type: number;
-  readonly publicKey: Uint8Array;
-  /** Ops of the shard's log, both included, during which it was a member's. */
-  readonly from: number;
-  readonly to: number;
-}
+/**
+ * What is trusted: the text of a list of verifier keys, one a line. Or a first list and one that
+ * follows from it: keys that came later count beside a signature by one of the first only.
+ */
+export type Trusted = string | { readonly first: string; readonly now: string };
 
 /** What a receipt proves. */
 export interface ProvenEntry {
@@ -49,9 +44,19 @@ export class ProofError extends Error {
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const cosignersMin = 2;
+/** Characters of a list of keys at most, as the edge's replicas have it. */
+const keysCharsMax = 256 * 1024;
 const firstLine = "c2sp.org/tlog-proof@v1";
 const dash = "\u2014 ";
+/** Signatures of a checkpoint at most. */
+const signaturesMax = 64;
 const encoder = new TextEncoder();
+
+/**
+ * Signed by keys that do not follow from those that were trusted first: perhaps all replicas were
+ * replaced meanwhile, perhaps somebody has put others in their place. A person must decide.
+ */
+export class KeysChanged extends ProofError {}
 
 /** Throws {@link ProofError} unless it is right. */
 export function demand(right: boolean, message: string): asserts right {
@@ -115,14 +120,15 @@ function countFrom(text: string): number {
  * Reads verifier keys, one a line, as the edge gives them at /keys: `# ops FROM-TO` says during
  * which ops those that follow were members'. Throws {@link ProofError}.
  */
-async function parseKeys(text: string): Promise<readonly VerifierKey[]> {
+export async function parseKeys(text: string): Promise<readonly VerifierKey[]> {
+  demand(text.length <= keysCharsMax, "The list of keys is too long.");
   const keys: VerifierKey[] = [];
-  let [from, to] = [0, Number.MAX_SAFE_INTEGER];
+  let [from, to] = [0, untilNow];
   for (const line of text.split("\n").filter((one) => one !== "")) {
     if (line.startsWith("#")) {
       const [, first, last] = /^# ops ([0-9]+)-([0-9]*)$/.exec(line) ?? [];
       if (first === undefined || last === undefined) continue;
-      [from, to] = [countFrom(first), last === "" ? Number.MAX_SAFE_INTEGER : countFrom(last)];
+      [from, to] = [countFrom(first), last === "" ? untilNow : countFrom(last)];
       continue;
     }
     const [, name = "", id = "", encoded = ""] =
@@ -131,7 +137,7 @@ async function parseKeys(text: string): Promise<readonly VerifierKey[]> {
     const hash = await sha256(encoder.encode(`${name}\n`), bytes);
     const right = bytes.length === 33 && hexFrom(hash.subarray(0, 4)) === id;
     demand(right, "A verifier key is malformed.");
-    keys.push({ name, id, type: bytes[0] ?? 0, publicKey: bytes.slice(1), from, to });
+    keys.push({ name, id, type: bytes[0] ?? 0, publicKey: bytes.slice(1), line, from, to });
   }
   return keys;
 }
@@ -140,48 +146,69 @@ function hexFrom(bytes: Uint8Array): string {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/**
- * Checks a signed checkpoint: by a key of its log and two cosigners of it. `keys`: text of verifier
- * keys, one a line. Throws {@link ProofError}.
- */
-export async function verifyCheckpoint(note: string, keys: string): Promise<ProvenCheckpoint> {
+/** Names and ids of the keys of a note's signatures. Throws {@link ProofError}. */
+export function signersOf(note: string): readonly Pick<VerifierKey, "name" | "id">[] {
+  return signaturesOf(note).map(({ name, bytes }) => ({ name, id: hexFrom(bytes.subarray(0, 4)) }));
+}
+
+function signaturesOf(note: string): readonly { readonly name: string; readonly bytes: Bytes }[] {
   const split = note.lastIndexOf("\n\n");
   demand(split >= 0 && note.endsWith("\n"), "The checkpoint is not a signed note.");
-  const text = note.slice(0, split + 1);
+  const lines = note.slice(split + 2, -1).split("\n");
+  demand(lines.length <= signaturesMax, "The checkpoint has too many signatures.");
+  return lines.map((line) => {
+    const [name = "", encoded, extra] = line.startsWith(dash) ? line.slice(2).split(" ") : [];
+    demand(encoded !== undefined && extra === undefined, "A signature line is malformed.");
+    return { name, bytes: bytesFrom(encoded) };
+  });
+}
+
+/**
+ * Checks a signed checkpoint: by a key of its log and two cosigners of it. `keys`: what is trusted.
+ * Throws {@link ProofError}.
+ */
+export async function verifyCheckpoint(note: string, keys: Trusted): Promise<ProvenCheckpoint> {
+  const signatures = signaturesOf(note);
+  const text = note.slice(0, note.lastIndexOf("\n\n") + 1);
   const [origin = "", size = "", root = "", end, more] = text.split("\n");
   const right = origin !== "" && end === "" && more === undefined && bytesFrom(root).length === 32;
   demand(right, "The note is not a checkpoint.");
-  const known = await parseKeys(keys);
+  const known = await parseKeys(typeof keys === "string" ? keys : keys.now);
+  const first = typeof keys === "string" ? known : await parseKeys(keys.first);
   const held: VerifierKey[] = [];
-  for (const line of note.slice(split + 2, -1).split("\n")) {
-    const [name = "", encoded, extra] = line.startsWith(dash) ? line.slice(2).split(" ") : [];
-    demand(encoded !== undefined && extra === undefined, "A signature line is malformed.");
-    const bytes = bytesFrom(encoded);
-    const id = hexFrom(bytes.subarray(0, 4));
-    const key = known.find((one) => one.name === name && one.id === id);
+  for (const { name, bytes } of signatures) {
+    const key = keyIn(known, { name, id: hexFrom(bytes.subarray(0, 4)) });
     if (key === undefined) continue;
     demand(await signatureHolds(key, bytes.subarray(4), text), "A signature is wrong.");
     if (key.type === 1 ? name === origin : name.startsWith(`${origin}/`)) held.push(key);
   }
   const signed = held.some(({ type }) => type === 1);
   demand(signed, "The checkpoint is not signed by a key of this log.");
-  return { origin, size: countFrom(size), root, cosigners: signersTogether(held) };
+  return { origin, size: countFrom(size), root, cosigners: signersTogether(held, first) };
 }
 
 /**
  * Names of two cosigners who were members at one time, and a key of the log with them: keys of
- * members who followed each other do not add up. Throws {@link ProofError}.
+ * members who followed each other do not add up. One of the keys is among the first. Throws
+ * {@link ProofError}.
  */
-function signersTogether(held: readonly VerifierKey[]): readonly string[] {
+function signersTogether(
+  held: readonly VerifierKey[],
+  first: readonly VerifierKey[],
+): readonly string[] {
+  let strangers = false;
   for (const { from: op } of held) {
     const serving = held.filter(({ from, to }) => from <= op && op <= to);
     const cosigners = serving.filter(({ type }) => type === 4);
     // One key under two names is one cosigner, and so is one name with two keys.
     const byKey = new Map(cosigners.map(({ publicKey, name }) => [base64From(publicKey), name]));
     const names = [...new Set(byKey.values())];
-    if (serving.some(({ type }) => type === 1) && names.length >= cosignersMin) return names;
+    if (!serving.some(({ type }) => type === 1) || names.length < cosignersMin) continue;
+    if (serving.some((key) => keyIn(first, key) !== undefined)) return names;
+    strangers = true;
   }
-  throw new ProofError("The checkpoint lacks the cosignatures of two replicas.");
+  if (!strangers) throw new ProofError("The checkpoint lacks the cosignatures of two replicas.");
+  throw new KeysChanged("The checkpoint has no signature by a key that was trusted first.");
 }
 
 async function signatureHolds(key: VerifierKey, bytes: Bytes, text: string): Promise<boolean> {
@@ -260,10 +287,10 @@ function sizedNames(tenant: string, room: string): Bytes {
 }
 
 /**
- * Checks a receipt: entry → room → log of the shard → checkpoint, signed and cosigned. `keys`: text
- * of verifier keys, one a line; they are what is trusted. Throws {@link ProofError}.
+ * Checks a receipt: entry → room → log of the shard → checkpoint, signed and cosigned. `keys`: what
+ * is trusted. Throws {@link ProofError}.
  */
-export async function verifyReceipt(receipt: string, keys: string): Promise<ProvenEntry> {
+export async function verifyReceipt(receipt: string, keys: Trusted): Promise<ProvenEntry> {
   const split = receipt.indexOf("\n\n");
   const lines = receipt.slice(0, split).split("\n");
   demand(split > 0 && lines.shift() === firstLine, "This is not a receipt.");
