@@ -31,6 +31,17 @@ function integerIn(first: number, last: number): (text: string) => number {
   };
 }
 
+function path(text: string): string {
+  if (text !== "" && !text.includes("\u0000")) return text;
+  throw new InvalidArgumentError("Give a path.");
+}
+
+/** A replica is named `<shard>-0` to `-2`. */
+function replicaName(text: string): string {
+  if (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?-[0-2]$/.test(text)) return text;
+  throw new InvalidArgumentError("Give a replica's name, such as lobby-1.");
+}
+
 /**
  * Reads the command line. `manifest` is the default manifest's path. Returns the options, or the
  * text to print and the exit code: 0 for --help, 1 for a wrong flag.
@@ -44,10 +55,10 @@ export function parseOptions(
     .description("Runs a TigerChat fleet on this machine: shards of three replicas, and edges.")
     .option("--shards <n>", "shards; fixed at the first start", integerIn(1, shardsMax))
     .option("--edges <n>", "edge processes", integerIn(1, edgesMax), 1)
-    .option("--data <dir>", "where the data lies", ".tigerchat")
+    .option("--data <dir>", "where the data lies", path, ".tigerchat")
     .option("--port <p>", "port of the page; 0 = any free one", integerIn(0, 65_535), 8080)
-    .option("--manifest <file>", "RoomShard manifest", manifest)
-    .option("--replace <name>", "give this replica, such as lobby-1, a new empty volume")
+    .option("--manifest <file>", "RoomShard manifest", path, manifest)
+    .option("--replace <name>", "give this replica, such as lobby-1, a new volume", replicaName)
     .option("--json", "print the facts as one JSON object on one line", false)
     .showSuggestionAfterError(false)
     .exitOverride()

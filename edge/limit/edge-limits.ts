@@ -46,8 +46,8 @@ export function edgeLimitsFrom(overrides: unknown): EdgeLimits | string {
   }
   const limits: Record<string, unknown> = { ...edgeLimitsDefault };
   for (const [name, value] of Object.entries(overrides)) {
-    const present = limits[name];
-    if (present === undefined) return `limits has no member ${name}`;
+    const present = Object.hasOwn(limits, name) ? limits[name] : undefined;
+    if (present === undefined) return `limits has no member ${name.slice(0, 64)}`;
     const fits = typeof present === "number" ? isCount(value) : isRate(value);
     if (!fits) return `limits.${name} is malformed`;
     limits[name] = value;

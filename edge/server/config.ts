@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import {
   Array as ListOf,
   Integer,
@@ -103,10 +104,22 @@ export function readConfig(file: string): EdgeConfig {
 export function configFrom(value: unknown, file: string): EdgeConfig {
   if (!validator.Check(value)) {
     const first = validator.Errors(value)[0];
-    const where = first === undefined || first.instancePath === "" ? "it" : first.instancePath;
-    throw new ConfigError(`The configuration ${file} is wrong: ${where} ${first?.message ?? ""}.`);
+    const path = first?.instancePath.slice(0, 120) ?? "";
+    const what = `${path === "" ? "it" : path} ${first?.message.slice(0, 300) ?? ""}`;
+    throw new ConfigError(`The configuration ${file} is wrong: ${what}.`);
   }
   const { fleet, listen, files, publicUrl, allowedOrigins, drain, log } = value;
+  for (const origin of [publicUrl ?? [], allowedOrigins ?? []].flat()) {
+    if (!isOrigin(origin)) {
+      throw new ConfigError(
+        `In ${file}, ${origin.slice(0, 300)} is no origin such as https://a.b.`,
+      );
+    }
+  }
+  const proxy = value.trustProxy?.find((range) => !isRange(range));
+  if (proxy !== undefined) {
+    throw new ConfigError(`In ${file}, ${proxy.slice(0, 300)} is no range such as 10.0.0.0/8.`);
+  }
   const cluster = value.cluster ?? clusterOf(files.routing);
   const limits = edgeLimitsFrom(value.limits);
   if (typeof limits === "string") throw new ConfigError(`In ${file}, ${limits}.`);
@@ -122,6 +135,19 @@ export function configFrom(value: unknown, file: string): EdgeConfig {
     drainWindowMs: drain?.windowMs ?? drainWindowMsDefault,
     logLevel: log?.level ?? "info",
   };
+}
+
+/** Scheme, host, port and nothing else; such as a Content-Security-Policy may hold. */
+function isOrigin(text: string): boolean {
+  if (/[^\x21-\x7e]|[;,'"*@?#\\]/.test(text) || !URL.canParse(text)) return false;
+  const { host, pathname } = new URL(text);
+  return host !== "" && pathname === "/" && !text.endsWith("/");
+}
+
+function isRange(text: string): boolean {
+  const [address = "", bits] = text.split("/");
+  const version = isIP(address);
+  return version !== 0 && (bits === undefined || Number(bits) <= (version === 4 ? 32 : 128));
 }
 
 /** Whoever writes configurations by a template cannot know the fleet's identity; the table does. */

@@ -4,11 +4,18 @@ import { pino } from "pino";
 import { ConfigError, readConfig } from "./config.ts";
 import { EdgeProcess } from "./edge-process.ts";
 
+function configFile(): string {
+  try {
+    const { values } = parseArgs({ options: { config: { type: "string" } } });
+    if (values.config !== undefined) return values.config;
+  } catch {
+    // A flag that does not exist, or one without its value.
+  }
+  throw new ConfigError("Say where the configuration is, and nothing else: --config FILE.");
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { config: { type: "string" } } });
-  if (values.config === undefined)
-    throw new ConfigError("Say where the configuration is: --config FILE.");
-  const config = readConfig(values.config);
+  const config = readConfig(configFile());
   const log = pino({ level: config.logLevel, base: { process: "edge", fleet: config.fleet } });
   const edge = await EdgeProcess.start(config, log);
   let stopping = false;

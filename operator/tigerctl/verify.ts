@@ -1,5 +1,4 @@
 import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
-import { createInterface } from "node:readline";
 import { proofCrypto } from "#replica/crypto/proof-crypto.ts";
 import type { Checkpoint, CheckpointPolicy } from "#replica/proof/checkpoint.ts";
 import { cosignersMinDefault, verifyCheckpoint } from "#replica/proof/checkpoint.ts";
@@ -11,6 +10,7 @@ import { receiptSentences, verifyReceipt } from "#replica/proof/receipt.ts";
 import { ExportVerifier } from "#replica/proof/room-export.ts";
 import { systemTenant } from "#replica/wire/audit-room.ts";
 import { AuditTally } from "./audit-tally.ts";
+import { linesOf } from "./lines-of.ts";
 
 /** How a check ended: 0 it holds, 1 it does not, 2 it could not be made. */
 export interface Verdict {
@@ -64,12 +64,15 @@ function parseArguments(args: readonly string[]): Parsed {
   return { kind, file, keys, seen };
 }
 
+function requireFile(path: string, bytesMax: number): void {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw new Unusable(`There is no file ${path}.`);
+  if (!stat.isFile()) throw new Unusable(`${path} is not a file.`);
+  if (stat.size > bytesMax) throw new Unusable(`${path} has more than ${bytesMax} bytes.`);
+}
+
 function readText(path: string): string {
-  if (!existsSync(path)) throw new Unusable(`There is no file ${path}.`);
-  const stat = statSync(path);
-  if (!stat.isFile() || stat.size > fileBytesMax) {
-    throw new Unusable(`${path} is not a file of at most ${fileBytesMax} bytes.`);
-  }
+  requireFile(path, fileBytesMax);
   return readFileSync(path, "utf8");
 }
 
@@ -92,10 +95,16 @@ function readSeen(path: string, policy: CheckpointPolicy): Checkpoint {
   throw new Unusable(`${path}: ${receiptSentences[checkpoint.reason]}`);
 }
 
+/** Who signs chooses the time: it may be one that no calendar has. */
+function timeText(ms: number): string {
+  const time = new Date(ms);
+  return Number.isNaN(time.getTime()) ? `${ms} ms since 1970` : time.toISOString();
+}
+
 function checkpointLines(checkpoint: Checkpoint & { readonly cosigners?: readonly Cosigner[] }) {
   const root = Buffer.from(checkpoint.root).toString("base64");
   const signers = (checkpoint.cosigners ?? []).map(({ name, timeS }) => {
-    return `  cosigned by ${name} at ${new Date(timeS * 1000).toISOString()}`;
+    return `  cosigned by ${name} at ${timeText(timeS * 1000)}`;
   });
   return [`checkpoint: ${checkpoint.origin}, size ${checkpoint.size}, root ${root}`, ...signers];
 }
@@ -125,7 +134,7 @@ function receiptVerdict(text: string, policy: CheckpointPolicy, seen: Checkpoint
   const fork = forkVerdict(seen, checkpoint);
   if (fork !== null) return fork;
   const body = entry.redacted ? "(redacted)" : JSON.stringify(Buffer.from(entry.body).toString());
-  const at = new Date(entry.timeUs / 1000).toISOString();
+  const at = timeText(entry.timeUs / 1000);
   return {
     code: 0,
     lines: [
@@ -142,11 +151,10 @@ async function exportVerdict(
   policy: CheckpointPolicy,
   seen: Checkpoint | null,
 ): Promise<Verdict> {
-  if (!existsSync(path)) throw new Unusable(`There is no file ${path}.`);
+  requireFile(path, Number.MAX_SAFE_INTEGER);
   const verifier = new ExportVerifier(proofCrypto, policy);
   const audit = new AuditTally();
-  const lines = createInterface({ input: createReadStream(path), crlfDelay: 0 });
-  for await (const line of lines) {
+  for await (const line of linesOf(createReadStream(path))) {
     if (!verifier.take(line)) break;
     audit.take(line);
   }
@@ -192,6 +200,12 @@ export async function verify(args: readonly string[]): Promise<Verdict> {
     return { code: 2, lines: [verifyUsage] };
   } catch (error) {
     if (error instanceof Unusable) return { code: 2, lines: [error.message] };
-    throw error;
+    if (!isOfSystem(error)) throw error;
+    return { code: 2, lines: [`A file cannot be read: ${error.message}.`] };
   }
+}
+
+/** The disk or its rights: not this program. */
+function isOfSystem(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error;
 }

@@ -98,7 +98,7 @@ test("storage: inspect answers for empty, missing and wrongly keyed directories"
   const other = join(root, "other");
   writeFileSync(other, "6b".repeat(32));
   match((await inspect(directory, "--kek", other)).output, /is not the one that wrapped/);
-  match((await inspect(join(root, "nowhere"))).output, /does not exist/);
+  match((await inspect(join(root, "nowhere"))).output, /is not a directory/);
   match((await inspect()).output, /usage/);
   const empty = await inspect(mkdtempSync(join(root, "empty-")));
   match(empty.output, /not formatted/);

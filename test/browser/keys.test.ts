@@ -1,5 +1,5 @@
-// Goal: a page that pinned a shard's keys goes on verifying when a replica was replaced, and says so
-// when none of those keys is left. Method: the README's own command with --replace, Chromium.
+// Goal: a page that pinned a shard's keys goes on verifying when a replica was replaced, and says
+// so when none of those keys is left. Method: the README's command with --replace, Chromium.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
@@ -17,7 +17,7 @@ after(async () => {
   await browser?.close();
 });
 
-test("browser: the page follows a replaced replica; when all were, the person decides", async () => {
+test("browser: the page follows a replaced replica; if all were, the person decides", async () => {
   // The page must come back at the same address, or the browser takes it for another one.
   const [port = 0] = await freePorts(1);
   const at = ["--port", String(port)];

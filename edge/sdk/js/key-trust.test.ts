@@ -151,7 +151,7 @@ test("sdk: keys: forged lists are refused, whatever is signed with their keys", 
   }
 });
 
-test("sdk: keys: an edge with keys of its own cannot make a head in any number of steps", async () => {
+test("sdk: keys: an edge with keys of its own makes no head in any number of steps", async () => {
   const { check } = trustIn(genesis);
   const [x, y] = [member(2, 100), member(1, 200)];
   const withX = listOf(a, b, x, cEnded);
