@@ -2,7 +2,7 @@ import { keyField, limitField, positionField } from "./fields.ts";
 import { roomField, seqField, threadField, userField } from "./fields.ts";
 import type { HttpCall, HttpParameter } from "./http-call.ts";
 import type { HttpSchemaName } from "./http-schemas.ts";
-import { longPollSMax } from "./limits.ts";
+import { longPollSMax, snapshotMessagesMax } from "./limits.ts";
 import { memberCalls } from "./member-calls.ts";
 import { auditCalls, proofCalls } from "./proof-calls.ts";
 
@@ -23,6 +23,10 @@ function answer(description: string, schema: HttpSchemaName | null, mediaType = 
 
 function optional(place: "query" | "header", name: string, schema: object): HttpParameter {
   return { name, in: place, required: false, schema };
+}
+
+function described(schema: object, description: string): object {
+  return { ...schema, description };
 }
 
 const lastEventId = {
@@ -178,15 +182,20 @@ const eventCalls: readonly HttpCall[] = [
     parameters: [
       ...inLog,
       optional("query", "at", positionField),
-      optional("query", "before", seqField),
-      optional("query", "limit", { ...limitField, maximum: 100 }),
-      optional("query", "members_after", userField),
+      optional("query", "before", described(seqField, "Messages before this seq only.")),
+      optional("query", "limit", {
+        ...limitField,
+        maximum: snapshotMessagesMax,
+        description: `Messages at most, 1 to ${snapshotMessagesMax}; 50 when absent.`,
+      }),
+      optional("query", "members_after", described(userField, "Members behind this user's id.")),
     ],
     summary: "A room as of a seq",
     description:
       "Settings, members and messages after edits, redactions and reactions, as of entry `at` " +
       "(the head when absent), messages a page at a time: give the answer's `before`, and the " +
-      "same `at`, for the page before. A text that was redacted later is gone here too.",
+      "same `at`, for the page before. A text that was redacted later is gone here too. " +
+      "To replay from there: read /events?after={at}, or attach with since {epoch, seq: at}.",
     body: null,
     answers: { 200: answer("The snapshot.", "Snapshot") },
     errors: ["BAD_FRAME", ...tokenErrors, ...shardErrors, "BANNED", "BELOW_FLOOR", "TOO_LARGE"],

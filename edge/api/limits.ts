@@ -20,6 +20,8 @@ export const correlationCharsMax = 64;
 export const tokenCharsMax = 4096;
 /** Entries of one read or `tail`, at most. */
 export const pageEntriesMax = readEntriesMax;
+/** Messages of one page of a snapshot at most. */
+export const snapshotMessagesMax = 100;
 /** Entries that an attach with `since` replays, at most; beyond it `recovered` is false. */
 export const recoverEntriesMax = 1000;
 /** Rooms attached on one connection, at most. */

@@ -348,6 +348,15 @@ export const ckptFrame = ObjectOf(
         "Signed note (C2SP tlog-checkpoint): signed by the log, cosigned by two of three " +
         "replicas. Verify it; size and root beside it are for convenience.",
     }),
+    consistency: Optional(
+      Text({
+        maxLength: 8192,
+        description:
+          "Once, after a hello with `ckpt`: the proof that this log extends that checkpoint (C2SP " +
+          "tlog-witness: `old <size>`, hashes, an empty line, the note). Verify it from the root " +
+          "that you keep: a proof that does not hold is a fork.",
+      }),
+    ),
   },
   {
     description:

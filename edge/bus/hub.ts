@@ -10,6 +10,8 @@ import type {
 } from "#edge/connection/intents.ts";
 import { entryMembers } from "#edge/fanout/entry-json.ts";
 import { markOf, sees } from "#edge/fanout/entry-mark.ts";
+import { extendingCheckpoint, presentedCheckpoint } from "#edge/fanout/checkpoints.ts";
+import type { PresentedCheckpoint } from "#edge/fanout/checkpoints.ts";
 import { Fanout } from "#edge/fanout/fanout.ts";
 import type { FanoutEffect, SubscribeRequest } from "#edge/fanout/fanout.ts";
 import type { Outbox } from "#edge/fanout/outbox.ts";
@@ -193,6 +195,27 @@ export class Hub {
     if (answer.code === "moved") this.refresh();
     const text = textFromUtf8(entries);
     return answer.code === "ok" && text !== null ? { ok: true, text } : later;
+  }
+
+  /** True when the shard of a room has the log of that origin. */
+  holdsLog(name: RoomName, origin: string): boolean {
+    return this.shards.holdsLog(name, origin);
+  }
+
+  /** Pushes the proof that the log of a room's shard extends what a client presented. */
+  async extend(outbox: Outbox, name: RoomName, presented: PresentedCheckpoint): Promise<void> {
+    const shard = this.shards.of(name);
+    if (shard === null) return;
+    const note = await this.checkpoints.of(shard.name, name, performance.now());
+    const newest = note === null ? null : presentedCheckpoint(note);
+    // Of a later log, or of another epoch, nothing can be proved: the checkpoints that come say so.
+    if (newest?.origin !== presented.origin || newest.size < presented.size) return;
+    const question = { kind: "consistency", seq: seqFrom(presented.size), limit: 1 } as const;
+    const outcome = await this.prove(name, question);
+    const checkpoint = outcome.ok ? extendingCheckpoint(outcome.text) : null;
+    if (checkpoint === null) return;
+    this.fanout.extended(outbox, name, checkpoint);
+    this.pump();
   }
 
   /** The audit room of a shard, or null when there is no such shard. */

@@ -88,6 +88,13 @@ export class Shards {
     return this.ports.has(shard) ? this.table.auditRoomOf(shard) : null;
   }
 
+  /** True when a log of this origin is that of the shard that has the room; whatever its epoch. */
+  holdsLog(name: RoomName, origin: string): boolean {
+    const shard = this.of(name);
+    const { cluster } = this.table.file;
+    return shard !== null && origin.startsWith(`tigerchat.dev/${cluster}/${shard.name}/`);
+  }
+
   /** All shards. */
   all(): readonly ShardPort[] {
     return [...this.ports.values()];

@@ -8,8 +8,6 @@ import { decodeEntry } from "#replica/wire/entry.ts";
 import type { Viewer } from "#replica/wire/visibility.ts";
 import type { ReadPage } from "./hub.ts";
 
-/** Messages of one page of a snapshot at most. */
-export const snapshotMessagesMax = 100;
 /** Members of one page of a snapshot. */
 export const snapshotMembersMax = 500;
 /** Entries that one page of a snapshot looks at to find messages, at most. */

@@ -63,6 +63,33 @@ test("connection: the first frame must be hello", () => {
   assert.equal(sent(connection)[0]?.["code"], 400);
 });
 
+test("connection: what hello presents is proved with an attached room, until it is", () => {
+  const root = Buffer.alloc(32, 1).toString("base64");
+  const ckpt = `tigerchat.dev/00/lobby/1\n7\n${root}\n`;
+  const extensions = (presented: string, proved: boolean): readonly ConnectionEffect[] => {
+    const connection = make();
+    say(connection, { op: "hello", v: 1, client: "test", ckpt: presented });
+    const effects: ConnectionEffect[] = [];
+    for (const id of ["1", "2"]) {
+      const ticket = Number(id);
+      say(connection, { op: "attach", id, room: "lobby", token: "t" });
+      connection.verified(ticket, { ok: true, session }, 0);
+      connection.drain();
+      connection.attached("lobby");
+      effects.push(...connection.drain());
+      if (proved) connection.extending();
+    }
+    return effects;
+  };
+  const from = { origin: "tigerchat.dev/00/lobby/1", size: 7 };
+  const wanted = { kind: "extend", name: { tenant: "t", room: "lobby" }, from };
+  assert.deepEqual(extensions(ckpt, false), [wanted, wanted]);
+  assert.deepEqual(extensions(ckpt, true), [wanted]);
+  for (const none of ["", "x", "\n7\n", ckpt.replace("7", "-7"), "a\n1\nroot\n"]) {
+    assert.deepEqual(extensions(none, false), [], none);
+  }
+});
+
 test("connection: no hello, or no room, within 10 s ends it with a reason", () => {
   const silent = make();
   silent.tick(9_999, 0);

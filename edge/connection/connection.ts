@@ -15,6 +15,8 @@ import {
   tokenGraceMs,
 } from "#edge/api/limits.ts";
 import type { Scope, Session } from "#edge/auth/session.ts";
+import { presentedCheckpoint } from "#edge/fanout/checkpoints.ts";
+import type { PresentedCheckpoint } from "#edge/fanout/checkpoints.ts";
 import { socketEncoding, socketTextFrame } from "#edge/fanout/frame-encoding.ts";
 import { Outbox } from "#edge/fanout/outbox.ts";
 import type { EdgeLimits } from "#edge/limit/edge-limits.ts";
@@ -81,6 +83,7 @@ export class Connection {
   private readsPending = 0;
   private abuse = 0;
   private everAttached = false;
+  private presented: PresentedCheckpoint | null = null;
   private lastFailure: ErrorName = "HELLO_TIMEOUT";
   private phaseMs: number;
   private heardMs: number;
@@ -155,7 +158,17 @@ export class Connection {
 
   /** The fan-out follows the room now; it has put `attached` into the outbox. */
   attached(room: string): void {
-    if (this.rooms.has(room)) this.everAttached = true;
+    const session = this.rooms.get(room);
+    if (session === undefined) return;
+    this.everAttached = true;
+    if (this.presented === null) return;
+    const name = { tenant: session.tenant, room };
+    this.effects.push({ kind: "extend", name, from: this.presented });
+  }
+
+  /** What the client presented is being proved: once a connection. */
+  extending(): void {
+    this.presented = null;
   }
 
   /** The fan-out refused the attach with this id, or detached the room (empty id). */
@@ -233,7 +246,7 @@ export class Connection {
   private frame(frame: ClientFrame, nowMs: number, wallUs: number): void {
     if (frame.op === "pong") return;
     if (frame.op === "hello") {
-      this.hello(nowMs, wallUs);
+      this.hello(frame, nowMs, wallUs);
       return;
     }
     if (this.state !== "greeted") {
@@ -266,13 +279,14 @@ export class Connection {
     }
   }
 
-  private hello(nowMs: number, wallUs: number): void {
+  private hello({ ckpt }: Frame<"hello">, nowMs: number, wallUs: number): void {
     if (this.state === "greeted") {
       this.error("", { error: "BAD_FRAME", detail: "hello comes once." });
       this.close("BAD_FRAME");
       return;
     }
     this.state = "greeted";
+    this.presented = ckpt === undefined ? null : presentedCheckpoint(ckpt);
     this.phaseMs = nowMs;
     this.send(JSON.stringify(serverHello(this.options.conn, this.options.limits, wallUs)));
   }

@@ -1,5 +1,6 @@
 import type { ErrorName } from "#edge/api/errors.ts";
 import type { Session } from "#edge/auth/session.ts";
+import type { PresentedCheckpoint } from "#edge/fanout/checkpoints.ts";
 import type { Since } from "#edge/fanout/subscription.ts";
 import type { ReadRange, RoomName } from "#replica/wire/client-message.ts";
 import type { EntryType } from "#replica/wire/entry.ts";
@@ -79,6 +80,8 @@ export type ConnectionEffect =
     }
   /** The token was refreshed: look again what the user may see. */
   | { readonly kind: "recheck"; readonly name: RoomName }
+  /** A room is attached: prove that its shard's log extends this, if it is that log's. */
+  | { readonly kind: "extend"; readonly name: RoomName; readonly from: PresentedCheckpoint }
   | { readonly kind: "unsubscribe"; readonly name: RoomName }
   /** Answer by `posted`. */
   | { readonly kind: "post"; readonly ticket: number; readonly post: PostIntent }

@@ -21,6 +21,28 @@ export interface PushedCheckpoint {
   readonly root: string;
   /** Signed note, as the shard gave it. */
   readonly note: string;
+  /** Proof that it extends what the client presented; absent: nothing was. */
+  readonly consistency?: string;
+}
+
+/** Head of a log that a client says it verified: only a place to prove from. */
+export interface PresentedCheckpoint {
+  readonly origin: string;
+  readonly size: number;
+}
+
+/** What a client presents in its hello; null = no checkpoint. Checks no signature. */
+export function presentedCheckpoint(text: string): PresentedCheckpoint | null {
+  const facts = pushedCheckpoint(text);
+  const [origin = ""] = text.split("\n", 1);
+  return facts === null || origin === "" ? null : { origin, size: facts.size };
+}
+
+/** The checkpoint at the end of a proof of consistency (C2SP tlog-witness), with the proof. */
+export function extendingCheckpoint(proof: string): PushedCheckpoint | null {
+  const split = proof.indexOf("\n\n");
+  const facts = split < 0 ? null : pushedCheckpoint(proof.slice(split + 2));
+  return facts === null ? null : { ...facts, consistency: proof };
 }
 
 /** What a signed note says (C2SP tlog-checkpoint); null = it is none. Checks no signature. */

@@ -7,6 +7,7 @@ import { threadOf } from "#replica/wire/room-names.ts";
 import type { RoomStanding } from "#replica/wire/room-standing.ts";
 import { Catching } from "./catching.ts";
 import { Checkpoints, pushedCheckpoint } from "./checkpoints.ts";
+import type { PushedCheckpoint } from "./checkpoints.ts";
 import type { Outbox } from "./outbox.ts";
 import { RoomFeed } from "./room-feed.ts";
 import type { FeedEntry, FeedPage } from "./room-feed.ts";
@@ -291,6 +292,20 @@ export class Fanout {
     const facts = note === null ? null : pushedCheckpoint(note);
     if (facts === null) this.checkpoints.retry(feed, nowMs);
     else this.counts.checkpoints += this.checkpoints.push(feed, facts, this.dirty, nowMs);
+  }
+
+  /** A checkpoint for one client alone: it proves what that client presented. */
+  extended(outbox: Outbox, name: RoomName, checkpoint: PushedCheckpoint): void {
+    const feed = this.rooms.get(keyOf(name));
+    const subscription = this.followed.get(outbox)?.get(keyOf(name));
+    if (feed === undefined || subscription === undefined) return;
+    if (subscription.state === "waiting") return;
+    const bytes = outbox.encoding.checkpoint(feed.rid, checkpoint);
+    if (bytes === null) return;
+    subscription.checkpointSize = Math.max(subscription.checkpointSize, checkpoint.size);
+    this.counts.checkpoints += 1;
+    outbox.push(bytes);
+    this.dirty.add(outbox);
   }
 
   /** The outbox was emptied: rooms in gap mode get their one gap and are live again. */

@@ -43,8 +43,10 @@ export function proofRoutes(app: FastifyInstance, deps: HttpDeps, callers: Calle
 
   app.get("/v1/rooms/:room/consistency", async (request, reply) => {
     const { name } = await callers.inRoom(request, "read");
-    const from = seqFrom(required(request, "from", 0));
-    const proof = await proofOf(hub, name, { kind: "consistency", seq: from, limit: 1 });
+    const from = required(request, "from", 0);
+    await requireWithin(hub, name, from);
+    const question = { kind: "consistency", seq: seqFrom(from), limit: 1 } as const;
+    const proof = await proofOf(hub, name, question);
     return await reply.type(text).send(proof);
   });
 
@@ -99,6 +101,14 @@ async function proofOf(hub: Hub, name: RoomName, question: ProofQuestion): Promi
   const outcome = await hub.prove(name, question);
   if (!outcome.ok) throw Problem.of(outcome.refusal);
   return outcome.text;
+}
+
+/** A shard waits for what its log does not have yet; nobody waits for what it may never have. */
+async function requireWithin(hub: Hub, name: RoomName, from: number): Promise<void> {
+  const note = await proofOf(hub, name, { kind: "checkpoint", seq: seqFrom(0), limit: 1 });
+  const size = Number(note.split("\n", 2)[1]);
+  if (from <= size) return;
+  throw new Problem("BAD_FRAME", `from is above the newest checkpoint, of ${size} records.`);
 }
 
 /** A receipt holds the whole entry: it goes only to those who may see that. */

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { checkUser } from "#edge/api/http-checks.ts";
-import { Snapshots, snapshotMessagesMax } from "#edge/bus/snapshots.ts";
+import { snapshotMessagesMax } from "#edge/api/limits.ts";
+import { Snapshots } from "#edge/bus/snapshots.ts";
 import { logMembers } from "#edge/connection/answer-frames.ts";
 import { seqFrom } from "#replica/base/brands.ts";
 import { viewerOf } from "./callers.ts";

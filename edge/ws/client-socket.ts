@@ -164,6 +164,11 @@ export class ClientSocket implements Listener {
       case "recheck":
         hub.recheck(outbox, effect.name);
         break;
+      case "extend":
+        if (!hub.holdsLog(effect.name, effect.from.origin)) break;
+        this.connection.extending();
+        void hub.extend(outbox, effect.name, effect.from);
+        break;
       case "unsubscribe":
         hub.unsubscribe(outbox, effect.name);
         break;

@@ -167,15 +167,49 @@ test("edge: who follows a room is pushed signed checkpoints, and the SDK checks 
   stranger.close();
 });
 
+test("edge: a checkpoint in hello is answered with the proof that the log extends it", async () => {
+  writeFileSync(join(folder, "keys"), await (await get("/v1/rooms/lobby/keys")).text());
+  const note = await (await get("/v1/rooms/lobby/checkpoint")).text();
+  const [origin, size, root] = note.split("\n");
+  await post(600);
+  const seen = join(folder, "presented");
+  writeFileSync(seen, note);
+  const attached = async (ckpt: string) => {
+    const client = await SocketClient.open(edge.socketUrl, { ckpt });
+    const token = await edge.token("lobby", "ann");
+    const { rid } = await client.ask({ op: "attach", room: "lobby", token });
+    return { client, rid };
+  };
+  for (const ckpt of [note, `${origin}\n${size}\n${root}\n`]) {
+    const { client, rid } = await attached(ckpt);
+    const frame = await client.next("ckpt");
+    assert.equal(frame["rid"], rid);
+    const proof = join(folder, "presented-proof");
+    writeFileSync(proof, String(frame["consistency"]));
+    assert.match(await said("consistency", proof, "--seen", seen), /^0 VERIFIED: /);
+    assert.ok(String(frame["consistency"]).endsWith(`\n\n${frame["note"]}`));
+    client.close();
+  }
+  const other = `${origin?.replace("/lobby/", "/other/")}\n${size}\n${root}\n`;
+  const longer = `${origin}\n${Number(size) + 10_000}\n${root}\n`;
+  const open = await Promise.all([other, longer, "junk"].map(attached));
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  for (const { client } of open) {
+    assert.ok(!client.texts.some((text) => text.includes("consistency")));
+    client.close();
+  }
+});
+
 test("edge: what has no proof is a problem with a sentence", async () => {
   for (const [path, status] of [
     ["proof?seq=999", 400],
     ["proof", 400],
     ["consistency", 400],
+    ["consistency?from=999999", 400],
   ] as const) {
     const response = await get(`/v1/rooms/lobby/${path}`);
     assert.equal(response.status, status, path);
-    assert.match(await response.text(), /"detail":"[A-Z][^"]*\."|"detail":"[a-z]+ is missing\."/);
+    assert.match(await response.text(), /"detail":"[A-Z][^"]*\."|"detail":"[a-z]+ is [^"]*\."/);
   }
   const nowhere = await get("/v1/rooms/nowhere/proof?seq=1");
   assert.equal(nowhere.status, 404);

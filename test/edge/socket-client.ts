@@ -28,12 +28,12 @@ export class SocketClient {
     });
   }
 
-  /** Connects and greets. */
-  static async open(url: string): Promise<SocketClient> {
+  /** Connects and greets. `presented`: more of the hello, such as `ckpt`. */
+  static async open(url: string, presented: object = {}): Promise<SocketClient> {
     const socket = new WebSocket(url, "tigerchat.v1.json");
     const client = new SocketClient(socket);
     await once(socket, "open");
-    client.send({ op: "hello", v: 1, client: "stranger/1" });
+    client.send({ op: "hello", v: 1, client: "stranger/1", ...presented });
     await client.next("hello");
     return client;
   }
