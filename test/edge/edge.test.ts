@@ -6,7 +6,7 @@ import type { ChatEntry, Clock, Room, RoomOptions, SocketLike } from "@tigerchat
 import { decodeServerFrame } from "#edge/api/decode-frame.ts";
 import { TestShard } from "#test/support/test-shard.ts";
 import { SocketClient } from "./socket-client.ts";
-import { TestEdge } from "./test-edge.ts";
+import { generousLimits, TestEdge } from "./test-edge.ts";
 import { keyAt } from "./keys.ts";
 
 let shard: TestShard;
@@ -14,13 +14,7 @@ let edge: TestEdge;
 
 before(async () => {
   shard = await TestShard.start();
-  edge = await TestEdge.start(shard, {
-    limits: {
-      frames: { perS: 1000, burst: 5000 },
-      posts: { perS: 1000, burst: 5000 },
-      connectionsPerUserMax: 50,
-    },
-  });
+  edge = await TestEdge.start(shard, { limits: generousLimits });
 });
 
 const chats: Chat[] = [];
@@ -30,12 +24,6 @@ after(async () => {
   await edge?.stop("SIGKILL");
   await shard?.close();
 });
-
-async function created(room: string): Promise<string> {
-  const { status } = await edge.call("POST", "/v1/rooms", { room });
-  assert.equal(status, 201);
-  return room;
-}
 
 /** Backs off a tenth as long: what is tested is what happens, not how long it takes. */
 const hasty: Clock = {
@@ -94,7 +82,7 @@ async function postAll(room: Room, prefix: string, count: number): Promise<void>
 }
 
 test("edge: two SDK clients see every post once, in one order, senders in theirs", async () => {
-  const name = await created("ordered");
+  const name = await edge.created("ordered");
   const [ann, bob] = [chatOf("ann"), chatOf("bob")];
   const [a, b] = [listening(ann.chat, name), listening(bob.chat, name)];
   await Promise.all([postAll(a.room, "a", 50), postAll(b.room, "b", 50)]);
@@ -117,7 +105,7 @@ test("edge: two SDK clients see every post once, in one order, senders in theirs
 });
 
 test("edge: sockets cut again and again: nothing lost, doubled or out of order", async () => {
-  const name = await created("cut");
+  const name = await edge.created("cut");
   const [ann, bob] = [chatOf("ann"), chatOf("bob")];
   const a = listening(ann.chat, name, { tail: 0 });
   const b = listening(bob.chat, name);
@@ -155,7 +143,7 @@ test("edge: sockets cut again and again: nothing lost, doubled or out of order",
 });
 
 test("edge: a post repeated by HTTP with the same key gives the same seq and dup", async () => {
-  const name = await created("again");
+  const name = await edge.created("again");
   const key = keyAt(Date.now());
   const path = `/v1/rooms/${name}/events`;
   const post = (body: string) =>
@@ -187,7 +175,7 @@ test("edge: a post repeated by HTTP with the same key gives the same seq and dup
 });
 
 test("edge: a session token posts and reads by HTTP in its room and in its name only", async () => {
-  const name = await created("by-token");
+  const name = await edge.created("by-token");
   const authorization = `Bearer ${await edge.token(name, "ann", ["post"])}`;
   const headers = () => ({ authorization, "idempotency-key": keyAt(Date.now()) });
   const path = `/v1/rooms/${name}/events`;
@@ -200,7 +188,7 @@ test("edge: a session token posts and reads by HTTP in its room and in its name 
 });
 
 test("edge: a signal reaches the others in the room, not its sender, and no log", async () => {
-  const name = await created("signals");
+  const name = await edge.created("signals");
   const clients = await Promise.all(
     ["ann", "bob"].map(async (user) => {
       const client = await SocketClient.open(edge.socketUrl);
@@ -219,7 +207,7 @@ test("edge: a signal reaches the others in the room, not its sender, and no log"
 });
 
 test("edge: a second edge repeats a post of the first, and resumes its clients", async () => {
-  const name = await created("two-edges");
+  const name = await edge.created("two-edges");
   const other = await TestEdge.start(shard, { name: "edge-2", keysOf: edge });
   try {
     const key = keyAt(Date.now());
@@ -247,7 +235,7 @@ test("edge: a second edge repeats a post of the first, and resumes its clients",
 });
 
 test("edge: the primary is killed while two write: both go on, nothing is lost", async () => {
-  const name = await created("failover");
+  const name = await edge.created("failover");
   const [ann, bob] = [chatOf("ann"), chatOf("bob")];
   const [a, b] = [listening(ann.chat, name), listening(bob.chat, name)];
   await Promise.all([postAll(a.room, "a", 5), postAll(b.room, "b", 5)]);
@@ -265,7 +253,7 @@ test("edge: the primary is killed while two write: both go on, nothing is lost",
 });
 
 test("edge: frames follow the published schema, errors are those of the table", async () => {
-  const name = await created("frames");
+  const name = await edge.created("frames");
   const client = await SocketClient.open(edge.socketUrl);
   const token = await edge.token(name, "ann", ["read"]);
   await client.ask({ op: "attach", room: name, token });
@@ -298,7 +286,7 @@ test("edge: foreign origins, wrong subprotocols and oversized frames are refused
 });
 
 test("edge: server-sent events follow a room and resume from Last-Event-ID", async () => {
-  const name = await created("stream");
+  const name = await edge.created("stream");
   const path = `/v1/rooms/${name}`;
   const post = (body: string) =>
     edge.call(
@@ -336,7 +324,7 @@ test("edge: server-sent events follow a room and resume from Last-Event-ID", asy
 });
 
 test("edge: a one-time code logs in once; its cookie mints sessions for itself only", async () => {
-  await created("page");
+  await edge.created("page");
   const login = { user: "ann", name: "Ann", tenant: "", rooms: ["page"] };
   edge.addLogin(shard.directory, "ABCD-2345", login);
   const post = (path: string, body: object, cookie = "") =>

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { TestShard } from "#test/support/test-shard.ts";
 import { keyAt } from "./keys.ts";
 import { SocketClient } from "./socket-client.ts";
-import { TestEdge } from "./test-edge.ts";
+import { generousLimits, TestEdge } from "./test-edge.ts";
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -15,14 +15,7 @@ let edge: TestEdge;
 
 before(async () => {
   shard = await TestShard.start();
-  edge = await TestEdge.start(shard, {
-    limits: {
-      frames: { perS: 1000, burst: 5000 },
-      posts: { perS: 1000, burst: 5000 },
-      calls: { perS: 1000, burst: 5000 },
-      connectionsPerUserMax: 50,
-    },
-  });
+  edge = await TestEdge.start(shard, { limits: generousLimits });
 });
 
 const clients: SocketClient[] = [];
@@ -33,11 +26,7 @@ after(async () => {
   await shard?.close();
 });
 
-async function created(room: string, creator = "olga"): Promise<string> {
-  const { status } = await edge.call("POST", "/v1/rooms", { room, creator });
-  assert.equal(status, 201);
-  return room;
-}
+const created = (room: string, creator = "olga") => edge.created(room, creator);
 
 /** A user attached to a room, as a stranger's client. */
 async function person(room: string, user: string, more: object = {}) {

@@ -10,6 +10,14 @@ import type { TestShard } from "#test/support/test-shard.ts";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
+/** Limits that no test meets by accident. */
+export const generousLimits = {
+  frames: { perS: 1000, burst: 5000 },
+  posts: { perS: 1000, burst: 5000 },
+  calls: { perS: 1000, burst: 5000 },
+  connectionsPerUserMax: 50,
+} as const;
+
 /** A real edge process before a real shard. */
 export class TestEdge {
   readonly url: string;
@@ -91,6 +99,13 @@ export class TestEdge {
     });
     const text = await response.text();
     return { status: response.status, json: text === "" ? {} : JSON.parse(text) };
+  }
+
+  /** Creates a room that is not there yet; its name. */
+  async created(room: string, creator?: string): Promise<string> {
+    const { status } = await this.call("POST", "/v1/rooms", { room, creator });
+    if (status !== 201) throw new Error(`the room ${room} was not created: ${status}`);
+    return room;
   }
 
   /** A session token, minted as an application's server does. */
