@@ -26,9 +26,6 @@ import {
 import { pageEntriesMax, recoverEntriesMax } from "./limits.ts";
 
 const token1 = "eyJhbGciOiJFZERTQSJ9.eyJyaWQiOiJsb2JieSJ9.c2ln";
-const ckpt1 =
-  "tigerchat.dev/8f14e45fceea167a5a36dedd4bea2543/lobby/1\n40\n" +
-  "qAPjlmA8kE3TLPOn6yB1aOpjd4ttNyDGYoQjMcR5h+A=\n";
 const key1 = "019ae0c4-5b1c-7a31-8f0e-3d2c1b0a9f8e";
 
 /** First frame of a connection. */
@@ -51,8 +48,8 @@ export const helloFrame = ObjectOf(
       Text({
         maxLength: 8192,
         description:
-          "Last verified checkpoint of a shard's log: the signed note, or its three lines of text " +
-          "alone. With the first room of that shard that is attached comes a `ckpt` frame with " +
+          "Last verified checkpoint of a shard's log: the signed note, or its three lines of " +
+          "text alone. With the first room of that shard that is attached comes a `ckpt` frame with " +
           "`consistency`, the proof that the log extends it. When none comes, the log is another " +
           "one, or shorter now: ask `GET \u2026/consistency`. What is no checkpoint is ignored.",
       }),
@@ -60,10 +57,7 @@ export const helloFrame = ObjectOf(
   },
   {
     description: "Must be the first frame, within 10 s. Answered by the server's `hello`.",
-    examples: [
-      { op: "hello", v: 1, client: "example/1.0" },
-      { op: "hello", v: 1, client: "example/1.0", ckpt: ckpt1 },
-    ],
+    examples: [{ op: "hello", v: 1, client: "example/1.0" }],
   },
 );
 
