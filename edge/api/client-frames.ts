@@ -49,9 +49,10 @@ export const helloFrame = ObjectOf(
         maxLength: 8192,
         description:
           "Last verified checkpoint of a shard's log: the signed note, or its three lines of " +
-          "text alone. With the first room of that shard that is attached comes a `ckpt` frame " +
-          "with `consistency`, the proof that the log extends it. When none comes, the log is " +
-          "another one, or shorter now: ask `GET \u2026/consistency`. What is no checkpoint is ignored.",
+          "text alone. With the first room of that shard that is attached comes a `ckpt` " +
+          "frame with `consistency`, the proof that the log extends it. When none comes, the " +
+          "log is another one, or shorter now: ask `GET \u2026/consistency`. What is no " +
+          "checkpoint is ignored.",
       }),
     ),
   },

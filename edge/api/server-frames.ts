@@ -353,8 +353,8 @@ export const ckptFrame = ObjectOf(
         maxLength: 8192,
         description:
           "Once, after a hello with `ckpt`: the proof that this log extends that checkpoint " +
-          "(C2SP tlog-witness: `old <size>`, hashes, an empty line, the note). Verify it from the " +
-          "root that you keep: a proof that does not hold is a fork.",
+          "(C2SP tlog-witness: `old <size>`, hashes, an empty line, the note). Verify it from" +
+          " the root that you keep: a proof that does not hold is a fork.",
       }),
     ),
   },
