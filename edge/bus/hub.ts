@@ -204,10 +204,9 @@ export class Hub {
 
   /** Pushes the proof that the log of a room's shard extends what a client presented. */
   async extend(outbox: Outbox, name: RoomName, presented: PresentedCheckpoint): Promise<void> {
-    const shard = this.shards.of(name);
-    if (shard === null) return;
-    const note = await this.checkpoints.of(shard.name, name, performance.now());
-    const newest = note === null ? null : presentedCheckpoint(note);
+    // Not the one kept for a second: what is presented may be newer.
+    const asked = await this.prove(name, { kind: "checkpoint", seq: seqFrom(0), limit: 1 });
+    const newest = asked.ok ? presentedCheckpoint(asked.text) : null;
     // Of a later log, or of another epoch, nothing can be proved: the checkpoints that come say so.
     if (newest?.origin !== presented.origin || newest.size < presented.size) return;
     const question = { kind: "consistency", seq: seqFrom(presented.size), limit: 1 } as const;
