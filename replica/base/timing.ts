@@ -69,8 +69,17 @@ export type TimingConfig = CoreTiming & Partial<Timing>;
 
 /** Heartbeats in a suspicion at least: three may be lost. */
 export const heartbeatsPerSuspicion = 4;
-/** A replica that speaks seldom pings its peers at least so often, in heartbeats. */
+/**
+ * A backup that has nothing to ack gives its primary a sign of life at least so often, in
+ * heartbeats: with one more, for which an ack may go unread, less than a suspicion.
+ */
+export const lifeHeartbeats = 2;
+/** Prepares stand in for heartbeats, which say more, for at most so many of them. */
+export const commitHeartbeats = 4;
+/** Any two replicas hear of each other and of what is new at least so often, in heartbeats. */
 export const pingHeartbeats = 5;
+/** All that a ping tells is told, and the peer's clock asked for, so often, in heartbeats. */
+export const tellHeartbeats = 25;
 
 /** Bounds of each time, ms. */
 export const timingBounds: Readonly<Record<keyof Timing, readonly [number, number]>> = {
@@ -115,7 +124,7 @@ export function completeTiming(config: TimingConfig): Timing {
     latenessMs: Math.max(heartbeatMs, half),
     transferMs: half,
     handOverMs: Math.max(20_000, 2 * viewChangeMs),
-    clockSampleMs: Math.max(10_000, 10 * pingHeartbeats * heartbeatMs),
+    clockSampleMs: Math.max(10_000, 2 * tellHeartbeats * heartbeatMs),
     peerAliveMs: 250,
     peerSilenceMs: Math.max(1_500, heartbeatsPerSuspicion * suspectMs),
     repairRetryMs: 100,
@@ -169,8 +178,8 @@ const rules: readonly Rule[] = [
   { member: "peerSilenceMs", must: "4 x peerAliveMs", least: ({ peerAliveMs }) => 4 * peerAliveMs },
   {
     member: "clockSampleMs",
-    must: `2 x ${pingHeartbeats} heartbeats`,
-    least: ({ heartbeatMs }) => 2 * pingHeartbeats * heartbeatMs,
+    must: `2 x ${tellHeartbeats} heartbeats`,
+    least: ({ heartbeatMs }) => 2 * tellHeartbeats * heartbeatMs,
   },
   { member: "syncPatienceMs", must: "chunkRetryMs", least: ({ chunkRetryMs }) => chunkRetryMs },
   { member: "suspectMs", must: "8 x batchGapMs", least: ({ batchGapMs }) => 8 * batchGapMs },

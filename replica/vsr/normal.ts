@@ -3,6 +3,7 @@ import { opFrom, timestampFrom } from "#replica/base/brands.ts";
 import type { Op, ReplicaIndex } from "#replica/base/brands.ts";
 import { pipelineMax } from "#replica/base/limits.ts";
 import { mutated } from "#replica/base/mutation.ts";
+import { commitHeartbeats } from "#replica/base/timing.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Prepare, PrepareKind } from "#replica/wire/prepare.ts";
 import { encodeReplacement } from "#replica/wire/replacement.ts";
@@ -113,6 +114,7 @@ function makePrepare(state: State, content: Content): void {
   state.log.advance(prepare.header);
   state.pipeline.push(prepare, state.nowMs);
   broadcast(state, { kind: "prepare", prepare });
+  postponeHeartbeat(state);
   keepBody(state, prepare);
   if (kind === "replace") {
     state.replacing = null;
@@ -344,8 +346,21 @@ export function heartbeat(state: State): void {
   sendCommit(state);
 }
 
+/**
+ * A prepare went to both backups: it is a sign of life and tells of commits, so that the heartbeat
+ * follows heartbeatMs after the last one. Not for long: COMMIT says more than a prepare.
+ */
+function postponeHeartbeat(state: State): void {
+  const { heartbeatMs } = state.options.timing;
+  const lastMs = state.committedMs + commitHeartbeats * heartbeatMs;
+  const dueMs = Math.min(state.nowMs + heartbeatMs, lastMs);
+  const beforeMs = state.deadlines.get("heartbeat");
+  if (beforeMs !== Infinity && dueMs > beforeMs) state.deadlines.set("heartbeat", dueMs);
+}
+
 /** Tells the backups what is committed. */
 export function sendCommit(state: State): void {
+  state.committedMs = state.nowMs;
   const header = state.log.header(state.commitMax);
   assert(
     header !== null || state.commitMax === state.commitMin,

@@ -24,6 +24,7 @@ import {
 import { considerFormation, open } from "./opening.ts";
 import { checkOptions, type ReplicaOptions } from "./options.ts";
 import { recoverLog } from "./recovery.ts";
+import { answer } from "./pings.ts";
 import { primaryOf } from "./quorum.ts";
 import {
   adoptMembers,
@@ -42,7 +43,7 @@ import { superblockDurable } from "./superblock.ts";
 import { armSuspicion } from "./suspicion.ts";
 import { onStarved, onSyncDone, onSyncFailed } from "./sync.ts";
 import { fireTimers } from "./timers.ts";
-import { onTransfer, pong } from "./transfer.ts";
+import { onTransfer } from "./transfer.ts";
 import { commonVersions, onUpgrade, upgradeRefusal } from "./upgrade.ts";
 import {
   joinView,
@@ -114,15 +115,17 @@ export class Replica {
   }
 
   /**
-   * False for an ack that would change nothing here but the time at which its sender was heard:
+   * False for an ack that would change nothing here, of a sender that was heard within a heartbeat:
    * the transport may then drop it before it verifies the signature, which costs more than all
    * the rest of an ack. Of two backups' acks of a prepare only the first one commits it.
    */
   wantsAck(ack: Extract<PeerMessage, { kind: "prepare_ok" }>): boolean {
     const { state } = this;
-    if (ack.view > state.view || ack.checkpointOp > (state.peers[ack.from]?.checkpointOp ?? 0)) {
+    const peer = state.peers[ack.from];
+    if (peer === undefined || ack.view > state.view || ack.checkpointOp > peer.checkpointOp) {
       return true;
     }
+    if (peer.heardMs <= state.nowMs - state.timing.heartbeatMs) return true;
     return state.leads && ack.view === state.view && ack.op > state.commitMax;
   }
 
@@ -426,7 +429,7 @@ function onPing(state: State, message: Ping): void {
   judgePing(state, message);
   const verdict = onVerdict(state, message);
   if (!state.lost) considerFormation(state);
-  if (message.kind === "ping") pong(state, message.from, message.monotonicMs);
+  if (message.kind === "ping") answer(state, message.from, message.monotonicMs);
   if (verdict === "vouched") onVouched(state);
   if (state.formed && !state.lost && message.view > state.view) joinView(state, message.view);
 }

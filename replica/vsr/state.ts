@@ -83,8 +83,11 @@ export interface Peer {
   status: ReplicaStatus;
   /** Versions of the machine that its build can apply; null = not told in this life. */
   versions: MachineVersions | null;
-  /** Last ping to it, ms. */
-  pingedMs: number;
+  /** Last ping to it that wanted a pong, ms. */
+  askedMs: number;
+  /** Last ping or pong to it, ms, and what was new in it. */
+  toldMs: number;
+  toldNews: string;
 }
 
 /** The superblock as durable, and the write in flight. */
@@ -156,6 +159,8 @@ export class State {
   checkpointSeen: CheckpointDescriptor | null = null;
   /** Log time never goes below this (heads of all votes). */
   timestampFloorUs = 0;
+  /** Last COMMIT to the backups, ms. */
+  committedMs = -Infinity;
   /** Last monotonic_ms of the primary's heartbeats of this view. */
   heartbeatSeenMs = -Infinity;
   /** Nonce of the GET_VIEW in recovering_head. */
@@ -281,7 +286,9 @@ export class State {
       status: "normal",
       versions: null,
       voteFloor: 0 as View,
-      pingedMs: -Infinity,
+      askedMs: -Infinity,
+      toldMs: -Infinity,
+      toldNews: "",
     }));
     this.memories = superblock.members.map(({ replica, incarnation }) => {
       const memory = superblock.standing.remembered.find((each) => each.replica === replica);
