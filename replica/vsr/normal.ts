@@ -337,12 +337,14 @@ function learnCommit(state: State, commitMax: Op, message: Commit): void {
 /** The heartbeat of the primary, unless it seems to be cut off from both backups (rule A4). */
 export function heartbeat(state: State): void {
   if (!state.leads) return;
-  const { heartbeatMs, suspectMs } = state.options.timing;
+  const { heartbeatMs, suspectMs, latenessMs } = state.timing;
   state.deadlines.set("heartbeat", state.nowMs + heartbeatMs);
+  // What came while this process did not run waits to be read.
+  const sinceMs = state.nowMs - suspectMs - (state.lateMs >= latenessMs ? state.lateMs : 0);
   const heardMs = Math.max(
     ...state.peers.map((peer, i) => (i === state.replica ? -Infinity : peer.heardMs)),
   );
-  if (!state.voting || !state.logDurable || heardMs < state.nowMs - suspectMs) return;
+  if (!state.voting || !state.logDurable || heardMs < sinceMs) return;
   sendCommit(state);
 }
 

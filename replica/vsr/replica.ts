@@ -40,7 +40,7 @@ import { judgePing, onVerdict, type Ping } from "./standing.ts";
 import { State } from "./state.ts";
 import { statusOf } from "./status.ts";
 import { superblockDurable } from "./superblock.ts";
-import { armSuspicion } from "./suspicion.ts";
+import { beginPatience, excuseLateness, noteReturn } from "./suspicion.ts";
 import { onStarved, onSyncDone, onSyncFailed } from "./sync.ts";
 import { fireTimers } from "./timers.ts";
 import { onTransfer } from "./transfer.ts";
@@ -146,12 +146,14 @@ export class Replica {
     assert(nowMs >= state.nowMs || !state.opened, "VSR-90: time never goes back");
     state.nowMs = nowMs;
     state.wallUs = wallUs;
+    state.lateMs = Math.max(0, nowMs - this.wantedMs);
     watchClock(state);
     this.finish();
     if (state.stopped) return;
     if (!state.opened) open(state);
+    excuseLateness(state, this.wantedMs);
     dispatch(state, event);
-    if (!state.stopped) fireTimers(state, this.wantedMs);
+    if (!state.stopped) fireTimers(state);
     // A backup logs and acks a prepare before it runs the one before: the primary waits for acks.
     const ackFirst = state.status === "normal" && !state.leads && state.effects.length > 0;
     if (ackFirst) this.unfinished = true;
@@ -362,6 +364,7 @@ function onMessage(state: State, message: PeerMessage): void {
   const peer = state.peers[message.from];
   assert(peer !== undefined, "VSR-03: peer");
   peer.heardMs = state.nowMs;
+  noteReturn(state, message.from);
   // A volume that was rolled back takes no part; it only says and hears so.
   if (state.lost && message.kind !== "ping" && message.kind !== "pong") return;
   switch (message.kind) {
@@ -381,7 +384,7 @@ function onMessage(state: State, message: PeerMessage): void {
       onDoViewChange(state, message);
       return;
     case "start_view":
-      if (onStartView(state, message)) armSuspicion(state);
+      if (onStartView(state, message)) beginPatience(state);
       return;
     case "get_view":
       sendStartView(state, message.from, message.nonce);

@@ -16,6 +16,7 @@ import type { AlarmCode, Standing } from "./alarms.ts";
 import { ClusterClock } from "./cluster-clock.ts";
 import { decodeConsensusState } from "./consensus-state.ts";
 import type { Effect } from "./effect.ts";
+import { GapMemory } from "./gap-memory.ts";
 import type { Log } from "./log.ts";
 import type { ReplicaOptions } from "./options.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -65,6 +66,8 @@ export type Execution =
 export interface Peer {
   /** Last frame of any kind, ms. */
   heardMs: number;
+  /** Last sign of life as primary, ms; -Infinity = none since it was heard as no primary. */
+  ledMs: number;
   /** Last frame of any kind to it, ms. */
   sentMs: number;
   commitMin: Op;
@@ -159,6 +162,10 @@ export class State {
   checkpointSeen: CheckpointDescriptor | null = null;
   /** Log time never goes below this (heads of all votes). */
   timestampFloorUs = 0;
+  /** Longest gaps between signs of life of who led (rule A4). */
+  readonly gaps: GapMemory;
+  /** By how much this process came later to the present step than it wanted to, ms. */
+  lateMs = 0;
   /** Last COMMIT to the backups, ms. */
   committedMs = -Infinity;
   /** Last monotonic_ms of the primary's heartbeats of this view. */
@@ -260,7 +267,8 @@ export class State {
     this.options = options;
     this.timing = completeTiming(options.timing);
     this.replica = options.replica;
-    const { clockSampleMs, clockToleranceMs } = this.timing;
+    const { clockSampleMs, clockToleranceMs, gapMemoryMs, suspectMaxMs } = this.timing;
+    this.gaps = new GapMemory(gapMemoryMs, suspectMaxMs);
     this.clock = new ClusterClock(options.replica, clockSampleMs, clockToleranceMs);
     this.log = log;
     this.pipeline = new Pipeline(options.batch.bytesMax ?? prepareBodyBytesMax);
@@ -275,6 +283,7 @@ export class State {
     };
     this.peers = superblock.members.map(() => ({
       heardMs: -Infinity,
+      ledMs: -Infinity,
       sentMs: -Infinity,
       commitMin: 0 as Op,
       checkpointOp: 0 as Op,

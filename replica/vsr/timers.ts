@@ -15,16 +15,8 @@ import { resendMs, sendVote, suspect } from "./view-change.ts";
 /** Timers that may fire in one step at most; more of them wait for the next one. */
 const firesMax = 32;
 
-/**
- * Fires what is due. When this process itself woke late (pause, CPU throttle), the detector's
- * deadline moves by that lateness instead of accusing the primary (rule A4).
- */
-export function fireTimers(state: State, wantedMs: number): void {
-  const lateMs = state.nowMs - wantedMs;
-  const suspectMs = state.deadlines.get("suspect");
-  if (lateMs >= state.timing.latenessMs && suspectMs !== Infinity) {
-    state.deadlines.set("suspect", Math.max(suspectMs, wantedMs) + lateMs);
-  }
+/** Fires what is due. */
+export function fireTimers(state: State): void {
   for (let fires = 0; fires < firesMax; fires += 1) {
     const name = state.deadlines.due(state.nowMs);
     if (name === null) return;
