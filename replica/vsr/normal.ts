@@ -19,7 +19,7 @@ import { rejectUntimed } from "./requests.ts";
 import { broadcast, send, viewDurable } from "./send.ts";
 import { rememberAck } from "./standing.ts";
 import type { State } from "./state.ts";
-import { cancelSuspicion, onHigherView } from "./suspicion.ts";
+import { cancelSuspicion, hearsNobody, onHigherView } from "./suspicion.ts";
 import { offeredCheckpoint } from "./superblock.ts";
 import { upgradeTurn } from "./upgrade.ts";
 import { canWrite, flushWrites, keepBody } from "./writes.ts";
@@ -337,14 +337,8 @@ function learnCommit(state: State, commitMax: Op, message: Commit): void {
 /** The heartbeat of the primary, unless it seems to be cut off from both backups (rule A4). */
 export function heartbeat(state: State): void {
   if (!state.leads) return;
-  const { heartbeatMs, suspectMs, latenessMs } = state.timing;
-  state.deadlines.set("heartbeat", state.nowMs + heartbeatMs);
-  // What came while this process did not run waits to be read.
-  const sinceMs = state.nowMs - suspectMs - (state.lateMs >= latenessMs ? state.lateMs : 0);
-  const heardMs = Math.max(
-    ...state.peers.map((peer, i) => (i === state.replica ? -Infinity : peer.heardMs)),
-  );
-  if (!state.voting || !state.logDurable || heardMs < sinceMs) return;
+  state.deadlines.set("heartbeat", state.nowMs + state.timing.heartbeatMs);
+  if (!state.voting || !state.logDurable || hearsNobody(state)) return;
   sendCommit(state);
 }
 

@@ -40,7 +40,7 @@ import { judgePing, onVerdict, type Ping } from "./standing.ts";
 import { State } from "./state.ts";
 import { statusOf } from "./status.ts";
 import { superblockDurable } from "./superblock.ts";
-import { beginPatience, excuseLateness, noteReturn } from "./suspicion.ts";
+import { beginPatience, excuseLateness, learnVoice, noteReturn } from "./suspicion.ts";
 import { onStarved, onSyncDone, onSyncFailed } from "./sync.ts";
 import { fireTimers } from "./timers.ts";
 import { onTransfer } from "./transfer.ts";
@@ -146,7 +146,6 @@ export class Replica {
     assert(nowMs >= state.nowMs || !state.opened, "VSR-90: time never goes back");
     state.nowMs = nowMs;
     state.wallUs = wallUs;
-    state.lateMs = Math.max(0, nowMs - this.wantedMs);
     watchClock(state);
     this.finish();
     if (state.stopped) return;
@@ -363,8 +362,9 @@ function onMessage(state: State, message: PeerMessage): void {
   if (!fromMember(state, message)) return;
   const peer = state.peers[message.from];
   assert(peer !== undefined, "VSR-03: peer");
-  peer.heardMs = state.nowMs;
   noteReturn(state, message.from);
+  if (state.leads) learnVoice(state);
+  peer.heardMs = state.nowMs;
   // A volume that was rolled back takes no part; it only says and hears so.
   if (state.lost && message.kind !== "ping" && message.kind !== "pong") return;
   switch (message.kind) {

@@ -164,7 +164,9 @@ export class State {
   timestampFloorUs = 0;
   /** Longest gaps between signs of life of who led (rule A4). */
   readonly gaps: GapMemory;
-  /** By how much this process came later to the present step than it wanted to, ms. */
+  /** As primary: longest times in which it heard neither backup. */
+  readonly voices: GapMemory;
+  /** By how much this process came late to the present step, ms; 0 below latenessMs. */
   lateMs = 0;
   /** Last COMMIT to the backups, ms. */
   committedMs = -Infinity;
@@ -269,6 +271,7 @@ export class State {
     this.replica = options.replica;
     const { clockSampleMs, clockToleranceMs, gapMemoryMs, suspectMaxMs } = this.timing;
     this.gaps = new GapMemory(gapMemoryMs, suspectMaxMs);
+    this.voices = new GapMemory(gapMemoryMs, suspectMaxMs);
     this.clock = new ClusterClock(options.replica, clockSampleMs, clockToleranceMs);
     this.log = log;
     this.pipeline = new Pipeline(options.batch.bytesMax ?? prepareBodyBytesMax);

@@ -59,12 +59,34 @@ export function armSuspicion(state: State): void {
   state.deadlines.set("suspect", state.nowMs + waitMs);
 }
 
+function heardMs(state: State): number {
+  const times = state.peers.map((peer, i) => (i === state.replica ? -Infinity : peer.heardMs));
+  return Math.max(...times);
+}
+
+/** A primary hears somebody: how long it had heard nobody tells how long that may take. */
+export function learnVoice(state: State): void {
+  const gapMs = state.nowMs - state.lateMs - heardMs(state);
+  state.voices.learn(Math.max(0, gapMs), state.nowMs);
+}
+
+/**
+ * True for a primary that has heard neither backup for longer than they usually let it wait: it may
+ * be cut off from all that is sent to it (rule A4). What came while it did not run waits to be read.
+ */
+export function hearsNobody(state: State): boolean {
+  const patience = patienceMs(state.timing, state.voices.longestMs(state.nowMs), 0);
+  return heardMs(state) < state.nowMs - state.lateMs - patience;
+}
+
 /**
  * This process woke late (pause, CPU throttle): it heard nobody for so long by its own fault, so
  * the detector's deadline moves by that, and no primary's gap becomes longer by it (rule A4).
  */
 export function excuseLateness(state: State, wantedMs: number): void {
-  if (state.lateMs < state.timing.latenessMs) return;
+  const lateMs = Math.max(0, state.nowMs - wantedMs);
+  state.lateMs = lateMs < state.timing.latenessMs ? 0 : lateMs;
+  if (state.lateMs === 0) return;
   for (const peer of state.peers) peer.ledMs = Math.min(peer.ledMs + state.lateMs, state.nowMs);
   const suspectMs = state.deadlines.get("suspect");
   if (suspectMs === Infinity) return;
