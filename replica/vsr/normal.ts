@@ -192,9 +192,9 @@ export function onPrepareOk(state: State, message: PrepareOk): void {
   if (!state.leads || (message.view !== state.view && !countOld)) return;
   const entry = state.pipeline.get(message.op);
   if (entry === undefined || entry.prepare.header.checksum !== message.checksum) return;
-  // Uncommitted here: the sender has it on its disk, or heard in an older view that it is committed;
-  // then its superblock names the op, for it came with this view's log. Either way its volume
-  // opens with this head or a later one, which is all that is remembered.
+  // Uncommitted here: the sender has it on its disk, or heard in an older view that it is
+  // committed; then its superblock names the op, for it came with this view's log. Either way its
+  // volume opens with this head or a later one, which is all that is remembered.
   rememberAck(state, message.from, { logView: message.view, op: message.op });
   state.pipeline.ack(message.from, message.op);
   advanceCommit(state);

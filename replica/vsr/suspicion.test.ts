@@ -214,3 +214,29 @@ test("vsr: a primary that woke late beats at once: what it was sent waits to be 
   }
   assert.equal(bench.last("commit"), undefined);
 });
+
+test("vsr: a primary that its backups let wait of late beats on for as long (A4)", () => {
+  const bench = new Bench(1);
+  const { prepare } = leadViewOne(bench, true);
+  bench.ok(2, 1, prepare);
+  const waits = (forMs: number): void => {
+    for (let ms = 0; ms < forMs; ms += 5) {
+      bench.nowMs += 5;
+      bench.step({ kind: "timeout" });
+    }
+  };
+  /** How long it beats on while nobody says anything, ms. */
+  const beats = (): number => {
+    const fromMs = bench.nowMs;
+    for (let lastMs = fromMs; ; lastMs = bench.nowMs) {
+      bench.sent = [];
+      waits(25);
+      if (bench.last("commit") === undefined) return lastMs - fromMs;
+    }
+  };
+  const calmMs = beats();
+  assert.ok(calmMs >= 80 && calmMs <= 125, `${calmMs} ms`);
+  bench.ok(2, 1, prepare);
+  const patientMs = beats();
+  assert.ok(patientMs >= 175 && patientMs <= 225, `${patientMs} ms`);
+});

@@ -71,8 +71,9 @@ export function learnVoice(state: State): void {
 }
 
 /**
- * True for a primary that has heard neither backup for longer than they usually let it wait: it may
- * be cut off from all that is sent to it (rule A4). What came while it did not run waits to be read.
+ * True for a primary that has heard neither backup for longer than they let it wait of late: it
+ * may be cut off from all that is sent to it (rule A4). What came while it did not run waits to be
+ * read.
  */
 export function hearsNobody(state: State): boolean {
   const patience = patienceMs(state.timing, state.voices.longestMs(state.nowMs), 0);
