@@ -4,7 +4,10 @@ import { replicasCount } from "./limits.ts";
 export interface CoreTiming {
   /** Between two heartbeats of the primary. */
   readonly heartbeatMs: number;
-  /** Silence of the primary after which a backup suspects it (up to 30 % jitter on top). */
+  /**
+   * Silence of the primary after which a backup suspects it (up to 30 % jitter on top); twice the
+   * longest gap of late if that is more, up to suspectMaxMs.
+   */
   readonly suspectMs: number;
   /** Time a view change may take before the next view is tried; doubled at every failure. */
   readonly viewChangeMs: number;
@@ -12,6 +15,10 @@ export interface CoreTiming {
 
 /** Every timeout of a replica, in milliseconds. */
 export interface Timing extends CoreTiming {
+  /** Longest such silence that gaps of late can teach (the same jitter on top): 2 x suspectMs. */
+  readonly suspectMaxMs: number;
+  /** For how long such a gap counts, at least, and at most twice: 30,000, or 100 x suspectMs. */
+  readonly gapMemoryMs: number;
   /** Lateness of the own process from which it blames itself, not the primary: suspectMs / 2. */
   readonly latenessMs: number;
   /** Time that the target of a planned transfer has to catch up: suspectMs / 2. */
@@ -69,14 +76,25 @@ export type TimingConfig = CoreTiming & Partial<Timing>;
 
 /** Heartbeats in a suspicion at least: three may be lost. */
 export const heartbeatsPerSuspicion = 4;
-/** A replica that speaks seldom pings its peers at least so often, in heartbeats. */
+/**
+ * A backup that has nothing to ack gives its primary a sign of life at least so often, in
+ * heartbeats: with one more, for which an ack may go unread, less than a suspicion.
+ */
+export const lifeHeartbeats = 2;
+/** Prepares stand in for heartbeats, which say more, for at most so many of them. */
+export const commitHeartbeats = 4;
+/** Any two replicas hear of each other and of what is new at least so often, in heartbeats. */
 export const pingHeartbeats = 5;
+/** All that a ping tells is told, and the peer's clock asked for, so often, in heartbeats. */
+export const tellHeartbeats = 25;
 
 /** Bounds of each time, ms. */
 export const timingBounds: Readonly<Record<keyof Timing, readonly [number, number]>> = {
   heartbeatMs: [5, 10_000],
   suspectMs: [20, 60_000],
   viewChangeMs: [20, 60_000],
+  suspectMaxMs: [20, 120_000],
+  gapMemoryMs: [200, 86_400_000],
   latenessMs: [5, 60_000],
   transferMs: [5, 60_000],
   handOverMs: [100, 600_000],
@@ -112,10 +130,12 @@ export function completeTiming(config: TimingConfig): Timing {
   const { suspectMs, heartbeatMs, viewChangeMs } = config;
   const half = Math.max(5, Math.floor(suspectMs / 2));
   return {
+    suspectMaxMs: 2 * suspectMs,
+    gapMemoryMs: Math.max(30_000, 100 * suspectMs),
     latenessMs: Math.max(heartbeatMs, half),
     transferMs: half,
     handOverMs: Math.max(20_000, 2 * viewChangeMs),
-    clockSampleMs: Math.max(10_000, 10 * pingHeartbeats * heartbeatMs),
+    clockSampleMs: Math.max(10_000, 2 * tellHeartbeats * heartbeatMs),
     peerAliveMs: 250,
     peerSilenceMs: Math.max(1_500, heartbeatsPerSuspicion * suspectMs),
     repairRetryMs: 100,
@@ -154,6 +174,18 @@ const rules: readonly Rule[] = [
     must: `${heartbeatsPerSuspicion} x heartbeatMs`,
     least: ({ heartbeatMs }) => heartbeatsPerSuspicion * heartbeatMs,
   },
+  { member: "suspectMaxMs", must: "suspectMs", least: ({ suspectMs }) => suspectMs },
+  // What a primary that is slow now and then may cost when it dies.
+  {
+    member: "suspectMs",
+    must: "suspectMaxMs / 2",
+    least: ({ suspectMaxMs }) => Math.ceil(suspectMaxMs / 2),
+  },
+  {
+    member: "gapMemoryMs",
+    must: "10 x suspectMaxMs",
+    least: ({ suspectMaxMs }) => 10 * suspectMaxMs,
+  },
   { member: "viewChangeMs", must: "suspectMs", least: ({ suspectMs }) => suspectMs },
   { member: "latenessMs", must: "heartbeatMs", least: ({ heartbeatMs }) => heartbeatMs },
   // Whoever wakes so late accuses nobody: it must notice that before it would.
@@ -165,12 +197,16 @@ const rules: readonly Rule[] = [
     least: ({ transferMs, viewChangeMs }) => transferMs + viewChangeMs,
   },
   // A dead path is first a matter of suspicion, then one of dialling anew.
-  { member: "peerSilenceMs", must: "suspectMs", least: ({ suspectMs }) => suspectMs },
+  {
+    member: "peerSilenceMs",
+    must: "suspectMaxMs",
+    least: ({ suspectMaxMs }) => suspectMaxMs,
+  },
   { member: "peerSilenceMs", must: "4 x peerAliveMs", least: ({ peerAliveMs }) => 4 * peerAliveMs },
   {
     member: "clockSampleMs",
-    must: `2 x ${pingHeartbeats} heartbeats`,
-    least: ({ heartbeatMs }) => 2 * pingHeartbeats * heartbeatMs,
+    must: `2 x ${tellHeartbeats} heartbeats`,
+    least: ({ heartbeatMs }) => 2 * tellHeartbeats * heartbeatMs,
   },
   { member: "syncPatienceMs", must: "chunkRetryMs", least: ({ chunkRetryMs }) => chunkRetryMs },
   { member: "suspectMs", must: "8 x batchGapMs", least: ({ batchGapMs }) => 8 * batchGapMs },
@@ -198,7 +234,11 @@ const rules: readonly Rule[] = [
     must: `2 x ${pingHeartbeats} heartbeats`,
     least: ({ heartbeatMs }) => 2 * pingHeartbeats * heartbeatMs,
   },
-  { member: "primarySilenceMs", must: "suspectMs", least: ({ suspectMs }) => suspectMs },
+  {
+    member: "primarySilenceMs",
+    must: "suspectMaxMs",
+    least: ({ suspectMaxMs }) => suspectMaxMs,
+  },
   { member: "redialMaxMs", must: "redialFirstMs", least: ({ redialFirstMs }) => redialFirstMs },
   // Otherwise a slow handshake would spend most of its time waiting for the next try.
   { member: "handshakeMs", must: "redialMaxMs", least: ({ redialMaxMs }) => redialMaxMs },

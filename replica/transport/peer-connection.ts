@@ -30,9 +30,6 @@ const viewAt = 8;
 /** Bytes that wait in the socket at most; a frame that finds more is dropped. */
 export const sendQueueBytesMax = 4 * 1024 * 1024;
 
-/** An ack that nobody wants is verified all the same when none was for so long: a sign of life. */
-const verifyAtLeastMs = 10;
-
 type PrepareOk = Extract<PeerMessage, { kind: "prepare_ok" }>;
 
 /** What a connection tells its owner. */
@@ -67,7 +64,6 @@ export class PeerConnection {
   private isClosed = false;
   private sentAtMs = 0;
   private receivedAtMs = 0;
-  private verifiedAtMs = 0;
   private readonly timer: NodeJS.Timeout;
   private readonly take = (record: Uint8Array): void => this.onRecord(record);
   private readonly uncork = (): void => {
@@ -246,14 +242,12 @@ export class PeerConnection {
       this.refuse("refusedStale", frameCommandOf(frame));
     } else {
       this.counterReceived = counter;
-      this.verifiedAtMs = performance.now();
       if (!alive) this.deliver(frame, 0);
     }
   }
 
   /** Of what an unverified frame says only this is believed: that it may be dropped. */
   private superfluous(frame: Uint8Array): boolean {
-    if (performance.now() - this.verifiedAtMs >= verifyAtLeastMs) return false;
     const { replica, incarnation } = this.peer;
     const relay = { from: replica, incarnation, view: viewFrom(0) };
     const read = readPeerMessage(this.scope.frames, frame, relay);

@@ -48,6 +48,8 @@ after(async () => {
   for (const item of open) await item.close();
 });
 
+type PrepareOk = Extract<PeerMessage, { kind: "prepare_ok" }>;
+
 interface Node {
   readonly network: PeerNetwork;
   readonly received: PeerMessage[];
@@ -59,6 +61,7 @@ async function startNode(
   index: number,
   ports: readonly number[],
   tls?: TlsMaterial,
+  wantsAck?: (ack: PrepareOk) => boolean,
 ): Promise<Node> {
   const received: PeerMessage[] = [];
   const refused: number[] = [];
@@ -75,6 +78,7 @@ async function startNode(
     tls: tls ?? identity.tls,
     privateKey: identity.key.privateKey,
     onMessage: (message) => received.push(message),
+    ...(wantsAck === undefined ? {} : { wantsAck }),
     onRefused: (peer) => refused.push(peer),
     onLog: (what, facts) => log.push(`${what} ${JSON.stringify(facts)}`),
   });
@@ -197,6 +201,26 @@ test("transport: a peer's death is told to both sides, by the refusal of its por
   await middle.network.close();
   await until("both know", () => first.refused.includes(1) && last.refused.includes(1));
   assert.deepEqual([first.refused, last.refused], [[1], [1]]);
+});
+
+test("transport: an ack that nobody wants is dropped unread, every other one arrives", async () => {
+  const ports = await threePorts();
+  const node = await startNode(0, ports, undefined, ({ op }) => op > 5);
+  const peer = await startNode(1, ports);
+  await until("up", () => peer.network.connected(replicaFrom(0)));
+  const { replica, incarnation } = memberOf(1, identityOf(1));
+  const envelope = { from: replica, incarnation, view: viewFrom(7) };
+  const checksum = "0".repeat(64) as PrepareOk["checksum"];
+  const ack = { kind: "prepare_ok", checksum, commitMin: opFrom(0), checkpointOp: opFrom(0) };
+  for (const op of [4, 5, 6, 5, 7]) {
+    peer.network.send(replicaFrom(0), { ...envelope, ...ack, op: opFrom(op) } as PrepareOk);
+  }
+  await until("acks came", () => node.received.length === 2);
+  assert.deepEqual(
+    node.received.map((message) => (message.kind === "prepare_ok" ? message.op : null)),
+    [6, 7],
+  );
+  assert.equal(node.network.counts(replicaFrom(1)).acksSkipped, 3);
 });
 
 test("transport: certificates of another shard, replica, role or key get no word in", async () => {

@@ -1,11 +1,12 @@
 import { assert } from "#replica/base/assert.ts";
 import type { Checksum, Op, ReplicaIndex } from "#replica/base/brands.ts";
+import { tellHeartbeats } from "#replica/base/timing.ts";
 import { checkpointRowsMax } from "./options.ts";
 import { othersOf } from "./quorum.ts";
 import type { State } from "./state.ts";
 
-/** Heartbeats that a difference of two waits for the word of a third that is alive. */
-const patienceHeartbeats = 100;
+/** Heartbeats that a difference of two waits for the word of a third that is alive: four pings. */
+const patienceHeartbeats = 4 * tellHeartbeats;
 
 /** What the three replicas say of one checkpoint. */
 export type Agreement =

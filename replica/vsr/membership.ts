@@ -72,6 +72,7 @@ function forgetPeer(state: State, replica: ReplicaIndex): void {
   const peer = state.peers[replica];
   assert(peer !== undefined, "VSR-03: peer");
   peer.heardMs = -Infinity;
+  peer.ledMs = -Infinity;
   peer.commitMin = opFrom(0);
   peer.checkpointOp = opFrom(0);
   peer.formation = "unknown";

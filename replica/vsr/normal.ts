@@ -3,6 +3,7 @@ import { opFrom, timestampFrom } from "#replica/base/brands.ts";
 import type { Op, ReplicaIndex } from "#replica/base/brands.ts";
 import { pipelineMax } from "#replica/base/limits.ts";
 import { mutated } from "#replica/base/mutation.ts";
+import { commitHeartbeats } from "#replica/base/timing.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Prepare, PrepareKind } from "#replica/wire/prepare.ts";
 import { encodeReplacement } from "#replica/wire/replacement.ts";
@@ -18,7 +19,7 @@ import { rejectUntimed } from "./requests.ts";
 import { broadcast, send, viewDurable } from "./send.ts";
 import { rememberAck } from "./standing.ts";
 import type { State } from "./state.ts";
-import { cancelSuspicion, onHigherView } from "./suspicion.ts";
+import { cancelSuspicion, hearsNobody, onHigherView } from "./suspicion.ts";
 import { offeredCheckpoint } from "./superblock.ts";
 import { upgradeTurn } from "./upgrade.ts";
 import { canWrite, flushWrites, keepBody } from "./writes.ts";
@@ -113,6 +114,7 @@ function makePrepare(state: State, content: Content): void {
   state.log.advance(prepare.header);
   state.pipeline.push(prepare, state.nowMs);
   broadcast(state, { kind: "prepare", prepare });
+  postponeHeartbeat(state);
   keepBody(state, prepare);
   if (kind === "replace") {
     state.replacing = null;
@@ -190,7 +192,9 @@ export function onPrepareOk(state: State, message: PrepareOk): void {
   if (!state.leads || (message.view !== state.view && !countOld)) return;
   const entry = state.pipeline.get(message.op);
   if (entry === undefined || entry.prepare.header.checksum !== message.checksum) return;
-  // Not committed, so not part of what its sender only heard to be committed: it holds the op.
+  // Uncommitted here: the sender has it on its disk, or heard in an older view that it is
+  // committed; then its superblock names the op, for it came with this view's log. Either way its
+  // volume opens with this head or a later one, which is all that is remembered.
   rememberAck(state, message.from, { logView: message.view, op: message.op });
   state.pipeline.ack(message.from, message.op);
   advanceCommit(state);
@@ -335,17 +339,26 @@ function learnCommit(state: State, commitMax: Op, message: Commit): void {
 /** The heartbeat of the primary, unless it seems to be cut off from both backups (rule A4). */
 export function heartbeat(state: State): void {
   if (!state.leads) return;
-  const { heartbeatMs, suspectMs } = state.options.timing;
-  state.deadlines.set("heartbeat", state.nowMs + heartbeatMs);
-  const heardMs = Math.max(
-    ...state.peers.map((peer, i) => (i === state.replica ? -Infinity : peer.heardMs)),
-  );
-  if (!state.voting || !state.logDurable || heardMs < state.nowMs - suspectMs) return;
+  state.deadlines.set("heartbeat", state.nowMs + state.timing.heartbeatMs);
+  if (!state.voting || !state.logDurable || hearsNobody(state)) return;
   sendCommit(state);
+}
+
+/**
+ * A prepare went to both backups: it is a sign of life and tells of commits, so that the heartbeat
+ * follows heartbeatMs after the last one. Not for long: COMMIT says more than a prepare.
+ */
+function postponeHeartbeat(state: State): void {
+  const { heartbeatMs } = state.options.timing;
+  const lastMs = state.committedMs + commitHeartbeats * heartbeatMs;
+  const dueMs = Math.min(state.nowMs + heartbeatMs, lastMs);
+  const beforeMs = state.deadlines.get("heartbeat");
+  if (beforeMs !== Infinity && dueMs > beforeMs) state.deadlines.set("heartbeat", dueMs);
 }
 
 /** Tells the backups what is committed. */
 export function sendCommit(state: State): void {
+  state.committedMs = state.nowMs;
   const header = state.log.header(state.commitMax);
   assert(
     header !== null || state.commitMax === state.commitMin,

@@ -24,6 +24,7 @@ import {
 import { considerFormation, open } from "./opening.ts";
 import { checkOptions, type ReplicaOptions } from "./options.ts";
 import { recoverLog } from "./recovery.ts";
+import { answer } from "./pings.ts";
 import { primaryOf } from "./quorum.ts";
 import {
   adoptMembers,
@@ -39,10 +40,10 @@ import { judgePing, onVerdict, type Ping } from "./standing.ts";
 import { State } from "./state.ts";
 import { statusOf } from "./status.ts";
 import { superblockDurable } from "./superblock.ts";
-import { armSuspicion } from "./suspicion.ts";
+import { beginPatience, excuseLateness, learnVoice, noteReturn } from "./suspicion.ts";
 import { onStarved, onSyncDone, onSyncFailed } from "./sync.ts";
 import { fireTimers } from "./timers.ts";
-import { onTransfer, pong } from "./transfer.ts";
+import { onTransfer } from "./transfer.ts";
 import { commonVersions, onUpgrade, upgradeRefusal } from "./upgrade.ts";
 import {
   joinView,
@@ -114,15 +115,17 @@ export class Replica {
   }
 
   /**
-   * False for an ack that would change nothing here but the time at which its sender was heard:
+   * False for an ack that would change nothing here, of a sender that was heard within a heartbeat:
    * the transport may then drop it before it verifies the signature, which costs more than all
    * the rest of an ack. Of two backups' acks of a prepare only the first one commits it.
    */
   wantsAck(ack: Extract<PeerMessage, { kind: "prepare_ok" }>): boolean {
     const { state } = this;
-    if (ack.view > state.view || ack.checkpointOp > (state.peers[ack.from]?.checkpointOp ?? 0)) {
+    const peer = state.peers[ack.from];
+    if (peer === undefined || ack.view > state.view || ack.checkpointOp > peer.checkpointOp) {
       return true;
     }
+    if (peer.heardMs <= state.nowMs - state.timing.heartbeatMs) return true;
     return state.leads && ack.view === state.view && ack.op > state.commitMax;
   }
 
@@ -147,8 +150,9 @@ export class Replica {
     this.finish();
     if (state.stopped) return;
     if (!state.opened) open(state);
+    excuseLateness(state, this.wantedMs);
     dispatch(state, event);
-    if (!state.stopped) fireTimers(state, this.wantedMs);
+    if (!state.stopped) fireTimers(state);
     // A backup logs and acks a prepare before it runs the one before: the primary waits for acks.
     const ackFirst = state.status === "normal" && !state.leads && state.effects.length > 0;
     if (ackFirst) this.unfinished = true;
@@ -358,6 +362,8 @@ function onMessage(state: State, message: PeerMessage): void {
   if (!fromMember(state, message)) return;
   const peer = state.peers[message.from];
   assert(peer !== undefined, "VSR-03: peer");
+  noteReturn(state, message.from);
+  if (state.leads) learnVoice(state);
   peer.heardMs = state.nowMs;
   // A volume that was rolled back takes no part; it only says and hears so.
   if (state.lost && message.kind !== "ping" && message.kind !== "pong") return;
@@ -378,7 +384,7 @@ function onMessage(state: State, message: PeerMessage): void {
       onDoViewChange(state, message);
       return;
     case "start_view":
-      if (onStartView(state, message)) armSuspicion(state);
+      if (onStartView(state, message)) beginPatience(state);
       return;
     case "get_view":
       sendStartView(state, message.from, message.nonce);
@@ -426,7 +432,7 @@ function onPing(state: State, message: Ping): void {
   judgePing(state, message);
   const verdict = onVerdict(state, message);
   if (!state.lost) considerFormation(state);
-  if (message.kind === "ping") pong(state, message.from, message.monotonicMs);
+  if (message.kind === "ping") answer(state, message.from, message.monotonicMs);
   if (verdict === "vouched") onVouched(state);
   if (state.formed && !state.lost && message.view > state.view) joinView(state, message.view);
 }

@@ -16,6 +16,7 @@ import type { AlarmCode, Standing } from "./alarms.ts";
 import { ClusterClock } from "./cluster-clock.ts";
 import { decodeConsensusState } from "./consensus-state.ts";
 import type { Effect } from "./effect.ts";
+import { GapMemory } from "./gap-memory.ts";
 import type { Log } from "./log.ts";
 import type { ReplicaOptions } from "./options.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -65,6 +66,8 @@ export type Execution =
 export interface Peer {
   /** Last frame of any kind, ms. */
   heardMs: number;
+  /** Last sign of life as primary, ms; -Infinity = none since it was heard as no primary. */
+  ledMs: number;
   /** Last frame of any kind to it, ms. */
   sentMs: number;
   commitMin: Op;
@@ -83,8 +86,11 @@ export interface Peer {
   status: ReplicaStatus;
   /** Versions of the machine that its build can apply; null = not told in this life. */
   versions: MachineVersions | null;
-  /** Last ping to it, ms. */
-  pingedMs: number;
+  /** Last ping to it that wanted a pong, ms. */
+  askedMs: number;
+  /** Last ping or pong to it, ms, and what was new in it. */
+  toldMs: number;
+  toldNews: string;
 }
 
 /** The superblock as durable, and the write in flight. */
@@ -156,6 +162,14 @@ export class State {
   checkpointSeen: CheckpointDescriptor | null = null;
   /** Log time never goes below this (heads of all votes). */
   timestampFloorUs = 0;
+  /** Longest gaps between signs of life of who led (rule A4). */
+  readonly gaps: GapMemory;
+  /** As primary: longest times in which it heard neither backup. */
+  readonly voices: GapMemory;
+  /** By how much this process came late to the present step, ms; 0 below latenessMs. */
+  lateMs = 0;
+  /** Last COMMIT to the backups, ms. */
+  committedMs = -Infinity;
   /** Last monotonic_ms of the primary's heartbeats of this view. */
   heartbeatSeenMs = -Infinity;
   /** Nonce of the GET_VIEW in recovering_head. */
@@ -255,7 +269,9 @@ export class State {
     this.options = options;
     this.timing = completeTiming(options.timing);
     this.replica = options.replica;
-    const { clockSampleMs, clockToleranceMs } = this.timing;
+    const { clockSampleMs, clockToleranceMs, gapMemoryMs, suspectMaxMs } = this.timing;
+    this.gaps = new GapMemory(gapMemoryMs, suspectMaxMs);
+    this.voices = new GapMemory(gapMemoryMs, suspectMaxMs);
     this.clock = new ClusterClock(options.replica, clockSampleMs, clockToleranceMs);
     this.log = log;
     this.pipeline = new Pipeline(options.batch.bytesMax ?? prepareBodyBytesMax);
@@ -270,6 +286,7 @@ export class State {
     };
     this.peers = superblock.members.map(() => ({
       heardMs: -Infinity,
+      ledMs: -Infinity,
       sentMs: -Infinity,
       commitMin: 0 as Op,
       checkpointOp: 0 as Op,
@@ -281,7 +298,9 @@ export class State {
       status: "normal",
       versions: null,
       voteFloor: 0 as View,
-      pingedMs: -Infinity,
+      askedMs: -Infinity,
+      toldMs: -Infinity,
+      toldNews: "",
     }));
     this.memories = superblock.members.map(({ replica, incarnation }) => {
       const memory = superblock.standing.remembered.find((each) => each.replica === replica);

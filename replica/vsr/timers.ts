@@ -1,8 +1,7 @@
-import { pingHeartbeats } from "#replica/base/timing.ts";
 import { watchConditions } from "./alarms.ts";
-import { clusterTime } from "./clock-keeping.ts";
 import { heartbeat, resendPrepares, sendCommit } from "./normal.ts";
 import { considerVoting } from "./membership.ts";
+import { pingPeers } from "./pings.ts";
 import { othersOf } from "./quorum.ts";
 import { repairRound } from "./repair.ts";
 import { send } from "./send.ts";
@@ -10,22 +9,14 @@ import { keepMemories } from "./standing.ts";
 import type { State } from "./state.ts";
 import { considerStarved, syncTimeout } from "./sync.ts";
 import type { TimerName } from "./timeouts.ts";
-import { considerFloor, continueTransfer, ping } from "./transfer.ts";
+import { considerFloor, continueTransfer } from "./transfer.ts";
 import { resendMs, sendVote, suspect } from "./view-change.ts";
 
 /** Timers that may fire in one step at most; more of them wait for the next one. */
 const firesMax = 32;
 
-/**
- * Fires what is due. When this process itself woke late (pause, CPU throttle), the detector's
- * deadline moves by that lateness instead of accusing the primary (rule A4).
- */
-export function fireTimers(state: State, wantedMs: number): void {
-  const lateMs = state.nowMs - wantedMs;
-  const suspectMs = state.deadlines.get("suspect");
-  if (lateMs >= state.timing.latenessMs && suspectMs !== Infinity) {
-    state.deadlines.set("suspect", Math.max(suspectMs, wantedMs) + lateMs);
-  }
+/** Fires what is due. */
+export function fireTimers(state: State): void {
   for (let fires = 0; fires < firesMax; fires += 1) {
     const name = state.deadlines.due(state.nowMs);
     if (name === null) return;
@@ -99,17 +90,7 @@ export function askView(state: State): void {
 }
 
 function pingAll(state: State): void {
-  const { heartbeatMs } = state.options.timing;
-  state.deadlines.set("ping", state.nowMs + (state.formed ? 2 : 1) * heartbeatMs);
-  const timed = clusterTime(state) !== null;
-  for (const to of othersOf(state.replica)) {
-    const peer = state.peers[to];
-    // Any frame is a sign of life: a ping is only for those who got none.
-    const recent = (peer?.sentMs ?? -Infinity) > state.nowMs - heartbeatMs * 1.5;
-    const due = (peer?.pingedMs ?? -Infinity) <= state.nowMs - heartbeatMs * pingHeartbeats;
-    const known = timed && state.formed && peer?.formation === "same" && peer.vouches;
-    if (!known || !recent || due) ping(state, to);
-  }
+  pingPeers(state);
   watchConditions(state);
   if (state.stopped) return;
   keepMemories(state);

@@ -1,11 +1,8 @@
-import { assert } from "#replica/base/assert.ts";
 import { type ReplicaIndex, type View, viewFrom } from "#replica/base/brands.ts";
-import { ownLife, ownMark } from "./lives.ts";
 import { sendCommit } from "./normal.ts";
+import { ask } from "./pings.ts";
 import { nextViewOf } from "./quorum.ts";
-import { send } from "./send.ts";
 import type { State } from "./state.ts";
-import { statusOf } from "./status.ts";
 import { enterView } from "./view-change.ts";
 
 /** Between two looks at the target, ms; each step that may bring news looks too: no timeout. */
@@ -56,48 +53,5 @@ export function continueTransfer(state: State): void {
   state.deadlines.set("transfer", state.nowMs + lookMs);
   if (!state.voting || !state.logDurable) return;
   sendCommit(state);
-  if (!itself) ping(state, transfer.target);
-}
-
-/** Asks a peer for a sign of life, its formation, its volume and how far it is. */
-export function ping(state: State, to: ReplicaIndex): void {
-  sendPing(state, to, "ping", Math.floor(state.nowMs));
-}
-
-/** Answers a ping with its own time. */
-export function pong(state: State, to: ReplicaIndex, monotonicMs: number): void {
-  sendPing(state, to, "pong", monotonicMs);
-}
-
-function sendPing(
-  state: State,
-  to: ReplicaIndex,
-  kind: "ping" | "pong",
-  monotonicMs: number,
-): void {
-  const own = ownLife(state);
-  // A formed volume speaks of itself only when its present life is durable.
-  if (own === null && state.formed) return;
-  const peer = state.peers[to];
-  assert(peer !== undefined, "VSR-03: peer");
-  // A pong measures the peer's time, not ours.
-  if (kind === "ping") peer.pingedMs = state.nowMs;
-  const { durable } = state.superblock;
-  send(state, to, {
-    kind,
-    monotonicMs,
-    wallClockUs: state.wallUs,
-    formationId: durable.identity.formationId,
-    versions: state.options.machine.versions,
-    commitMin: state.commitMin,
-    lives: own === null ? [] : durable.standing.lives,
-    mark: ownMark(state),
-    yours: peer.judged,
-    replaced: state.members.filter(({ replaceOp }) => replaceOp !== undefined),
-    status: statusOf(state),
-    learner: durable.recovering,
-    voteFloor: durable.voteFloor,
-    checkpointOp: durable.checkpoint.op,
-    checkpointId: durable.checkpoint.id,
-  });
+  if (!itself) ask(state, transfer.target);
 }

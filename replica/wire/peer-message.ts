@@ -127,7 +127,7 @@ export type PeerMessage = PeerEnvelope &
       }
     | {
         readonly kind: "ping" | "pong";
-        /** Of the pinger; a pong returns it. */
+        /** Of the pinger; a pong returns it. Zero: the ping tells only and wants no pong. */
         readonly monotonicMs: number;
         readonly wallClockUs: number;
         readonly formationId: Checksum;

@@ -20,8 +20,9 @@ interface Stretch {
   readonly seconds: number;
   readonly viewBefore: number;
   readonly viewAfter: number;
-  /** Cores of the machine that were busy, on average. */
-  readonly busyCores: number;
+  /** Cores that the shard and its loader used, and that others did, on average. */
+  readonly ownCores: number;
+  readonly foreignCores: number;
 }
 
 async function viewOf(shard: TestShard): Promise<number> {
@@ -29,8 +30,14 @@ async function viewOf(shard: TestShard): Promise<number> {
   return Math.max(...statuses.map((status) => status?.view ?? 0));
 }
 
-async function watch(shard: TestShard, name: string, seconds: number): Promise<Stretch> {
-  const cpu = new ForeignCpu(() => []);
+async function watch(
+  shard: TestShard,
+  loader: LoaderHandle,
+  name: string,
+  seconds: number,
+): Promise<Stretch> {
+  const pids = (): number[] => shard.replicas.flatMap(({ pid }) => (pid === null ? [] : [pid]));
+  const cpu = new ForeignCpu(() => [process.pid, loader.pid, ...pids()]);
   const viewBefore = await viewOf(shard);
   const untilMs = performance.now() + seconds * 1000;
   let viewAfter = viewBefore;
@@ -40,7 +47,8 @@ async function watch(shard: TestShard, name: string, seconds: number): Promise<S
     if (view > viewAfter) console.error(`${name}: view ${viewAfter} became ${view}`);
     viewAfter = Math.max(viewAfter, view);
   }
-  return { name, seconds, viewBefore, viewAfter, busyCores: cpu.cores() };
+  const cores = { ownCores: cpu.ownCores(), foreignCores: cpu.cores() };
+  return { name, seconds, viewBefore, viewAfter, ...cores };
 }
 
 /** Runs a shard idle and then under full load: no view may change in either. */
@@ -50,18 +58,19 @@ export async function runQuietViews(options: QuietViewsOptions): Promise<Report>
   const shard = await TestShard.start({ walSizeBytes, ...place });
   const loader = new LoaderHandle();
   try {
-    const idle = await watch(shard, "idle", options.idleSeconds);
+    const idle = await watch(shard, loader, "idle", options.idleSeconds);
     const shape = { rooms: 64, senders: 64, bodyBytes, paceMs, batchMax: 512 };
     const load = { ...shape, rate: null, warmUpMs: 1_000, measureMs: 24 * 3_600_000 };
     const where = { name: shard.config.shard, cluster: shard.cluster };
     const addressed = { ...where, addresses: shard.addresses() };
     loader.tell({ kind: "run", links, shard: addressed, tls: shard.edgeTls, load });
     await loader.expect("started", 30_000);
-    const loaded = await watch(shard, "full load", options.loadSeconds);
+    const loaded = await watch(shard, loader, "full load", options.loadSeconds);
     const rows = [idle, loaded].map((stretch) => {
-      const { name, seconds, viewBefore, viewAfter, busyCores } = stretch;
+      const { name, seconds, viewBefore, viewAfter, ownCores, foreignCores } = stretch;
       const views = `view ${viewBefore} to ${viewAfter}, ${viewAfter - viewBefore} changes`;
-      const busy = `${busyCores.toFixed(2)} of ${cpus().length} cores busy`;
+      const used = `${ownCores.toFixed(2)} of ${cpus().length} cores used`;
+      const busy = `${used}, others ${foreignCores.toFixed(2)}`;
       return `${name.padEnd(14)} ${seconds} s: ${views}; ${busy}`;
     });
     const json = { options, node: process.version, idle, loaded };

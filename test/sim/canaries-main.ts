@@ -1,7 +1,15 @@
-import { canaries, canarySeedsMax, findCanary } from "./canaries.ts";
+import { canaries, canarySeedsMax, findCanary, findUnitCanary, unitCanaries } from "./canaries.ts";
 
 let missed = 0;
-for (const id of process.argv.length > 2 ? process.argv.slice(2) : canaries) {
+const wished = process.argv.slice(2);
+for (const canary of unitCanaries) {
+  if (wished.length > 0 && !wished.includes(canary.id)) continue;
+  const found = findUnitCanary(canary);
+  if (!found) missed += 1;
+  process.stdout.write(`${canary.id.padEnd(28)} ${found ? canary.test : "NOT FOUND"}\n`);
+}
+const unit = new Set(unitCanaries.map(({ id }) => id));
+for (const id of wished.length > 0 ? wished.filter((each) => !unit.has(each)) : canaries) {
   const found = findCanary(id, canarySeedsMax);
   if (found === null) missed += 1;
   const text = found === null ? "NOT FOUND" : `seed ${found.seed}: ${found.why.slice(0, 110)}`;

@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { rootFolder } from "#test/tidy/source.ts";
 import { simulate } from "./simulate.ts";
 
 /** Deliberate bugs at the real lines of production; the simulator must find each of them. */
@@ -13,7 +15,6 @@ export const canaries: readonly string[] = [
   "ack_before_durable",
   "commit_single",
   "install_twice",
-  "trust_any_head",
   "trust_identifiers",
   "overwrite_ring",
   "write_before_log_view",
@@ -40,6 +41,53 @@ export const canaries: readonly string[] = [
   "cosign_unchecked",
   "cosign_before_durable",
 ];
+
+/** A deliberate bug that needs more than one fault to show, and the test that finds it. */
+export interface UnitCanary {
+  readonly id: string;
+  readonly file: string;
+  readonly test: string;
+}
+
+/** What needs two faults at once (README.md): few runs or none find it, a named test does. */
+export const unitCanaries: readonly UnitCanary[] = [
+  {
+    id: "trust_any_head",
+    file: "test/sim/scenarios.test.ts",
+    test: "sim: who lost the name of its newest op does not vote until a primary tells its head",
+  },
+  {
+    id: "repair_unnamed",
+    file: "replica/storage/replica-storage.test.ts",
+    test: "storage: rewriting what was acknowledged names it first, even when identifiers lag",
+  },
+  {
+    id: "skip_barrier",
+    file: "replica/storage/replica-storage.test.ts",
+    test: "storage: a superblock waits for the identifiers of what was durable before it",
+  },
+  {
+    id: "learner_votes_early",
+    file: "replica/vsr/learner.test.ts",
+    test: "vsr: a learner votes only after it holds what its old self may have acked (VSR-48)",
+  },
+];
+
+function passes({ file, test }: UnitCanary, mutation: string): boolean {
+  const pattern = `^${test.replace(/[()]/g, "\\$&")}$`;
+  const name = `--test-name-pattern=${pattern}`;
+  const args = ["--import", "./test/sim/mutate.ts", "--test-reporter=tap", name, file];
+  const env = { ...process.env, MUTATE: mutation, NODE_TEST_CONTEXT: undefined };
+  const run = spawnSync(process.execPath, args, { cwd: rootFolder, env, encoding: "utf8" });
+  // A pattern that fits no test would pass with any bug.
+  if (!run.stdout.includes("# tests 1\n")) throw new Error(`no such test: ${test}`);
+  return run.status === 0;
+}
+
+/** True when the test of a canary passes without the bug and fails with it. */
+export function findUnitCanary(canary: UnitCanary): boolean {
+  return passes(canary, "") && !passes(canary, canary.id);
+}
 
 /** Seeds within which each canary must be found. */
 export const canarySeedsMax = 500;

@@ -2,7 +2,7 @@
 // the swarm's options change: what it showed is therefore also a named scenario or unit test.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { findCanary } from "./canaries.ts";
+import { findCanary, findUnitCanary, unitCanaries } from "./canaries.ts";
 import { simulate } from "./simulate.ts";
 
 const seeds: readonly (readonly [number, string])[] = [
@@ -31,6 +31,10 @@ test("sim: one seed is one run, bit for bit", () => {
     assert.deepEqual(simulate(seed), first);
     assert.ok(first.events > 100);
   }
+});
+
+test("sim: bugs that no run can find are found by a named test", () => {
+  for (const canary of unitCanaries) assert.ok(findUnitCanary(canary), canary.id);
 });
 
 test("sim: the checkers bite: cheap canaries are found within a few seeds", () => {

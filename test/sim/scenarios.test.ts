@@ -249,6 +249,31 @@ test("sim: a corrupt entry is repaired, it never becomes the log (NATS #7549)", 
   finish(world);
 });
 
+test("sim: who lost the name of its newest op does not vote until a primary tells its head", () => {
+  const world = start();
+  until(world, 5000, () => headOf(world) >= 10);
+  const primary = primaryOf(world);
+  const node = world.node((primary + 1) % 3);
+  const slot = (): number => node.headSeen % slots;
+  // On its disk and acknowledged, but its identifier is still on its way.
+  const unnamed = (): boolean => {
+    return node.truthHeader(node.headSeen) !== null && !node.truth.named(slot());
+  };
+  until(world, 5000, () => headOf(world) >= 15 && unnamed());
+  // So much that not even the header in it can be read.
+  for (let times = 0; times < 20; times += 1) {
+    node.disk.decay("prepares", (slot() * calm.slotBytes) / 4096);
+  }
+  node.crash();
+  world.node(primary).crash();
+  node.start();
+  const endMs = world.heap.nowMs + 1000;
+  until(world, 2000, () => world.heap.nowMs >= endMs);
+  assert.equal(node.host?.replica.status, "recovering_head");
+  world.node(primary).start();
+  finish(world);
+});
+
 /** Decays the first unit of a slot many times: whether it ever looks as formatting left it. */
 function vanishes(node: SimNode, slot: number): boolean {
   for (let attempt = 0; attempt < 40; attempt += 1) {
