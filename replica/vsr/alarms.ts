@@ -1,5 +1,6 @@
 import { findDifference } from "./agreement.ts";
 import { clusterTime } from "./clock-keeping.ts";
+import { tell } from "./pings.ts";
 import { othersOf } from "./quorum.ts";
 import type { State } from "./state.ts";
 
@@ -145,6 +146,8 @@ export function watchConditions(state: State): void {
   }
   const difference = findDifference(state);
   if (difference?.stop !== true || state.stopped) return;
+  // Last words, so that the others can say which checkpoint it was that differed.
+  for (const peer of othersOf(state.replica)) tell(state, peer);
   state.stopped = true;
   state.emit({ kind: "stop", why: difference.what });
 }

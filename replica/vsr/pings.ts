@@ -16,7 +16,7 @@ export function ask(state: State, to: ReplicaIndex): void {
 }
 
 /** Tells a peer the same of this replica, without a question. */
-function tell(state: State, to: ReplicaIndex): void {
+export function tell(state: State, to: ReplicaIndex): void {
   sendPing(state, to, "ping", 0);
 }
 
