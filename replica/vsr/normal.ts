@@ -10,6 +10,7 @@ import { encodeRequests } from "#replica/wire/request.ts";
 import { noteCheckpoint } from "./agreement.ts";
 import { learnQuorumCheckpoint, updateQuorumCheckpoint } from "./checkpoint.ts";
 import { clusterTime } from "./clock-keeping.ts";
+import { makesMember } from "./log.ts";
 import { fillTo, memberOf, refreshMembers } from "./membership.ts";
 import { busyBatchBytes } from "./options.ts";
 import { primaryOf } from "./quorum.ts";
@@ -73,7 +74,7 @@ interface Content {
 
 const noop: Content = { kind: "noop", requestsCount: 0, body: new Uint8Array(0) };
 
-/** What rules A11 and A12 want next: REPLACE, UPGRADE, a no-op, no prepare at all; or nothing. */
+/** What rules A11 and A12 want next: REPLACE, REKEY, UPGRADE, a no-op, no prepare at all; or nothing. */
 function controlOf(state: State): Content | "hold" | null {
   const turn = upgradeTurn(state);
   if (turn === "hold") return turn;
@@ -82,7 +83,9 @@ function controlOf(state: State): Content | "hold" | null {
   const member = state.replacing;
   if (member !== null) {
     const requestsCount = member.replica;
-    return { kind: "replace", requestsCount, body: encodeReplacement(member) };
+    const same = memberOf(state, member.replica)?.incarnation === member.incarnation;
+    const kind = same ? "rekey" : "replace";
+    return { kind, requestsCount, body: encodeReplacement(member) };
   }
   if (state.log.head >= fillTo(state)) return null;
   const few = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("skip_noops");
@@ -108,13 +111,16 @@ function makePrepare(state: State, content: Content): void {
     requestsCount,
   } as const;
   assert(kind !== "requests" || clusterTime(state) !== null, "VSR-93: requests get a time");
-  const prepare = state.options.sealer.seal(fields, body);
+  // As of this very log: above a REKEY with the next key, also where no commit is known yet.
+  const own = memberOf(state, state.replica);
+  assert(own?.incarnation === fields.incarnation, "VSR-49: an author is a member of its own log");
+  const prepare = state.options.sealer.seal(fields, body, own.publicKey);
   state.batchBytes = prepare.body.length;
   state.log.advance(prepare.header);
   state.pipeline.push(prepare, state.nowMs);
   broadcast(state, { kind: "prepare", prepare });
   keepBody(state, prepare);
-  if (kind === "replace") {
+  if (makesMember(prepare.header)) {
     state.replacing = null;
     refreshMembers(state);
   }
@@ -233,7 +239,10 @@ export function onPrepare(state: State, from: ReplicaIndex, prepare: Prepare): v
   if (header.op > state.log.head) {
     // Nothing truncates within a view, so a prepare made in it belongs to its log.
     if (!current || state.leads || state.status !== "normal") return;
-    if (memberOf(state, header.author)?.incarnation !== header.incarnation) return;
+    const author = memberOf(state, header.author);
+    if (author?.incarnation !== header.incarnation) return;
+    // Below the op that gave it this key nobody vouches for its signature: by the chain only.
+    if (header.op <= (author.replaceOp ?? 0)) return;
     if (!acceptHead(state, from, prepare)) return;
   }
   const known = state.log.header(header.op);

@@ -85,6 +85,8 @@ export interface Peer {
   versions: MachineVersions | null;
   /** Last ping to it, ms. */
   pingedMs: number;
+  /** Key of this replica that the peer said it holds durably; null = that of genesis. */
+  ownKey: string | null;
 }
 
 /** The superblock as durable, and the write in flight. */
@@ -177,7 +179,7 @@ export class State {
   membersDirty = true;
   /** A learner: no votes until it has caught up (rule A11). */
   recovering: boolean;
-  /** A replacement that this primary will propose next. */
+  /** A replacement, or a member's next key, that this primary will propose next. */
   replacing: Omit<Member, "replaceOp"> | null = null;
   /** Version of the machine that this primary will propose; null = none was asked for. */
   upgrading: number | null = null;
@@ -282,6 +284,7 @@ export class State {
       versions: null,
       voteFloor: 0 as View,
       pingedMs: -Infinity,
+      ownKey: null,
     }));
     this.memories = superblock.members.map(({ replica, incarnation }) => {
       const memory = superblock.standing.remembered.find((each) => each.replica === replica);

@@ -93,7 +93,8 @@ function sendPing(
     lives: own === null ? [] : durable.standing.lives,
     mark: ownMark(state),
     yours: peer.judged,
-    replaced: state.members.filter(({ replaceOp }) => replaceOp !== undefined),
+    // Durable: a peer throws its former key away by this word.
+    replaced: durable.members.filter(({ replaceOp }) => replaceOp !== undefined),
     status: statusOf(state),
     learner: durable.recovering,
     voteFloor: durable.voteFloor,
