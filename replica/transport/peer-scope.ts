@@ -91,7 +91,7 @@ export interface PeerScope {
   readonly keys: () => readonly OwnKey[];
   /** The member at an index with the key that is its own for ever; null while it is not known. */
   member(replica: ReplicaIndex): PeerMember | null;
-  /** The member at an index with that key, when it counts now: by the log, or by what is executed. */
+  /** The member at an index with that key, when it counts now, by the log or what is executed. */
   accepted(replica: ReplicaIndex, publicKey: string | null): PeerMember | null;
   /** Keys with which a member may have signed that op; none: they are not known any more. */
   authorKeys(replica: ReplicaIndex, incarnation: Incarnation, op: number): readonly Key[];

@@ -74,7 +74,7 @@ interface Content {
 
 const noop: Content = { kind: "noop", requestsCount: 0, body: new Uint8Array(0) };
 
-/** What rules A11 and A12 want next: REPLACE, REKEY, UPGRADE, a no-op, no prepare at all; or nothing. */
+/** What rules A11 and A12 want next: REPLACE, REKEY, UPGRADE, a no-op, no prepare; or nothing. */
 function controlOf(state: State): Content | "hold" | null {
   const turn = upgradeTurn(state);
   if (turn === "hold") return turn;

@@ -40,8 +40,8 @@ export function onRekey(state: State, member: Omit<Member, "replaceOp">): void {
 }
 
 /** True once the log's word that this is the member's key is executed here. */
-export function rekeyDone(state: State, { replica, publicKey }: Omit<Member, "replaceOp">): boolean {
-  return state.members[replica]?.publicKey === publicKey;
+export function rekeyDone(state: State, member: Omit<Member, "replaceOp">): boolean {
+  return state.members[member.replica]?.publicKey === member.publicKey;
 }
 
 /** Notes which key of this replica a peer holds durably; null = that of genesis. */
