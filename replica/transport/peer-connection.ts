@@ -125,12 +125,12 @@ export class PeerConnection {
 
   /**
    * Says no more, for another connection has its place. What the peer still says on this one
-   * counts, until it ends too: a change of keys loses no frame.
+   * counts, until it knows of the other one and ends too: a change of keys loses no frame.
    */
   retire(): void {
     if (this.isClosed || this.isRetired) return;
     this.isRetired = true;
-    this.socket.end();
+    setTimeout(() => this.socket.end(), this.scope.peerAliveMs).unref();
   }
 
   /** Ends the connection at once. */

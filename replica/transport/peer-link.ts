@@ -184,9 +184,11 @@ export class PeerLink {
     this.backoff.reset();
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
-    // One under a former key lives, and what is under way on it shall arrive; any other is dead.
-    if (older !== null && !this.current(older)) older.retire();
-    else older?.close("superseded");
+    // One under other keys lives, and what is under way on it shall arrive; any other is dead.
+    const { own, peer } = connection;
+    const same = older?.own.publicKey === own.publicKey && older.peer.publicKey === peer.publicKey;
+    if (same) older.close("superseded");
+    else older?.retire();
     this.options.scope.log("peer_connected", { peer: this.options.peer });
     this.options.onChange(this.options.peer, true);
     this.onKeys();
