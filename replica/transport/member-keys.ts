@@ -1,7 +1,7 @@
 import { assert } from "#replica/base/assert.ts";
 import type { Incarnation, ReplicaIndex } from "#replica/base/brands.ts";
 import { publicKeyFrom } from "#replica/crypto/ed25519.ts";
-import type { Key, PeerMember } from "./peer-scope.ts";
+import type { PeerMember } from "./peer-scope.ts";
 
 /** A member, now or once. */
 export interface KnownMember {
@@ -61,8 +61,12 @@ export class MemberKeys {
     return member?.publicKey === publicKey ? member : null;
   }
 
-  /** Keys with which a member may have signed its prepare of that op; none: not known any more. */
-  authorKeys(replica: ReplicaIndex, incarnation: Incarnation, op: number): readonly Key[] {
+  /** A member with each key that may have signed its prepare of that op; none: not known any more. */
+  authorKeys(
+    replica: ReplicaIndex,
+    incarnation: Incarnation,
+    op: number,
+  ): readonly PeerMember[] {
     const now = at(this.byLog, replica);
     if (now?.incarnation !== incarnation) return [];
     const own = this.facts.filter((one) => {
@@ -72,9 +76,9 @@ export class MemberKeys {
     const last = own.reduce<Known | null>((a, b) => {
       return a === null || b.replaceOp > a.replaceOp ? b : a;
     }, null);
-    const keys = last === null ? [] : [last.key];
+    const keys = last === null ? [] : [last];
     const open = now.replaceOp < op && now.replaceOp > (last?.replaceOp ?? -1);
-    return open ? [...keys, now.key] : keys;
+    return open ? [...keys, now] : keys;
   }
 }
 

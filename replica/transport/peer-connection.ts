@@ -304,7 +304,7 @@ export class PeerConnection {
       return true;
     }
     const checksum = frame.subarray(0, frameAt.signature);
-    if (keys.some((key) => this.verified(frame, checksum, key))) return true;
+    if (keys.some(({ key }) => this.verified(frame, checksum, key))) return true;
     this.refuse("refusedSignature", "prepare");
     return false;
   }

@@ -93,7 +93,7 @@ export interface PeerScope {
   member(replica: ReplicaIndex): PeerMember | null;
   /** The member at an index with that key, when it counts now, by the log or what is executed. */
   accepted(replica: ReplicaIndex, publicKey: string | null): PeerMember | null;
-  /** Keys with which a member may have signed that op; none: they are not known any more. */
-  authorKeys(replica: ReplicaIndex, incarnation: Incarnation, op: number): readonly Key[];
+  /** A member with each key that may have signed that op; none: they are not known any more. */
+  authorKeys(replica: ReplicaIndex, incarnation: Incarnation, op: number): readonly PeerMember[];
   log(what: string, facts: LogFacts): void;
 }
