@@ -94,6 +94,21 @@ function identityOn(shard: TestShard, index: number): TlsMaterial {
   return { key: read("replica.key"), cert: read("replica.crt"), ca: "" };
 }
 
+/** Nobody gives a replica a key that the replica itself did not make and consent to. */
+async function refusesStrangeKeys(shard: TestShard): Promise<void> {
+  const primary = await shard.waitForPrimary();
+  const status = await shard.status((primary + 1) % 3);
+  const { replica = 0, incarnation, publicKey, view } = status ?? {};
+  ok(incarnation && publicKey && view !== null && view !== undefined);
+  const strange = { view, replica, incarnation, publicKey: randomHex(32) };
+  const asked = await shard.admins[primary]?.rekey({ ...strange, consent: "0".repeat(128) });
+  strictEqual(asked?.kind === "refused" ? asked.code : asked?.kind, "wrong_member");
+  const retire = randomHex(32);
+  const made = await shard.admins[replica]?.rotate({ nonce: randomHex(32), retire });
+  strictEqual(made?.kind === "refused" ? made.code : made?.kind, "wrong_member");
+  strictEqual((await shard.status(replica))?.nextKey, undefined, "and none was made");
+}
+
 test("faults: each replica's own key changes on its volume while the shard serves", async () => {
   await underLoad("rotate replicas' own keys", {}, async ({ shard, load, history }) => {
     const ca = readFileSync(shard.config.files.trust, "utf8");
@@ -108,6 +123,7 @@ test("faults: each replica's own key changes on its volume while the shard serve
       ok(before?.publicKey !== publicKey);
     }
     await rotations(shard, "key", "done", 1);
+    await refusesStrangeKeys(shard);
     // Nobody died, so nobody may have waited for anybody.
     ok(history.longestGapMs < 1_000, `${history.longestGapMs} ms without an answer`);
     ok(!(await isGreeted(shard, peerPort, former)), "the former key opens no connection");
