@@ -2,6 +2,7 @@
 // says which key it had. Method: three production hosts on virtual time.
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
+import { replicaFrom } from "#replica/base/brands.ts";
 import { bytesFromHex } from "#replica/base/bytes.ts";
 import { publicKeyFrom, verifyEd25519 } from "#replica/crypto/ed25519.ts";
 import type { Prepare } from "#replica/wire/prepare.ts";
@@ -67,7 +68,10 @@ test("host: each replica's key changes in turn, the primary's too, in one view",
   for (const { host } of cluster.seats) {
     strictEqual(host?.replica.view, view, "nobody lost its vote");
     strictEqual(host.replica.ownKeyTold, true);
-    deepStrictEqual(host.replica.members.map((one) => one.publicKey), after);
+    deepStrictEqual(
+      host.replica.members.map((one) => one.publicKey),
+      after,
+    );
   }
   const made = prepares.filter(({ header }) => header.op > 0);
   for (const prepare of made) {
@@ -109,7 +113,7 @@ test("host: a change that a view change drops leaves the former key", () => {
   strictEqual(cluster.host(primary).replica.members[primary]?.publicKey, before);
   for (let i = 6; i < 9; i += 1) client.post(i, bodyBytes);
   const leads = cluster.primary ?? 0;
-  cluster.host(leads).transfer(cluster.host(primary).replica.members[primary]?.replica ?? 0);
+  cluster.host(leads).transfer(replicaFrom(primary));
   cluster.runUntil("the first one leads again", 5_000, () => cluster.primary === primary);
   prepares.length = 0;
   client.post(9, bodyBytes);
@@ -136,7 +140,10 @@ test("host: a changed key survives kills, checkpoints, a wrapped ring and state 
   cluster.runUntil("a primary", 5_000, () => cluster.primary !== null);
   cluster.run(1_500);
   for (const { host } of cluster.seats) {
-    deepStrictEqual(host?.replica.committedMembers.map((one) => one.publicKey), keys);
+    deepStrictEqual(
+      host?.replica.committedMembers.map((one) => one.publicKey),
+      keys,
+    );
     strictEqual(host.replica.ownKeyTold, true);
   }
 });

@@ -62,11 +62,7 @@ export class MemberKeys {
   }
 
   /** A member with each key that may have signed its prepare of that op; none: not known any more. */
-  authorKeys(
-    replica: ReplicaIndex,
-    incarnation: Incarnation,
-    op: number,
-  ): readonly PeerMember[] {
+  authorKeys(replica: ReplicaIndex, incarnation: Incarnation, op: number): readonly PeerMember[] {
     const now = at(this.byLog, replica);
     if (now?.incarnation !== incarnation) return [];
     const own = this.facts.filter((one) => {

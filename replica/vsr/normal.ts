@@ -11,6 +11,7 @@ import { noteCheckpoint } from "./agreement.ts";
 import { learnQuorumCheckpoint, updateQuorumCheckpoint } from "./checkpoint.ts";
 import { clusterTime } from "./clock-keeping.ts";
 import { makesMember } from "./log.ts";
+import { ownKey } from "./rekey.ts";
 import { fillTo, memberOf, refreshMembers } from "./membership.ts";
 import { busyBatchBytes } from "./options.ts";
 import { primaryOf } from "./quorum.ts";
@@ -111,10 +112,7 @@ function makePrepare(state: State, content: Content): void {
     requestsCount,
   } as const;
   assert(kind !== "requests" || clusterTime(state) !== null, "VSR-93: requests get a time");
-  // As of this very log: above a REKEY with the next key, also where no commit is known yet.
-  const own = memberOf(state, state.replica);
-  assert(own?.incarnation === fields.incarnation, "VSR-49: an author is a member of its own log");
-  const prepare = state.options.sealer.seal(fields, body, own.publicKey);
+  const prepare = state.options.sealer.seal(fields, body, ownKey(state));
   state.batchBytes = prepare.body.length;
   state.log.advance(prepare.header);
   state.pipeline.push(prepare, state.nowMs);

@@ -1,3 +1,4 @@
+import { assert } from "#replica/base/assert.ts";
 import type { ReplicaIndex } from "#replica/base/brands.ts";
 import type { Member } from "#replica/wire/superblock.ts";
 import { fillTo, memberOf } from "./membership.ts";
@@ -42,6 +43,19 @@ export function onRekey(state: State, member: Omit<Member, "replaceOp">): void {
 /** True once the log's word that this is the member's key is executed here. */
 export function rekeyDone(state: State, member: Omit<Member, "replaceOp">): boolean {
   return state.members[member.replica]?.publicKey === member.publicKey;
+}
+
+/**
+ * The key with which this replica signs what it makes next: as of this very log, above a REKEY the
+ * next one, also where no commit is known yet.
+ */
+export function ownKey(state: State): string {
+  const { incarnation } = state.superblock.durable.identity;
+  const now = memberOf(state, state.replica);
+  // It may come to lead with a REPLACE of itself in its log, which ends it once it is executed.
+  const own = now?.incarnation === incarnation ? now : state.members[state.replica];
+  assert(own?.incarnation === incarnation, "VSR-49: an author is a member of its own log");
+  return own.publicKey;
 }
 
 /** Notes which key of this replica a peer holds durably; null = that of genesis. */

@@ -83,5 +83,8 @@ test("local: a replica's own key changes by a command; receipts of before still 
 });
 
 test("local: a replica that there is not has no key to change", async () => {
-  await assert.rejects(LocalFleet.start(["--rotate-key", "lobby-3"]), /There is no replica lobby-3/);
+  await assert.rejects(
+    LocalFleet.start(["--rotate-key", "lobby-3"]),
+    /There is no replica lobby-3/,
+  );
 });

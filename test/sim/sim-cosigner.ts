@@ -70,15 +70,11 @@ export class SimCosigner {
   private keyOf(host: Host | null): string {
     const own = host?.replica.members.find(({ replica }) => replica === this.index);
     if (own?.publicKey === this.firstKey) this.incarnation = own.incarnation;
-    const made = own !== undefined && own.publicKey.startsWith(own.incarnation);
-    return made && own.incarnation === this.incarnation ? own.publicKey : this.firstKey;
+    if (own === undefined || own.incarnation !== this.incarnation) return this.firstKey;
+    return own.publicKey.startsWith(own.incarnation) ? own.publicKey : this.firstKey;
   }
 
-  private keysOf(
-    host: Host,
-    members: readonly Member[],
-    committed: readonly Member[],
-  ): MemberKeys {
+  private keysOf(host: Host, members: readonly Member[], committed: readonly Member[]): MemberKeys {
     const told = [...members, ...committed].map(({ publicKey }) => publicKey).join();
     const known = this.known.get(host);
     if (known === undefined) {
