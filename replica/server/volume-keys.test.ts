@@ -41,7 +41,7 @@ function stage(): Stage {
   return { path, file, keys: () => new VolumeKeys(new Volume(path)) };
 }
 
-test("server: the next key is of the same volume, and waits beside the former for the log's word", () => {
+test("server: the next key is of the same volume, and waits for the log's word", () => {
   const { keys } = stage();
   const first = keys().active?.key;
   ok(first !== undefined);

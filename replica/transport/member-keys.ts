@@ -61,7 +61,7 @@ export class MemberKeys {
     return member?.publicKey === publicKey ? member : null;
   }
 
-  /** A member with each key that may have signed its prepare of that op; none: not known any more. */
+  /** A member with each key that may have signed that op; none: they are not known any more. */
   authorKeys(replica: ReplicaIndex, incarnation: Incarnation, op: number): readonly PeerMember[] {
     const now = at(this.byLog, replica);
     if (now?.incarnation !== incarnation) return [];

@@ -219,7 +219,7 @@ test("transport: a key signs prepares by their op: up to the change, and above i
   assert.equal(taken.length, 2);
 });
 
-test("transport: before the change is executed either key counts above it, for it may be dropped", () => {
+test("transport: before a change is executed either key counts above it", () => {
   const identity = { replica: replicaFrom(1), incarnation: "1".repeat(32) };
   const [old, next] = ["a".repeat(64), "b".repeat(64)];
   const first = { ...identity, publicKey: old };

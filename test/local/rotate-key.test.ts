@@ -42,7 +42,7 @@ function verify(facts: FleetFacts, receipt: string, keys: string): string {
   return execFileSync(process.execPath, args, { cwd: rootFolder, encoding: "utf8" });
 }
 
-test("local: a replica's own key changes by a command; receipts of before still verify", async () => {
+test("local: a replica's own key changes by a command; receipts of before verify", async () => {
   let fleet = await LocalFleet.start();
   const room = "/v1/rooms/lobby";
   const post = (body: string) => call(fleet.facts, `${room}/events`, { body, from: "ann" });

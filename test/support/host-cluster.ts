@@ -194,10 +194,7 @@ export class HostCluster {
           proofs: {
             origin: shardOrigin(cluster, shard, slots.epoch),
             hashTrees: (job, done) => done(this.hasher.run(job)),
-            sign: (message) => {
-              const own = seat.host?.replica.members.find((one) => one.replica === replica);
-              return signEd25519(keyOf.get(own?.publicKey ?? "") ?? key, message);
-            },
+            sign: (message) => signEd25519(keyByLog(seat, replica) ?? key, message),
             tools: nativeProofCrypto,
             memory: {
               mark: seat.mark,
@@ -382,6 +379,12 @@ export class HostCluster {
       observe: () => undefined,
     };
   }
+}
+
+/** The private half of the key that a host's log gives it. */
+function keyByLog({ host }: Seat, replica: number) {
+  const own = host?.replica.members.find((one) => one.replica === replica);
+  return keyOf.get(own?.publicKey ?? "");
 }
 
 function nodeSealerBytes(header: Parameters<typeof prepareChecksummedBytes>[1]): Uint8Array {
