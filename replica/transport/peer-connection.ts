@@ -298,8 +298,8 @@ export class PeerConnection {
     if (header.kind === "root") return header.op === 0;
     const keys = this.scope.authorKeys(header.author, header.incarnation, header.op);
     if (keys.length === 0) {
-      // The key is gone with its incarnation, or another followed; but the op may be committed and be
-      // needed: consensus takes it by the checksum that its hash chain names, or not at all.
+      // The key is gone with its incarnation, or another followed; but the op may be committed
+      // and needed: consensus takes it by the checksum that its chain names, or not at all.
       this.counts.authorsGone += 1;
       return true;
     }
