@@ -4,6 +4,7 @@ import { AdminClient, type AdminOutcome } from "#operator/pki/admin-client.ts";
 import { replicaUri } from "#operator/pki/identity.ts";
 import { certifyReplica } from "#operator/pki/formation.ts";
 import { replaceMember } from "#operator/pki/replace-member.ts";
+import { rotateKey } from "#operator/pki/rotate-key.ts";
 import { upgradeMachine } from "#operator/pki/upgrade-machine.ts";
 import { randomHex } from "#operator/pki/proof.ts";
 import { readFileSync } from "node:fs";
@@ -22,10 +23,14 @@ export interface StartedShard extends ShardPlan {
   readonly lastWords: readonly string[];
   /** Replica whose lost volume was set aside for a new one; null = none. */
   readonly replaced: number | null;
+  /** Replica whose own key is changed on its volume; null = none. */
+  readonly rotated: number | null;
 }
 
 /** Milliseconds that the replacement of a volume may take. */
 const replacementLimitMs = 20_000;
+/** Milliseconds that the change of a replica's key may take. */
+const rotationLimitMs = 30_000;
 /** Milliseconds in which all three must answer and the upgrade be committed. */
 const upgradeLimitMs = 60_000;
 
@@ -78,7 +83,11 @@ export async function formShard(
     throw new Refusal(`${faults.join(" ")} Restore the data of ${shard} from a backup.`);
   }
   await waitForPrimary(shard, formatted, plan.lastWords, deadlineMs);
-  if (faults.length === 0) upgradeLater(volumes);
+  if (faults.length === 0) {
+    const rotated = await rotateKeys(cluster, plan, volumes, identity, nowMs);
+    upgradeLater(volumes);
+    return rotated;
+  }
   return faults.map(
     (fault) => `${fault} ${shard} runs on two replicas; ${remedyOf(volumes, formatted)}.`,
   );
@@ -111,6 +120,35 @@ async function replaceVolume(
   if (done.kind === "refused") {
     throw new Refusal(`${shard}-${member.replica} cannot be replaced: ${done.why}`);
   }
+}
+
+/**
+ * Changes the own key of the replica that was named, and finishes changes that an earlier run left
+ * half done. Returns warnings of the latter: the shard serves under either key.
+ */
+async function rotateKeys(
+  cluster: string,
+  plan: StartedShard,
+  volumes: readonly Volume[],
+  { authority }: FleetIdentity,
+  nowMs: number,
+): Promise<readonly string[]> {
+  const admins = volumes.map((volume) => volume.client);
+  const shard = plan.manifest.metadata.name;
+  const { bootstrap } = plan;
+  const warnings: string[] = [];
+  for (const [replica, admin] of admins.entries()) {
+    const status = await admin.status();
+    const begun = status.kind === "ok" && status.value.nextKey !== undefined;
+    if (replica !== plan.rotated && !begun) continue;
+    const facts = { admins, authority, bootstrap, cluster, shard, replica, nowMs };
+    const outcome = await rotateKey({ ...facts, limitMs: rotationLimitMs });
+    if (outcome.kind === "rotated") continue;
+    const what = `The key of ${shard}-${replica} is not changed yet: ${outcome.why}`;
+    if (replica === plan.rotated) throw new Refusal(what);
+    warnings.push(`${what} The next start goes on with it.`);
+  }
+  return warnings;
 }
 
 function refusalOf(error: unknown): Refusal {

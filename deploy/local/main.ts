@@ -25,7 +25,7 @@ import { type Options, parseOptions } from "./options.ts";
 import { buildPage } from "./page-build.ts";
 import { freePorts, loopback, requireFree } from "./ports.ts";
 import { Refusal } from "./refusal.ts";
-import { setAside } from "./set-aside.ts";
+import { setAside, shardOf } from "./set-aside.ts";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const edgeGraceMs = 8_000;
@@ -64,6 +64,7 @@ class LocalRun {
     );
     writeRouting(directory, plans);
     if (options.replace !== null) setAside(directory, plans, options.replace);
+    if (options.rotateKey !== null) shardOf(plans, options.rotateKey);
     for (const plan of plans) this.startReplicas(plan);
     const logins = issueCodes(directory.folder("edge", "logins"), people, [firstRoom]);
     const edges = this.startEdges(plans, page, ports.slice(manifests.length * portsAShard));
@@ -148,9 +149,13 @@ class LocalRun {
     const formed = plans.map((plan) => {
       const shard = plan.manifest.metadata.name;
       const lastWords = [0, 1, 2].map((replica) => lastWordsFile(this.directory, shard, replica));
-      const found = plan.places.findIndex((_, n) => `${shard}-${n}` === this.options.replace);
-      const replaced = found === -1 ? null : found;
-      return formShard(cluster, { ...plan, lastWords, replaced }, identity, Date.now());
+      const indexOf = (name: string | null): number | null => {
+        const found = plan.places.findIndex((_, replica) => `${shard}-${replica}` === name);
+        return found === -1 ? null : found;
+      };
+      const replaced = indexOf(this.options.replace);
+      const rotated = indexOf(this.options.rotateKey);
+      return formShard(cluster, { ...plan, lastWords, replaced, rotated }, identity, Date.now());
     });
     return (await Promise.all(formed)).flat();
   }

@@ -14,6 +14,8 @@ export interface Options {
   readonly manifest: string;
   /** Replica whose volume is lost and gets a new one, such as lobby-1; null = none. */
   readonly replace: string | null;
+  /** Replica whose own key is changed on its volume, such as lobby-1; null = none. */
+  readonly rotateKey: string | null;
   /** True: one JSON object on one line instead of the text for people. */
   readonly json: boolean;
 }
@@ -59,6 +61,11 @@ export function parseOptions(
     .option("--port <p>", "port of the page; 0 = any free one", integerIn(0, 65_535), 8080)
     .option("--manifest <file>", "RoomShard manifest", path, manifest)
     .option("--replace <name>", "give this replica, such as lobby-1, a new volume", replicaName)
+    .option(
+      "--rotate-key <name>",
+      "give this replica, such as lobby-1, another key of its own",
+      replicaName,
+    )
     .option("--json", "print the facts as one JSON object on one line", false)
     .showSuggestionAfterError(false)
     .exitOverride()
@@ -72,11 +79,12 @@ export function parseOptions(
     if (!(error instanceof CommanderError)) throw error;
     return { exitCode: error.exitCode === 0 ? 0 : 1, text: printed.join("").trimEnd() };
   }
-  type Given = Omit<Options, "shards" | "replace"> & {
+  type Given = Omit<Options, "shards" | "replace" | "rotateKey"> & {
     readonly shards?: number;
     readonly replace?: string;
+    readonly rotateKey?: string;
   };
   const given = command.opts<Given>();
-  const options = { ...given, shards: given.shards ?? null, replace: given.replace ?? null };
-  return { options };
+  const { shards = null, replace = null, rotateKey = null } = given;
+  return { options: { ...given, shards, replace, rotateKey } };
 }

@@ -13,15 +13,7 @@ export function setAside(
   plans: readonly ShardPlan[],
   name: string,
 ): void {
-  const shard = plans
-    .map((plan) => plan.manifest.metadata.name)
-    .find((each) => {
-      return [0, 1, 2].some((replica) => `${each}-${replica}` === name);
-    });
-  if (shard === undefined) {
-    const names = plans.map((plan) => `${plan.manifest.metadata.name}-0 to -2`).join(", ");
-    throw new Refusal(`There is no replica ${name}; there are ${names}.`);
-  }
+  const shard = shardOf(plans, name);
   const volumeOf = (each: string) => directory.folder("shards", shard, each, "volume");
   const missing = [0, 1, 2]
     .map((replica) => `${shard}-${replica}`)
@@ -37,4 +29,16 @@ export function setAside(
     renameSync(volume, `${volume}.replaced-${Date.now()}`);
   }
   rmSync(directory.folder("shards", shard, name, "state"), { recursive: true, force: true });
+}
+
+/** The shard of a replica's name, such as lobby-1; throws a Refusal when there is none. */
+export function shardOf(plans: readonly ShardPlan[], name: string): string {
+  const shard = plans
+    .map((plan) => plan.manifest.metadata.name)
+    .find((each) => {
+      return [0, 1, 2].some((replica) => `${each}-${replica}` === name);
+    });
+  if (shard !== undefined) return shard;
+  const names = plans.map((plan) => `${plan.manifest.metadata.name}-0 to -2`).join(", ");
+  throw new Refusal(`There is no replica ${name}; there are ${names}.`);
 }

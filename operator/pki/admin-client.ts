@@ -7,11 +7,15 @@ import {
   checkDoneAnswer,
   checkIdentityAnswer,
   checkReplacement,
+  checkRotateAnswer,
   type GenesisRequest,
   type IdentityAnswer,
   type IdentityRequest,
   type Replacement,
+  type RekeyRequest,
   type ReplaceRequest,
+  type RotateAnswer,
+  type RotateRequest,
   type TransferRequest,
   type UpgradeRequest,
 } from "#replica/admin/admin-calls.ts";
@@ -91,6 +95,16 @@ export class AdminClient {
   /** Asks the primary to take a new volume for a lost one; `refused` not_ready: ask again. */
   replace(body: ReplaceRequest): Promise<AdminOutcome<Replacement>> {
     return this.call(adminCalls.replace, body, checkReplacement, true);
+  }
+
+  /** Has the replica make the next key of its volume, or tell it; the caller checks the proof. */
+  rotate(body: RotateRequest): Promise<AdminOutcome<RotateAnswer>> {
+    return this.call(adminCalls.rotate, body, checkRotateAnswer, true);
+  }
+
+  /** Asks the primary to have a member's next key committed; `refused` not_ready: ask again. */
+  rekey(body: RekeyRequest): Promise<AdminOutcome<unknown>> {
+    return this.call(adminCalls.rekey, body, checkDoneAnswer, true);
   }
 
   /** Asks the primary for a later version of the machine; `refused` not_ready: ask again. */

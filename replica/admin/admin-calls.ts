@@ -1,6 +1,6 @@
 import { slotsCount } from "#replica/base/limits.ts";
 import { Fields, type Checked } from "./checked.ts";
-import { hex32, hex64, pem } from "./patterns.ts";
+import { hex128, hex32, hex64, pem } from "./patterns.ts";
 
 /** Paths of the admin port, with their method. */
 export const adminCalls = {
@@ -11,6 +11,8 @@ export const adminCalls = {
   transfer: { method: "POST", path: "/v1/transfer" },
   replace: { method: "POST", path: "/v1/replace" },
   replacement: { method: "POST", path: "/v1/replacement" },
+  rotate: { method: "POST", path: "/v1/rotate" },
+  rekey: { method: "POST", path: "/v1/rekey" },
   upgrade: { method: "POST", path: "/v1/upgrade" },
   audit: { method: "POST", path: "/v1/audit" },
 } as const;
@@ -101,7 +103,7 @@ export interface ReplaceRequest extends GenesisMember {
   readonly view: number;
 }
 
-/** A voter now, and the op of the REPLACE that made it one; 0 = by genesis. */
+/** A voter now, and the op of the REPLACE or REKEY that made it so; 0 = by genesis. */
 export interface CurrentMember extends GenesisMember {
   readonly replaceOp: number;
 }
@@ -121,6 +123,48 @@ export interface Replacement {
   readonly learnOp: number;
   /** View in which that op was known to be committed: the vote floor lies above it. */
   readonly view: number;
+}
+
+/**
+ * Body of POST /v1/rotate, to the replica whose key shall change: makes the next key of its volume
+ * if there is none yet.
+ */
+export interface RotateRequest {
+  /** Random, 64 hex digits; the proof covers it. */
+  readonly nonce: string;
+  /**
+   * The key that shall go: asked once more after it is gone, the call changes nothing. While a
+   * rotation is under way either of its keys, which finds that one.
+   */
+  readonly retire: string;
+}
+
+/** Answer of POST /v1/rotate: the next key as {@link IdentityAnswer} has the first. */
+export interface RotateAnswer extends IdentityAnswer {
+  /** Ed25519 by the key that goes over {@link rekeyConsentText}, 128 hex digits. */
+  readonly consent: string;
+}
+
+/**
+ * Body of POST /v1/rekey, to the primary: from now on that member has this key, if the view is
+ * still `view`. Only with the former key's consent. Repeated until it is answered.
+ */
+export interface RekeyRequest extends GenesisMember {
+  readonly view: number;
+  /** As {@link RotateAnswer} has it. */
+  readonly consent: string;
+}
+
+/** What a volume's key signs to be followed by another one; UTF-8 of it is signed. */
+export function rekeyConsentText(facts: {
+  readonly cluster: string;
+  readonly shard: string;
+  readonly replica: number;
+  readonly incarnation: string;
+  readonly publicKey: string;
+}): string {
+  const { cluster, shard, replica, incarnation, publicKey } = facts;
+  return ["tigerchat rekey", cluster, shard, replica, incarnation, publicKey].join("|");
 }
 
 /** Answer of calls that have nothing to say but that they were done. */
@@ -147,14 +191,20 @@ export function checkIdentityRequest(value: unknown): Checked<IdentityRequest> {
 
 /** Reads the answer of POST /v1/identity. */
 export function checkIdentityAnswer(value: unknown): Checked<IdentityAnswer> {
-  const fields = new Fields(value, ["replica", "incarnation", "publicKey", "csr", "proof"]);
-  return fields.finish({
+  const fields = new Fields(value, identityMembers);
+  return fields.finish(identityFrom(fields));
+}
+
+const identityMembers = ["replica", "incarnation", "publicKey", "csr", "proof"];
+
+function identityFrom(fields: Fields): IdentityAnswer {
+  return {
     replica: fields.integer("replica", 0, 2),
     incarnation: fields.text("incarnation", hex32, "32 hex digits"),
     publicKey: fields.text("publicKey", hex64, "64 hex digits"),
     csr: fields.text("csr", pem, "a PEM certificate request"),
     proof: fields.text("proof", hex64, "64 hex digits"),
-  });
+  };
 }
 
 /** Reads the body of POST /v1/certificate. */
@@ -200,6 +250,34 @@ export function checkReplaceRequest(value: unknown): Checked<ReplaceRequest> {
     replica: fields.integer("replica", 0, 2),
     incarnation: fields.text("incarnation", hex32, "32 hex digits"),
     publicKey: fields.text("publicKey", hex64, "64 hex digits"),
+  });
+}
+
+/** Reads the body of POST /v1/rotate. */
+export function checkRotateRequest(value: unknown): Checked<RotateRequest> {
+  const fields = new Fields(value, ["nonce", "retire"]);
+  return fields.finish({
+    nonce: fields.text("nonce", hex64, "64 hex digits"),
+    retire: fields.text("retire", hex64, "64 hex digits"),
+  });
+}
+
+/** Reads the answer of POST /v1/rotate. */
+export function checkRotateAnswer(value: unknown): Checked<RotateAnswer> {
+  const fields = new Fields(value, [...identityMembers, "consent"]);
+  const consent = fields.text("consent", hex128, "128 hex digits");
+  return fields.finish({ ...identityFrom(fields), consent });
+}
+
+/** Reads the body of POST /v1/rekey. */
+export function checkRekeyRequest(value: unknown): Checked<RekeyRequest> {
+  const fields = new Fields(value, ["view", "replica", "incarnation", "publicKey", "consent"]);
+  return fields.finish({
+    view: fields.integer("view", 0, Number.MAX_SAFE_INTEGER),
+    replica: fields.integer("replica", 0, 2),
+    incarnation: fields.text("incarnation", hex32, "32 hex digits"),
+    publicKey: fields.text("publicKey", hex64, "64 hex digits"),
+    consent: fields.text("consent", hex128, "128 hex digits"),
   });
 }
 
@@ -271,7 +349,7 @@ export function checkTransferRequest(value: unknown): Checked<TransferRequest> {
   });
 }
 
-/** Reads the answer of certificate, genesis, transfer and upgrade. */
+/** Reads the answer of certificate, genesis, transfer, rekey and upgrade. */
 export function checkDoneAnswer(value: unknown): Checked<DoneAnswer> {
   const fields = new Fields(value, ["done"]);
   if (!fields.flag("done")) fields.refuse("done", "must be true");

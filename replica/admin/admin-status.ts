@@ -38,6 +38,8 @@ export interface AdminStatus {
   readonly state: AdminState;
   readonly incarnation: string | null;
   readonly publicKey: string | null;
+  /** A key that a rotation made and that is not alone yet; absent: no rotation is under way. */
+  readonly nextKey?: string;
   readonly formationId: string | null;
   readonly view: number | null;
   readonly primary: number | null;
@@ -65,7 +67,7 @@ const alarmsMax = 16;
 const members = [
   ..."replica shard cluster state incarnation publicKey formationId view primary head".split(" "),
   ..."commitMin commitMax checkpointOp voting caughtUp slots version machine".split(" "),
-  ..."trustFingerprint peers alarms message".split(" "),
+  ..."trustFingerprint peers alarms message nextKey".split(" "),
 ];
 
 function peerFrom(fields: Fields): AdminPeer {
@@ -81,6 +83,9 @@ export function checkAdminStatus(value: unknown): Checked<AdminStatus> {
   const fields = new Fields(value, members);
   const slots = fields.object("slots", ["owned", "epoch"]);
   const machine = fields.object("machine", ["version", "min", "max"]);
+  const rotation = fields.has("nextKey")
+    ? { nextKey: fields.text("nextKey", hex64, "64 hex digits") }
+    : {};
   const count = (name: string) => fields.integerOrNull(name, 0, Number.MAX_SAFE_INTEGER);
   return fields.finish({
     replica: fields.integer("replica", 0, 2),
@@ -89,6 +94,7 @@ export function checkAdminStatus(value: unknown): Checked<AdminStatus> {
     state: fields.word("state", adminStates),
     incarnation: fields.textOrNull("incarnation", hex32, "32 hex digits"),
     publicKey: fields.textOrNull("publicKey", hex64, "64 hex digits"),
+    ...rotation,
     formationId: fields.textOrNull("formationId", hex64, "64 hex digits"),
     view: count("view"),
     primary: fields.integerOrNull("primary", 0, 2),

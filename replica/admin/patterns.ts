@@ -12,3 +12,5 @@ export const filePath = /^.{1,4096}$/;
 export const pem = /^-----BEGIN [A-Z ]+-----[\s\S]{1,65000}-----END [A-Z ]+-----\s*$/;
 /** Free text for people. */
 export const sentence = /^[\s\S]{0,4096}$/;
+/** 64 bytes as lower-case hex: signatures. */
+export const hex128 = /^[0-9a-f]{128}$/;

@@ -8,8 +8,8 @@ import { sha256 } from "./hash.ts";
 
 /** Consensus's Sealer port, spelled out here because this room does not see replica/vsr. */
 export interface NodeSealer {
-  /** Completes a prepare made here: checksums and signature. */
-  seal(fields: PrepareFields, body: Uint8Array): Prepare;
+  /** Completes a prepare made here: checksums, and a signature by that own key. */
+  seal(fields: PrepareFields, body: Uint8Array, publicKey?: string): Prepare;
   /** H of a checkpoint's root, parent, op and op checksum: its id. */
   checkpointId(root: Checksum, parentId: Checksum, op: Op, opChecksum: Checksum): Checksum;
 }
@@ -18,6 +18,8 @@ export interface NodeSealer {
 export interface NodeSealerOptions {
   /** Ed25519. */
   readonly privateKey: KeyObject;
+  /** The private half of an own public key; without it there is only the one. */
+  readonly privateKeyOf?: (publicKey: string) => KeyObject;
   /** The header as encoded, without checksum and signature; a scratch buffer may be reused. */
   readonly checksummedBytes: (header: PrepareHeader) => Uint8Array;
 }
@@ -42,7 +44,7 @@ export function nodeSealer(options: NodeSealerOptions): NodeSealer {
   assert(options.privateKey.asymmetricKeyType === "ed25519", "CRY-01: an Ed25519 key");
   const blank = new Uint8Array(signatureBytes);
   return {
-    seal(fields, body) {
+    seal(fields, body, publicKey) {
       const unsealed: PrepareHeader = {
         ...fields,
         bodyBytes: body.length,
@@ -51,7 +53,8 @@ export function nodeSealer(options: NodeSealerOptions): NodeSealer {
         signature: blank,
       };
       const checksum = sha256(options.checksummedBytes(unsealed));
-      const signature = signEd25519(options.privateKey, bytesFromHex(checksum));
+      const own = publicKey === undefined ? undefined : options.privateKeyOf?.(publicKey);
+      const signature = signEd25519(own ?? options.privateKey, bytesFromHex(checksum));
       return { header: { ...unsealed, checksum, signature }, body };
     },
     checkpointId: checkpointIdOf,

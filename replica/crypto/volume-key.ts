@@ -20,40 +20,48 @@ export interface VolumeKey {
   readonly privateKey: KeyObject;
   /** PKCS #8 PEM; stays on the volume. */
   readonly privatePem: string;
+  /** What its file holds: the PEM, before it the incarnation where another key named it. */
+  readonly fileText: string;
   /** Raw public key, 64 hex digits. */
   readonly publicKey: string;
-  /** Follows from the key, which is random: one key is one life of a disk. */
+  /** Follows from the volume's first key, which is random: one life of a disk. */
   readonly incarnation: Incarnation;
 }
 
+const incarnationWord = "incarnation";
+const incarnationForm = /^incarnation ([0-9a-f]{32})\n/;
 const ed25519 = der(derTag.sequence, derObjectId("1.3.101.112"));
 const commonName = "2.5.4.3";
 const subjectAltName = "2.5.29.17";
 const extensionRequest = "1.2.840.113549.1.9.14";
 
-function volumeKeyOf(privateKey: KeyObject): VolumeKey {
+function volumeKeyOf(privateKey: KeyObject, named: Incarnation | null = null): VolumeKey {
   const spki = createPublicKey(privateKey).export({ type: "spki", format: "der" });
   assert(spki.length === 44, "CRY-90: an Ed25519 SPKI has 44 bytes");
   const raw = spki.subarray(12);
   const name = createHash("sha256").update("tigerchat incarnation").update(raw).digest("hex");
+  const privatePem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
   return {
     privateKey,
-    privatePem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    privatePem,
+    fileText: named === null ? privatePem : `${incarnationWord} ${named}\n${privatePem}`,
     publicKey: hexFrom(raw),
-    incarnation: incarnationFrom(name.slice(0, 32)),
+    incarnation: named ?? incarnationFrom(name.slice(0, 32)),
   };
 }
 
-/** A new random key. */
-export function makeVolumeKey(): VolumeKey {
-  return volumeKeyOf(generateKeyPairSync("ed25519").privateKey);
+/** A new random key: of a new volume, or the next one of the volume of that incarnation. */
+export function makeVolumeKey(incarnation: Incarnation | null = null): VolumeKey {
+  return volumeKeyOf(generateKeyPairSync("ed25519").privateKey, incarnation);
 }
 
-/** The key of a PKCS #8 PEM, or null when it is not an Ed25519 key. */
+/** The key of a file's text or of a plain PKCS #8 PEM, or null when it is not an Ed25519 key. */
 export function volumeKeyFromPem(pem: string): VolumeKey | null {
   try {
     const key = createPrivateKey(pem);
-    return key.asymmetricKeyType === "ed25519" ? volumeKeyOf(key) : null;
+    const [, named] = incarnationForm.exec(pem) ?? [];
+    const incarnation = named === undefined ? null : incarnationFrom(named);
+    return key.asymmetricKeyType === "ed25519" ? volumeKeyOf(key, incarnation) : null;
   } catch {
     return null;
   }

@@ -10,6 +10,8 @@ import {
   checkIdentityRequest,
   checkReplacement,
   checkReplaceRequest,
+  checkRekeyRequest,
+  checkRotateRequest,
   checkTransferRequest,
   checkUpgradeRequest,
   type AuditRequest,
@@ -19,7 +21,10 @@ import {
   type IdentityAnswer,
   type IdentityRequest,
   type Replacement,
+  type RekeyRequest,
   type ReplaceRequest,
+  type RotateAnswer,
+  type RotateRequest,
   type TransferRequest,
   type UpgradeRequest,
 } from "#replica/admin/admin-calls.ts";
@@ -43,6 +48,8 @@ export interface AdminHandler {
   replace(request: ReplaceRequest): AdminOutcome<Replacement>;
   upgrade(request: UpgradeRequest): AdminOutcome<DoneAnswer>;
   audit(request: AuditRequest): AdminOutcome<DoneAnswer>;
+  rotate(request: RotateRequest): AdminOutcome<RotateAnswer>;
+  rekey(request: RekeyRequest): AdminOutcome<DoneAnswer>;
   replacement(request: Replacement): Promise<AdminOutcome<DoneAnswer>>;
 }
 
@@ -93,6 +100,10 @@ function call(
       return checked(text, checkReplaceRequest, (request) => handler.replace(request));
     case "/v1/replacement":
       return checked(text, checkReplacement, (request) => handler.replacement(request));
+    case "/v1/rotate":
+      return checked(text, checkRotateRequest, (request) => handler.rotate(request));
+    case "/v1/rekey":
+      return checked(text, checkRekeyRequest, (request) => handler.rekey(request));
     case "/v1/upgrade":
       return checked(text, checkUpgradeRequest, (request) => handler.upgrade(request));
     case "/v1/audit":

@@ -101,6 +101,8 @@ export class Cosigning {
   private durable: CosignMark | null;
   /** The own cosignature of the newest head that was signed in this life. */
   private own: Cosign | null = null;
+  /** Own key when that was signed; null = it was not known. */
+  private ownKey: string | null = null;
   private next: LedgerHead | null = null;
   private saving = false;
   /** True when this history is not what was signed: nothing is signed any more. */
@@ -191,6 +193,7 @@ export class Cosigning {
     const message = cosignedMessage(timeS, this.textOf(mark));
     const signature = this.options.ports.sign(message);
     this.own = { ...mark, timeS, signature };
+    this.ownKey = this.options.publicKeys()?.[this.options.replica] ?? null;
     this.keep(this.options.replica, this.own, null);
     this.send();
   }
@@ -227,8 +230,16 @@ export class Cosigning {
   /** Asks again for what is missing. */
   tick(): void {
     if (this.options.nowMs() < this.deadlineMs) return;
+    const { own, durable } = this;
+    const key = this.options.publicKeys()?.[this.options.replica];
+    // Under a key that this replica has no more it completes nothing: signed once more.
+    const stale = key !== undefined && key !== this.ownKey;
+    if (stale && own !== null && durable?.size === own.size) {
+      this.release(durable);
+      return;
+    }
     // The members may be known, or be others, since the last cosignature came.
-    if (this.own !== null) this.complete(this.own.size);
+    if (own !== null) this.complete(own.size);
     this.send();
   }
 

@@ -53,3 +53,14 @@ export function replaceFile(path: string, text: string, mode: number): void {
   renameSync(aside, path);
   syncDirectory(dirname(path));
 }
+
+/** Renames a small file over another one, durably; nothing when there is none. */
+export function moveFile(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
+    throw error;
+  }
+  syncDirectory(dirname(to));
+}

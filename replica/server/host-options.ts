@@ -31,8 +31,8 @@ export interface HostPorts {
   /** Status, view or primary may have changed. */
   readonly status: () => void;
   readonly alarm: (what: string) => void;
-  /** A REPLACE is in the log, or was dropped from it: whose frames count now. */
-  readonly members?: (members: readonly Member[]) => void;
+  /** A REPLACE or REKEY is in the log, was dropped from it, or is committed: whose frames count. */
+  readonly members?: (members: readonly Member[], committed: readonly Member[]) => void;
   /**
    * While opening: the own checkpoint is damaged, so frames of peers go to this instead of a host.
    * Without it such a volume is refused.

@@ -277,7 +277,7 @@ export class Host {
         if (!this.restoring) this.sync.begin(effect.target, effect.source);
         return;
       case "members":
-        this.ports.members?.(effect.members);
+        this.ports.members?.(effect.members, effect.committed);
         return;
       case "status":
         this.statusChanged();

@@ -7,13 +7,15 @@ import type {
   GenesisRequest,
   IdentityAnswer,
   IdentityRequest,
+  RekeyRequest,
   Replacement,
   ReplaceRequest,
+  RotateAnswer,
+  RotateRequest,
   TransferRequest,
   UpgradeRequest,
 } from "#replica/admin/admin-calls.ts";
 import { auditLine } from "#replica/audit/audit-line.ts";
-import { identityProofText } from "#replica/admin/admin-calls.ts";
 import type { AdminErrorCode } from "#replica/admin/admin-error.ts";
 import type { AdminStatus } from "#replica/admin/admin-status.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
@@ -21,21 +23,16 @@ import { replicaFrom } from "#replica/base/brands.ts";
 import { bytesFromHex } from "#replica/base/bytes.ts";
 import { completeTiming, type Timing } from "#replica/base/timing.ts";
 import { DiskWriteError } from "#replica/crypto/disk-write-error.ts";
-import { crc32, sha256 } from "#replica/crypto/hash.ts";
+import { sha256 } from "#replica/crypto/hash.ts";
 import { NodeVault } from "#replica/crypto/node-vault.ts";
-import {
-  bootstrapProof,
-  certificateFacts,
-  certificateRequestPem,
-  type VolumeKey,
-} from "#replica/crypto/volume-key.ts";
+import { certificateFacts, type VolumeKey } from "#replica/crypto/volume-key.ts";
 import type { FileDisk } from "#replica/storage/file-disk.ts";
 import { formatStorage } from "#replica/storage/format-storage.ts";
-import { type Opened, openStorage } from "#replica/storage/open-storage.ts";
+import { openStorage } from "#replica/storage/open-storage.ts";
 import type { StorageTools } from "#replica/storage/storage-tools.ts";
 import { identityUri } from "#replica/transport/tls-identity.ts";
+import type { TlsMaterial } from "#replica/transport/tls-options.ts";
 import { type FrameScope, frameScopeFrom } from "#replica/wire/frame.ts";
-import { decodePrepareHeader, encodePrepareHeader } from "#replica/wire/prepare-codec.ts";
 import type { AdminHandler, AdminOutcome } from "./admin-server.ts";
 import { askReplacement } from "./ask-replacement.ts";
 import { askUpgrade } from "./ask-upgrade.ts";
@@ -45,7 +42,10 @@ import type { Flags } from "./flags.ts";
 import { formatOptionsOf, memberOf, type Replacement as FormatAs } from "./formation.ts";
 import type { Log } from "./log.ts";
 import type { Meters } from "./meters.ts";
+import { storageToolsOf } from "./process-tools.ts";
 import type { KeyHistory } from "./key-history.ts";
+import { identityOf, rekey, type ReplicaName, rotate } from "./key-rotation.ts";
+import { KeyWatch } from "./key-watch.ts";
 import {
   formatOf,
   knownMembers,
@@ -57,6 +57,7 @@ import {
 import { RunningReplica } from "./running-replica.ts";
 import { statusOf } from "./status.ts";
 import type { Volume } from "./volume.ts";
+import { VolumeKeys } from "./volume-keys.ts";
 
 /** What a replica process is made of. */
 export interface ReplicaProcessOptions {
@@ -87,10 +88,8 @@ function refuse(code: AdminErrorCode, detail: string) {
  * step is a command from outside; a replica never formats itself (rule A11).
  */
 export class ReplicaProcess implements AdminHandler {
-  /** The volume's key, or null before the first identity call. */
-  key: VolumeKey | null;
-  /** The installed PEM chain, or null. */
-  chain: string | null;
+  private readonly keys: VolumeKeys;
+  private readonly watch: KeyWatch;
   /** PEM of the trust bundle, re-read when its file changes. */
   trust: string;
   /** At work, or null. */
@@ -117,10 +116,41 @@ export class ReplicaProcess implements AdminHandler {
     this.timing = completeTiming(config.timing);
     const { cluster, shard } = config;
     this.scope = frameScopeFrom({ cluster, shard, hash: sha256 });
-    this.key = volume.loadKey();
-    this.chain = volume.loadCertificate();
+    this.keys = new VolumeKeys(volume);
+    this.watch = new KeyWatch({
+      keys: this.keys,
+      log: options.log,
+      lookMs: this.timing.filesLookMs,
+      told: () => this.running?.host.replica.ownKeyTold === true,
+      changed: (publicKey) => {
+        this.rotated("key");
+        this.running?.audit?.note("key_changed", { public_key: publicKey });
+      },
+      use: () => this.useIdentity(),
+      giveUp: options.giveUp,
+    });
     this.trust = readFileSync(config.files.trust, "utf8");
     if (poisoned !== null) this.message = `The volume is poisoned: ${poisoned.trim()}`;
+  }
+
+  /** The volume's key, or null before the first identity call. */
+  get key(): VolumeKey | null {
+    return this.keys.active?.key ?? null;
+  }
+
+  /** The installed PEM chain of that key, or null. */
+  get chain(): string | null {
+    return this.keys.active?.chain ?? null;
+  }
+
+  /** The key that a rotation made and that is not alone yet, or null. */
+  get nextKey(): string | null {
+    return this.keys.next?.key.publicKey ?? null;
+  }
+
+  private get name(): ReplicaName {
+    const { config, flags } = this.options;
+    return { replica: flags.replica, config, uri: this.uri };
   }
 
   /** The URI that certificates of this replica name. */
@@ -139,10 +169,11 @@ export class ReplicaProcess implements AdminHandler {
   async advance(): Promise<void> {
     if (this.opening || this.running !== null || this.closing) return;
     if (this.options.poisoned !== null || !this.formatted) return;
-    if (this.key === null || this.chain === null) return;
+    const tls = this.keys.tls(this.trust);
+    if (tls === null) return;
     this.opening = true;
     try {
-      await this.open(this.key, this.chain);
+      await this.open(tls);
     } finally {
       this.opening = false;
     }
@@ -165,7 +196,7 @@ export class ReplicaProcess implements AdminHandler {
   /** A new trust bundle: every later connection uses it. */
   setTrust(pem: string): void {
     this.trust = pem;
-    this.rotated("trust", "done");
+    this.rotated("trust");
     this.useIdentity();
   }
 
@@ -177,11 +208,11 @@ export class ReplicaProcess implements AdminHandler {
     if (!result.ok) log.error("key-encryption key refused", { sentence: result.reason });
     else if (result.value === "rewrapped") log.info("data keys wrapped by a new key");
     if (!result.ok) this.rotated("kek", "refused");
-    else if (result.value === "rewrapped") this.rotated("kek", "done");
+    else if (result.value === "rewrapped") this.rotated("kek");
     return !result.ok || result.value !== "busy";
   }
 
-  private rotated(kind: "certificate" | "kek" | "trust", outcome: "done" | "refused"): void {
+  private rotated(kind: "certificate" | "kek" | "key" | "trust", outcome = "done"): void {
     this.options.meters.add("replicaKeyRotations", 1, { kind, outcome });
   }
 
@@ -190,21 +221,15 @@ export class ReplicaProcess implements AdminHandler {
   }
 
   identity(request: IdentityRequest): AdminOutcome<IdentityAnswer> {
-    const { config, flags, volume, poisoned } = this.options;
-    if (poisoned !== null) return refuse("poisoned", this.message);
+    if (this.options.poisoned !== null) return refuse("poisoned", this.message);
     if (this.key === null) {
-      this.key = volume.makeKey();
-      this.options.log.info("key made", { publicKey: this.key.publicKey });
+      const { publicKey } = this.keys.make();
+      this.options.log.info("key made", { publicKey });
       this.options.identityChanged();
     }
-    const { publicKey, incarnation } = this.key;
-    const { cluster, shard } = config;
-    const { nonce } = request;
-    const text = identityProofText({ nonce, cluster, shard, replica: flags.replica, publicKey });
-    const secret = bytesFromHex(readFileSync(config.files.bootstrap, "utf8").trim());
-    const proof = bootstrapProof(secret, text);
-    const csr = certificateRequestPem(this.key, this.uri);
-    return { ok: true, value: { replica: flags.replica, incarnation, publicKey, csr, proof } };
+    const { key } = this;
+    if (key === null) return refuse("no_identity", "There is no key.");
+    return { ok: true, value: identityOf(this.name, key, request.nonce) };
   }
 
   certificate(request: CertificateRequest): AdminOutcome<DoneAnswer> {
@@ -212,16 +237,15 @@ export class ReplicaProcess implements AdminHandler {
     if (this.key === null) return refuse("no_identity", "Call /v1/identity first.");
     const facts = certificateFacts(pem);
     if (facts === null) return refuse("wrong_certificate", "The PEM holds no certificate.");
-    if (facts.publicKey !== this.key.publicKey) {
-      return refuse("wrong_certificate", `Certify the key ${this.key.publicKey}.`);
-    }
     if (!facts.uris.includes(this.uri)) {
       return refuse("wrong_certificate", `The certificate must name ${this.uri}.`);
     }
-    this.options.volume.saveCertificate(pem);
-    if (this.chain !== null && this.chain !== pem) this.rotated("certificate", "done");
-    this.chain = pem;
-    const { publicKey } = this.key;
+    const installed = this.keys.install(pem);
+    if (installed === null) {
+      return refuse("wrong_certificate", `Certify the key ${this.key.publicKey}.`);
+    }
+    if (installed.before !== null && installed.before !== pem) this.rotated("certificate");
+    const { publicKey } = facts;
     this.running?.audit?.note("certificate", { public_key: publicKey });
     this.useIdentity();
     this.start();
@@ -287,6 +311,23 @@ export class ReplicaProcess implements AdminHandler {
     const between = this.history?.list.filter(({ publicKey }) => !named.includes(publicKey)) ?? [];
     const former = between.length === 0 ? {} : { former: between };
     return { ok: true, value: { genesis, members, ...former, ...outcome } };
+  }
+
+  rotate(request: RotateRequest): AdminOutcome<RotateAnswer> {
+    if (this.running === null) return refuse("not_ready", "The replica is not running.");
+    const before = this.nextKey;
+    const outcome = rotate(this.name, this.keys, request);
+    const publicKey = this.nextKey;
+    if (before === null && publicKey !== null) {
+      this.options.log.info("next key made", { publicKey });
+      this.watch.look();
+    }
+    return outcome;
+  }
+
+  rekey(request: RekeyRequest): AdminOutcome<DoneAnswer> {
+    if (this.running === null) return refuse("not_ready", "The replica is not running.");
+    return rekey(this.name, this.running, request);
   }
 
   upgrade(request: UpgradeRequest): AdminOutcome<DoneAnswer> {
@@ -358,9 +399,9 @@ export class ReplicaProcess implements AdminHandler {
 
   private useIdentity(): void {
     this.options.identityChanged();
-    if (this.key === null || this.chain === null) return;
-    const tls = { key: this.key.privatePem, cert: this.chain, ca: this.trust };
-    this.running?.sockets.setTls(tls);
+    const tls = this.keys.tls(this.trust);
+    if (tls === null) return;
+    this.running?.sockets.setTls(tls, this.keys.ownKeys(this.trust));
     this.running?.audit?.setTls(tls);
   }
 
@@ -377,21 +418,8 @@ export class ReplicaProcess implements AdminHandler {
   }
 
   private toolsOf(vault: NodeVault): StorageTools {
-    const { scope } = this;
-    return {
-      disk: this.options.disk,
-      vault,
-      hash: sha256,
-      crc32,
-      encodeHeader: (header, into, offset) => encodePrepareHeader(scope, header, into, offset),
-      decodeHeader: (bytes) => {
-        const header = decodePrepareHeader(scope, bytes);
-        return header.ok ? header.value : null;
-      },
-      // Each group of identifiers is a synced write: shorter ones cost as much as the prepares.
-      later: (run) => setTimeout(run, this.timing.identifierGatherMs),
-      poisoned: this.options.poison,
-    };
+    const { disk, poison } = this.options;
+    return storageToolsOf(this.scope, disk, vault, this.timing.identifierGatherMs, poison);
   }
 
   private async format(
@@ -419,7 +447,7 @@ export class ReplicaProcess implements AdminHandler {
     return done;
   }
 
-  private async open(key: VolumeKey, certificate: string): Promise<void> {
+  private async open(tls: TlsMaterial): Promise<void> {
     const { config, flags, log, meters, giveUp } = this.options;
     const vault = this.openVault();
     if (vault === null) return;
@@ -438,20 +466,22 @@ export class ReplicaProcess implements AdminHandler {
       giveUp(opened.message);
       return;
     }
-    const problem = this.identityProblem(opened, key);
+    const problem = this.keys.open(opened.recovered.superblock);
     if (problem !== null) {
       giveUp(problem);
       return;
     }
-    const tls = { key: key.privatePem, cert: certificate, ca: this.trust };
-    const { scope } = this;
+    const { scope, keys } = this;
+    const ownKeyIs = (publicKey: string): void => this.watch.follow(publicKey);
+    const trust = (): string => this.trust;
     this.signed ??= new CosignFile(this.options.volume.data, this.options.poison);
     this.noted ??= AuditFile.open(this.options.volume.data, log);
     const { signed, noted } = this;
     this.history = knownMembers(this.options.volume, log);
     const { history } = this;
     const memory = { signed, noted, history };
-    const open = { replica, config, key, tls, scope, opened, ...memory, log, meters, giveUp };
+    const identity = { keys, tls, trust, ownKeyIs };
+    const open = { replica, config, ...identity, scope, opened, ...memory, log, meters, giveUp };
     const running = await RunningReplica.open(open);
     if (typeof running === "string") {
       giveUp(running);
@@ -460,12 +490,7 @@ export class ReplicaProcess implements AdminHandler {
     this.running = running;
     // A certificate or trust bundle may have come while this opened.
     this.useIdentity();
+    this.watch.look();
     log.info("running", { view: running.host.replica.view, head: running.host.replica.head });
-  }
-
-  private identityProblem(opened: Opened, key: VolumeKey): string | null {
-    const { identity } = opened.recovered.superblock;
-    if (identity.incarnation === key.incarnation) return null;
-    return "The key of the volume is not that of its superblock; this is the wrong volume.";
   }
 }

@@ -1,5 +1,7 @@
 import type { AdminState } from "#replica/admin/admin-status.ts";
+import type { CurrentMember } from "#replica/admin/admin-calls.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
+import { assert } from "#replica/base/assert.ts";
 import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
 import type { AuditMemory } from "#replica/audit/audit-memory.ts";
 import { completeTiming, type Timing } from "#replica/base/timing.ts";
@@ -7,7 +9,6 @@ import { signEd25519 } from "#replica/crypto/ed25519.ts";
 import { random, sha256, sha256Bytes, sha256Into } from "#replica/crypto/hash.ts";
 import { nodeSealer } from "#replica/crypto/node-sealer.ts";
 import { nativeProofCrypto } from "#replica/crypto/proof-crypto.ts";
-import type { VolumeKey } from "#replica/crypto/volume-key.ts";
 import { ChatMachine } from "#replica/machine/chat-machine.ts";
 import { shardOrigin } from "#replica/proof/checkpoint.ts";
 import { genesisManifest } from "#replica/snapshot/manifest.ts";
@@ -16,6 +17,7 @@ import type { TlsMaterial } from "#replica/transport/tls-options.ts";
 import { auditRoom } from "#replica/wire/audit-room.ts";
 import type { FrameScope } from "#replica/wire/frame.ts";
 import { prepareChecksummedBytes } from "#replica/wire/prepare-codec.ts";
+import type { Member } from "#replica/wire/superblock.ts";
 import { AuditLog } from "./audit-log.ts";
 import type { CosignMemory } from "./cosigning.ts";
 import { EventLoop } from "./event-loop.ts";
@@ -31,18 +33,23 @@ import { RetentionKeeper } from "./retention-keeper.ts";
 import { Sockets } from "./sockets.ts";
 import { TreeThread } from "./tree-thread.ts";
 import { version } from "./version.ts";
+import type { VolumeKeys } from "./volume-keys.ts";
 
 /** What a running replica is made of. */
 export interface RunningOptions {
   readonly replica: ReplicaIndex;
   readonly config: ReplicaConfig;
-  readonly key: VolumeKey;
+  readonly keys: VolumeKeys;
   readonly tls: TlsMaterial;
+  /** PEM of the trust bundle now. */
+  readonly trust: () => string;
+  /** What is executed of the log gives this replica that key. */
+  readonly ownKeyIs: (publicKey: string) => void;
   readonly scope: FrameScope;
   readonly opened: Opened;
   /** Memory of the heads that it signed. */
   readonly signed: CosignMemory;
-  readonly history: MemberHistory;
+  readonly history: MemberHistory & { readonly list: readonly CurrentMember[] };
   /** Memory of the audit lines that wait; null = there is none. */
   readonly noted: AuditMemory | null;
   readonly log: Log;
@@ -127,7 +134,10 @@ export class RunningReplica {
       viewTold = view;
     };
     return new Promise((resolve) => {
-      const hostOptions = hostOptionsOf(options, loop, sockets, status);
+      const logKey = (): string | undefined => {
+        return host?.replica.members.find((one) => one.replica === options.replica)?.publicKey;
+      };
+      const hostOptions = hostOptionsOf(options, loop, sockets, { status, logKey });
       openHost(hostOptions, (opened) => {
         sockets.opened();
         if (!opened.ok) {
@@ -224,15 +234,23 @@ function hostOptionsOf(
   options: RunningOptions,
   loop: EventLoop,
   sockets: Sockets,
-  status: () => void,
+  /** `logKey`: the own key by the whole log, whose bearer signs; undefined before there is one. */
+  { status, logKey }: { readonly status: () => void; readonly logKey: () => string | undefined },
 ) {
-  const { config, opened, scope, log, meters, key } = options;
+  const { config, opened, scope, log, meters } = options;
   const timing = completeTiming(config.timing);
   const { superblock } = opened.recovered;
   const { slots, identity } = superblock;
   const genesis = machineGenesisOf(identity.formationId, slots, config.keys);
+  const privateKeyOf = (publicKey: string | undefined) => {
+    const held = publicKey === undefined ? null : options.keys.held(publicKey);
+    const { privateKey } = (held ?? options.keys.active)?.key ?? {};
+    assert(privateKey !== undefined, "SRV-13: an open volume has a key");
+    return privateKey;
+  };
   const sealer = nodeSealer({
-    privateKey: key.privateKey,
+    privateKey: privateKeyOf(undefined),
+    privateKeyOf,
     checksummedBytes: (header) => prepareChecksummedBytes(scope, header),
   });
   return {
@@ -251,7 +269,7 @@ function hostOptionsOf(
     proofs: {
       origin: shardOrigin(identity.cluster, identity.shard, slots.epoch),
       hashTrees: new TreeThread(process.argv[1] ?? "").hash,
-      sign: (message: Uint8Array) => signEd25519(key.privateKey, message),
+      sign: (message: Uint8Array) => signEd25519(privateKeyOf(logKey()), message),
       tools: nativeProofCrypto,
       memory: options.signed,
       history: options.history,
@@ -267,7 +285,11 @@ function hostOptionsOf(
       opening: (opening: Opening) => {
         sockets.openPeers(opening).catch((error: unknown) => options.giveUp(String(error)));
       },
-      members: sockets.setMembers,
+      members: (members: readonly Member[], committed: readonly Member[]) => {
+        sockets.setMembers(members, committed);
+        const own = committed[options.replica];
+        if (own?.incarnation === identity.incarnation) options.ownKeyIs(own.publicKey);
+      },
       alarm: (what: string) => log.error("alarm", { alarm: what }),
       stop: (why: string) => options.giveUp(why),
       observe: (what: "wal_write" | "commit", ms: number) => {

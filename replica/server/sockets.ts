@@ -3,10 +3,11 @@ import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
 import { assert } from "#replica/base/assert.ts";
 import { type ReplicaIndex, replicaFrom } from "#replica/base/brands.ts";
 import { completeTiming } from "#replica/base/timing.ts";
-import type { VolumeKey } from "#replica/crypto/volume-key.ts";
 import type { Opened } from "#replica/storage/open-storage.ts";
 import { type ClientConnection, ClientListener } from "#replica/transport/client-listener.ts";
+import type { KnownMember } from "#replica/transport/member-keys.ts";
 import { PeerNetwork } from "#replica/transport/peer-network.ts";
+import type { OwnKey } from "#replica/transport/peer-scope.ts";
 import type { TlsMaterial } from "#replica/transport/tls-options.ts";
 import type { ClientMessage, ServerMessage } from "#replica/wire/client-message.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
@@ -15,6 +16,7 @@ import type { Host } from "./host.ts";
 import type { Log } from "./log.ts";
 import type { Meters } from "./meters.ts";
 import type { Opening } from "./opening.ts";
+import type { VolumeKeys } from "./volume-keys.ts";
 
 /** Between two looks at what an opening waits for, ms. */
 const openingTickMs = 50; // A clock's grain: what is due is the opening's own times.
@@ -23,8 +25,12 @@ const openingTickMs = 50; // A clock's grain: what is due is the opening's own t
 export interface SocketsOptions {
   readonly replica: ReplicaIndex;
   readonly config: ReplicaConfig;
-  readonly key: VolumeKey;
+  readonly keys: VolumeKeys;
   readonly tls: TlsMaterial;
+  /** PEM of the trust bundle now. */
+  readonly trust: () => string;
+  /** Every member that is known to have been one. */
+  readonly history: { readonly list: readonly KnownMember[] };
   readonly opened: Opened;
   readonly log: Log;
 }
@@ -38,6 +44,8 @@ export class Sockets {
   private readonly peerCommits = new Map<ReplicaIndex, number>();
   /** Told of peers whose frames are refused. */
   refused: (peer: ReplicaIndex) => void = () => undefined;
+  /** Told before the peer port opened, or since. */
+  private membersNow: { members: readonly Member[]; committed: readonly Member[] } | null = null;
   private host: Host | null = null;
   /** Gets the peers' frames until there is a host. */
   private opening: Opening | null = null;
@@ -104,8 +112,9 @@ export class Sockets {
   };
 
   /** Whose frames count from now on. */
-  readonly setMembers = (members: readonly Member[]): void => {
-    this.peersNetwork?.setMembers(members);
+  readonly setMembers = (members: readonly Member[], committed: readonly Member[]): void => {
+    this.membersNow = { members, committed };
+    this.peersNetwork?.setMembers(members, committed);
   };
 
   /** True while frames to that peer can be sent. */
@@ -124,9 +133,9 @@ export class Sockets {
     });
   }
 
-  /** A rotated identity or trust bundle, for every later connection. */
-  setTls(tls: TlsMaterial): void {
-    this.peersNetwork?.setTls(tls);
+  /** A rotated identity or trust bundle, for every later connection; `keys`: between replicas. */
+  setTls(tls: TlsMaterial, keys: readonly OwnKey[]): void {
+    this.peersNetwork?.setKeys(keys);
     this.clients?.setTls(tls);
   }
 
@@ -188,13 +197,13 @@ export class Sockets {
   }
 
   private makePeers(): PeerNetwork {
-    const { config, replica, tls, key, opened, log } = this.options;
+    const { config, replica, keys, trust, history, opened, log } = this.options;
     const { identity, members } = opened.recovered.superblock;
     const [a, b, c] = config.peers.map((peer) => ({ host: peer.host, port: peer.peerPort }));
     const port = config.peers[replica]?.peerPort;
     assert(a !== undefined && b !== undefined && c !== undefined, "SRV-07: three peers");
     assert(port !== undefined, "SRV-07: three peers");
-    return new PeerNetwork({
+    const network = new PeerNetwork({
       self: { replica, incarnation: identity.incarnation },
       cluster: config.cluster,
       shard: config.shard,
@@ -202,8 +211,8 @@ export class Sockets {
       timing: completeTiming(config.timing),
       listen: { host: config.listen.host, port },
       members,
-      tls,
-      privateKey: key.privateKey,
+      former: history.list,
+      keys: keys.ownKeys(trust()),
       onMessage: (message) => {
         this.noteCommit(message);
         (this.host ?? this.opening)?.onPeerMessage(message);
@@ -216,6 +225,9 @@ export class Sockets {
       onChange: (peer, connected) => log.info("peer", { peer, connected }),
       onLog: (what, facts) => log.info(what, facts),
     });
+    const { membersNow } = this;
+    if (membersNow !== null) network.setMembers(membersNow.members, membersNow.committed);
+    return network;
   }
 
   private noteCommit(message: PeerMessage): void {

@@ -33,6 +33,7 @@ export function statusOf(process: ReplicaProcess): AdminStatus {
     state: stateOf(process),
     incarnation: process.key?.incarnation ?? null,
     publicKey: process.key?.publicKey ?? null,
+    ...(process.nextKey === null ? {} : { nextKey: process.nextKey }),
     formationId: superblock?.identity.formationId ?? null,
     ...numbersOf(running),
     slots: { owned: superblock?.slots.count ?? 0, epoch: superblock?.slots.epoch ?? 0 },

@@ -6,7 +6,7 @@ import {
   type VolumeKey,
   volumeKeyFromPem,
 } from "#replica/crypto/volume-key.ts";
-import { makeDirectory, readText, replaceFile } from "./durable-file.ts";
+import { makeDirectory, moveFile, readText, replaceFile } from "./durable-file.ts";
 
 /** A volume whose files contradict themselves; the message is for a person. */
 export class VolumeError extends Error {
@@ -18,6 +18,8 @@ export class Volume {
   readonly data: string;
   private readonly keyPath: string;
   private readonly certificatePath: string;
+  private readonly nextKeyPath: string;
+  private readonly nextCertificatePath: string;
   private readonly genesisPath: string;
 
   /** Makes the directory and `keys/` in it, readable by the owner only. */
@@ -26,6 +28,8 @@ export class Volume {
     makeDirectory(join(data, "keys"));
     this.keyPath = join(data, "keys", "replica.key");
     this.certificatePath = join(data, "keys", "replica.crt");
+    this.nextKeyPath = join(data, "keys", "next.key");
+    this.nextCertificatePath = join(data, "keys", "next.crt");
     this.genesisPath = join(data, "keys", "genesis.json");
   }
 
@@ -50,8 +54,42 @@ export class Volume {
   makeKey(): VolumeKey {
     if (this.formatted) throw this.lostKey();
     const key = makeVolumeKey();
-    replaceFile(this.keyPath, key.privatePem, 0o600);
+    replaceFile(this.keyPath, key.fileText, 0o600);
     return key;
+  }
+
+  /** The key that a rotation made and that has not taken its place yet, or null. */
+  loadNextKey(): VolumeKey | null {
+    const pem = readText(this.nextKeyPath);
+    if (pem === null) return null;
+    const key = volumeKeyFromPem(pem);
+    if (key !== null) return key;
+    throw new VolumeError(
+      `${this.nextKeyPath} is damaged: it holds no Ed25519 key; replace this replica's volume.`,
+    );
+  }
+
+  /** Makes the next key of the volume, durably, before anybody hears of it. */
+  makeNextKey(incarnation: VolumeKey["incarnation"]): VolumeKey {
+    const key = makeVolumeKey(incarnation);
+    replaceFile(this.nextKeyPath, key.fileText, 0o600);
+    return key;
+  }
+
+  /** The certificate of the next key, or null. */
+  loadNextCertificate(key: VolumeKey): string | null {
+    return this.certificateOf(key, readText(this.nextCertificatePath));
+  }
+
+  /** Installs the certificate of the next key, durably. */
+  saveNextCertificate(pem: string): void {
+    replaceFile(this.nextCertificatePath, pem, 0o600);
+  }
+
+  /** The next key and its certificate take the former ones' files; the key first. */
+  promoteNext(): void {
+    moveFile(this.nextKeyPath, this.keyPath);
+    moveFile(this.nextCertificatePath, this.certificatePath);
   }
 
   /**
@@ -59,9 +97,18 @@ export class Volume {
    * or of another key: a certificate is no truth of the volume's own, it is asked for again.
    */
   loadCertificate(): string | null {
-    const pem = readText(this.certificatePath);
-    const key = pem === null ? null : this.loadKey();
-    if (pem === null || key === null) return null;
+    const key = this.loadKey();
+    if (key === null) return null;
+    const pem = this.certificateOf(key, readText(this.certificatePath));
+    if (pem !== null) return pem;
+    // A rotation was cut off between its two moves.
+    const moved = this.loadNextCertificate(key);
+    if (moved !== null) moveFile(this.nextCertificatePath, this.certificatePath);
+    return moved;
+  }
+
+  private certificateOf(key: VolumeKey, pem: string | null): string | null {
+    if (pem === null) return null;
     return certificateFacts(pem)?.publicKey === key.publicKey ? pem : null;
   }
 

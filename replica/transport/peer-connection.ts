@@ -19,7 +19,7 @@ import { readHex } from "#replica/wire/hex.ts";
 import { encodePeerMessage, readPeerMessage } from "#replica/wire/peer-codec.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
-import type { PeerCounts, PeerMember, PeerScope } from "./peer-scope.ts";
+import type { Key, OwnKey, PeerCounts, PeerMember, PeerScope } from "./peer-scope.ts";
 
 // On a connection every frame stands behind [counter u64][sender's view u64]. The counter rises
 // with every frame; the view is what a relayed prepare's own header cannot tell.
@@ -50,6 +50,8 @@ export interface PeerConnectionEvents {
  */
 export class PeerConnection {
   readonly peer: PeerMember;
+  /** The own key of its certificate, which signs its frames. */
+  readonly own: OwnKey;
   private readonly socket: TLSSocket;
   private readonly scope: PeerScope;
   private readonly counts: PeerCounts;
@@ -62,6 +64,7 @@ export class PeerConnection {
   private counterReceived = 0;
   private corked = false;
   private isClosed = false;
+  private isRetired = false;
   private sentAtMs = 0;
   private receivedAtMs = 0;
   private readonly timer: NodeJS.Timeout;
@@ -76,12 +79,14 @@ export class PeerConnection {
     socket: TLSSocket,
     scope: PeerScope,
     peer: PeerMember,
+    own: OwnKey,
     counts: PeerCounts,
     events: PeerConnectionEvents,
   ) {
     this.socket = socket;
     this.scope = scope;
     this.peer = peer;
+    this.own = own;
     this.counts = counts;
     this.events = events;
     this.exporter = socket.exportKeyingMaterial(
@@ -114,6 +119,16 @@ export class PeerConnection {
     this.write(header, body, message.view, message.kind !== "prepare");
   }
 
+  /**
+   * Says no more, for another connection has its place. What the peer still says on this one
+   * counts, until it knows of the other one and ends too: a change of keys loses no frame.
+   */
+  retire(): void {
+    if (this.isClosed || this.isRetired) return;
+    this.isRetired = true;
+    setTimeout(() => this.socket.end(), this.scope.peerAliveMs).unref();
+  }
+
   /** Ends the connection at once. */
   close(why: string): void {
     if (this.isClosed) return;
@@ -128,7 +143,7 @@ export class PeerConnection {
     header.set(this.nonce, frameAt.fields);
     sealFrame(this.scope.frames, header);
     const checksum = header.subarray(0, frameAt.signature);
-    const signature = signEd25519(this.scope.privateKey, joined(checksum, this.exporter, null));
+    const signature = signEd25519(this.own.privateKey, joined(checksum, this.exporter, null));
     header.set(signature, frameAt.signature);
     this.write(header, new Uint8Array(0), 0, false);
   }
@@ -147,7 +162,7 @@ export class PeerConnection {
   }
 
   private write(header: Uint8Array, body: Uint8Array, view: number, signed: boolean): void {
-    if (this.isClosed) return;
+    if (this.isClosed || this.isRetired) return;
     this.counterSent += 1;
     const start = new Uint8Array(prefixBytes + headerBytes);
     const numbers = dataViewOf(start);
@@ -157,7 +172,7 @@ export class PeerConnection {
     if (signed) {
       assert(this.peerNonce !== null, "TRN-01: nothing is sent before the peer's nonce is known");
       const message = joined(header.subarray(0, 32), this.peerNonce, start.subarray(0, 8));
-      start.set(signEd25519(this.scope.privateKey, message), prefixBytes + frameAt.signature);
+      start.set(signEd25519(this.own.privateKey, message), prefixBytes + frameAt.signature);
     }
     if (!this.corked) {
       this.corked = true;
@@ -215,7 +230,7 @@ export class PeerConnection {
     if (frameCommandOf(frame) !== "hello" || frame[frameAt.replica] !== this.peer.replica) {
       this.refuse("refusedFrame", "no hello");
       this.close("no hello");
-    } else if (!this.verified(frame, joined(checksum, this.exporter, null), this.peer)) {
+    } else if (!this.verified(frame, joined(checksum, this.exporter, null), this.peer.key)) {
       this.refuse("refusedSignature", "hello");
       this.close("signature of hello");
     } else if (readHex(frame, frameAt.incarnation, 16) !== this.peer.incarnation) {
@@ -231,7 +246,7 @@ export class PeerConnection {
   private onSigned(record: Uint8Array, frame: Uint8Array, alive: boolean): void {
     const counter = readU64(dataViewOf(record), 0);
     const message = joined(frame.subarray(0, 32), this.nonce, record.subarray(0, 8));
-    if (!this.verified(frame, message, this.peer)) {
+    if (!this.verified(frame, message, this.peer.key)) {
       this.refuse("refusedSignature", frameCommandOf(frame));
     } else if (!(counter > this.counterReceived)) {
       this.refuse("refusedReplay", frameCommandOf(frame));
@@ -275,21 +290,22 @@ export class PeerConnection {
   private authored(frame: Uint8Array, header: PrepareHeader): boolean {
     // The root prepare is the same on all three by genesis, made before there were keys to sign.
     if (header.kind === "root") return header.op === 0;
-    const author = this.scope.member(header.author);
-    if (author === null || author.incarnation !== header.incarnation) {
-      // The key is gone with its incarnation, but the op may be committed and be needed: consensus
-      // takes such a prepare by the checksum that its hash chain names, or not at all.
+    const keys = this.scope.authorKeys(header.author, header.incarnation, header.op);
+    if (keys.length === 0) {
+      // The key is gone with its incarnation, or another followed; but the op may be committed
+      // and needed: consensus takes it by the checksum that its chain names, or not at all.
       this.counts.authorsGone += 1;
       return true;
     }
-    if (this.verified(frame, frame.subarray(0, frameAt.signature), author)) return true;
+    const checksum = frame.subarray(0, frameAt.signature);
+    if (keys.some(({ key }) => this.verified(frame, checksum, key))) return true;
     this.refuse("refusedSignature", "prepare");
     return false;
   }
 
-  private verified(frame: Uint8Array, message: Uint8Array, signer: PeerMember): boolean {
+  private verified(frame: Uint8Array, message: Uint8Array, key: Key): boolean {
     const signature = frame.subarray(frameAt.signature, frameAt.checksummed);
-    return verifyEd25519(signer.key, message, signature);
+    return verifyEd25519(key, message, signature);
   }
 
   private refuse(

@@ -14,13 +14,15 @@ import {
 import { volumeKeyFromPem } from "#replica/crypto/volume-key.ts";
 import { PeerNetwork, type PeerNetworkOptions } from "./peer-network.ts";
 
-type Shared = Omit<PeerNetworkOptions, "privateKey" | "onMessage" | "onRefused">;
+type Shared = Omit<PeerNetworkOptions, "keys" | "onMessage" | "onRefused"> & {
+  readonly tls: TestIdentity["tls"];
+};
 
-function networkOf(shared: Shared, onRefused: (peer: number) => void): PeerNetwork {
-  const key = volumeKeyFromPem(shared.tls.key);
+function networkOf({ tls, ...shared }: Shared, onRefused: (peer: number) => void): PeerNetwork {
+  const key = volumeKeyFromPem(tls.key);
   assert(key);
-  const { privateKey } = key;
-  return new PeerNetwork({ ...shared, privateKey, onMessage: () => undefined, onRefused });
+  const keys = [{ publicKey: key.publicKey, privateKey: key.privateKey, tls }];
+  return new PeerNetwork({ ...shared, keys, onMessage: () => undefined, onRefused });
 }
 
 function sharedFor(

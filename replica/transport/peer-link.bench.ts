@@ -8,6 +8,7 @@ import { sealedPrepare } from "#test/support/sealed-prepare.ts";
 import {
   freePort,
   memberOf,
+  ownKeyOf,
   TestAuthority,
   type TestIdentity,
   until,
@@ -39,8 +40,7 @@ function nodeAt(index: number): PeerNetwork {
     addresses: [address(0), address(1), address(2)],
     listen: address(index),
     members: identities.map((item, i) => memberOf(i, item)),
-    tls: identity.tls,
-    privateKey: identity.key.privateKey,
+    keys: [ownKeyOf(identity, identity.tls)],
     onMessage: () => {
       if (index === 0) delaysMs.push(performance.now() - sentAtMs);
     },

@@ -6,9 +6,8 @@ import type { Timing } from "#replica/base/timing.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import { Backoff } from "./backoff.ts";
 import { PeerConnection } from "./peer-connection.ts";
-import { noPeerCounts, type PeerCounts, type PeerScope } from "./peer-scope.ts";
-import { dialOptions, peerCertificateOf } from "./tls-options.ts";
-import type { TlsMaterial } from "./tls-options.ts";
+import { noPeerCounts, type OwnKey, type PeerCounts, type PeerScope } from "./peer-scope.ts";
+import { dialOptions, keyName, peerCertificateOf } from "./tls-options.ts";
 
 /** Times of dialling. */
 export type DialTiming = Pick<
@@ -24,8 +23,6 @@ export interface PeerLinkOptions {
   readonly peer: ReplicaIndex;
   readonly host: string;
   readonly port: number;
-  /** Read at every dial: a rotated identity serves the next connection. */
-  readonly tls: () => TlsMaterial;
   readonly onMessage: (message: PeerMessage) => void;
   /** See {@link PeerNetworkOptions}. */
   readonly wantsAck: (ack: Extract<PeerMessage, { kind: "prepare_ok" }>) => boolean;
@@ -59,6 +56,10 @@ export class PeerLink {
   private closedAtMs: number | null = null;
   private quickDialsLeft = 0;
   private stopped = false;
+  /** Dials since the last open connection that came to nothing: with two keys each has its turn. */
+  private fruitless = 0;
+  /** A connection whose keys are not those of now is renewed, or ended, when this fires. */
+  private renewal: NodeJS.Timeout | null = null;
 
   /** Dials at once when it is this side's part. */
   constructor(options: PeerLinkOptions) {
@@ -81,19 +82,20 @@ export class PeerLink {
     else this.counts.droppedDown += 1;
   }
 
-  /** Takes a socket whose TLS handshake is done; refuses it unless it is this peer's. */
-  adopt(socket: TLSSocket): void {
+  /** Takes a socket whose handshake is done under that own key; refuses what is not this peer's. */
+  adopt(socket: TLSSocket, own: OwnKey): void {
     const { scope, peer } = this.options;
-    const refusal = this.refusalOf(socket);
-    const member = scope.member(peer);
+    const certificate = peerCertificateOf(socket);
+    const refusal = this.refusalOf(certificate);
+    const member = scope.accepted(peer, certificate?.publicKey ?? null);
     if (refusal !== null || member === null || this.stopped) {
       this.counts.refusedIdentity += 1;
-      scope.log("peer_refused_identity", { peer, why: refusal ?? "not a member" });
+      scope.log("peer_refused_identity", { peer, why: refusal ?? "key" });
       socket.on("error", () => undefined);
       socket.destroy();
       return;
     }
-    const connection: PeerConnection = new PeerConnection(socket, scope, member, this.counts, {
+    const connection: PeerConnection = new PeerConnection(socket, scope, member, own, this.counts, {
       opened: () => this.onOpened(connection),
       message: this.options.onMessage,
       wantsAck: this.options.wantsAck,
@@ -102,31 +104,74 @@ export class PeerLink {
     this.greeting.add(connection);
   }
 
-  /** The member's key changed: what speaks in the old incarnation's name ends. */
-  onMembers(): void {
-    const current = this.options.scope.member(this.options.peer);
-    if (this.connection === null || this.connection.peer.publicKey === current?.publicKey) return;
-    this.connection.close("member replaced");
+  /**
+   * A key changed, the peer's or the own one. What speaks in an old incarnation's name ends at
+   * once; under a former key of the same volume it goes on until there is another connection.
+   */
+  onKeys(): void {
+    if (this.connection === null) return;
+    const { scope, peer } = this.options;
+    if (this.connection.peer.incarnation !== scope.member(peer)?.incarnation) {
+      this.connection.close("member replaced");
+    } else if (!this.current(this.connection)) {
+      this.renewLater(0);
+    }
   }
+
+  /** True when a connection has the keys that a new one would have. */
+  private current({ own, peer }: PeerConnection): boolean {
+    const { scope } = this.options;
+    if (peer.publicKey !== scope.member(peer.replica)?.publicKey) return false;
+    return own.publicKey === scope.keys()[0]?.publicKey;
+  }
+
+  private renewLater(delayMs: number): void {
+    if (this.stopped || this.renewal !== null) return;
+    this.renewal = setTimeout(() => {
+      this.renewal = null;
+      this.renew();
+    }, delayMs);
+    this.renewal.unref();
+  }
+
+  /**
+   * Dials anew beside a connection under a former key, and takes that one's place when it is open.
+   * A key of the peer that counts no more ends after a while, whoever dials.
+   */
+  private renew(): void {
+    const { connection, options } = this;
+    if (connection === null || this.stopped || this.current(connection)) return;
+    const { replica, publicKey } = connection.peer;
+    this.formerMs ??= performance.now();
+    const late = performance.now() - this.formerMs > options.scope.peerSilenceMs;
+    if (late && options.scope.accepted(replica, publicKey) === null) {
+      connection.close("former key");
+      return;
+    }
+    if (this.dials && this.dialling === null && this.greeting.size === 0) this.dialTls();
+    this.renewLater(options.timing.redialMaxMs);
+  }
+
+  /** Since when the connection has a former key, or null. */
+  private formerMs: number | null = null;
 
   /** Closes for good. */
   close(): void {
     this.stopped = true;
     if (this.timer !== null) clearTimeout(this.timer);
+    if (this.renewal !== null) clearTimeout(this.renewal);
     this.dialling?.destroy();
     this.connection?.close("stopped");
     for (const connection of this.greeting) connection.close("stopped");
   }
 
-  private refusalOf(socket: TLSSocket): string | null {
+  private refusalOf(certificate: ReturnType<typeof peerCertificateOf>): string | null {
     const { scope, peer } = this.options;
-    const certificate = peerCertificateOf(socket);
     if (certificate === null) return "certificate";
-    const { identity, publicKey } = certificate;
+    const { identity } = certificate;
     if (identity.role !== "replica") return "role";
     if (identity.cluster !== scope.cluster || identity.shard !== scope.shard) return "shard";
-    if (identity.replica !== peer) return "replica";
-    return publicKey === scope.member(peer)?.publicKey ? null : "key";
+    return identity.replica === peer ? null : "replica";
   }
 
   private onOpened(connection: PeerConnection): void {
@@ -134,16 +179,23 @@ export class PeerLink {
     this.greeting.delete(connection);
     this.connection = connection;
     this.closedAtMs = null;
+    this.fruitless = 0;
+    this.formerMs = null;
     this.backoff.reset();
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
-    older?.close("superseded");
+    // One under other keys lives, and what is under way on it shall arrive; any other is dead.
+    const { own, peer } = connection;
+    const same = older?.own.publicKey === own.publicKey && older.peer.publicKey === peer.publicKey;
+    if (same) older.close("superseded");
+    else older?.retire();
     this.options.scope.log("peer_connected", { peer: this.options.peer });
     this.options.onChange(this.options.peer, true);
+    this.onKeys();
   }
 
   private onClosed(connection: PeerConnection, why: string): void {
-    this.greeting.delete(connection);
+    if (this.greeting.delete(connection)) this.fruitless += 1;
     if (this.connection === connection) {
       this.connection = null;
       this.closedAtMs = performance.now();
@@ -177,8 +229,13 @@ export class PeerLink {
   }
 
   private dialTls(): void {
-    const { host, port, timing } = this.options;
-    const socket = connectTls(dialOptions(this.options.tls(), host, port));
+    const { host, port, timing, scope, peer } = this.options;
+    const keys = scope.keys();
+    // A peer that is behind takes the former key only; whether it is, its refusal tells.
+    const own = keys[this.connection === null ? this.fruitless % keys.length : 0];
+    assert(own !== undefined, "TRN-05: a replica has a key");
+    const expected = keyName(scope.member(peer)?.publicKey ?? "");
+    const socket = connectTls(dialOptions(own.tls, host, port, expected));
     this.dialling = socket;
     socket.setTimeout(timing.handshakeMs, () => socket.destroy());
     socket.on("error", (error) => this.onDialError(error));
@@ -188,7 +245,7 @@ export class PeerLink {
       socket.removeAllListeners("close");
       socket.removeAllListeners("error");
       this.dialling = null;
-      this.adopt(socket);
+      this.adopt(socket, own);
       if (socket.destroyed) this.again(this.backoff.next());
     });
   }

@@ -21,6 +21,7 @@ import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import {
   freePort,
   memberOf,
+  ownKeyOf,
   TestAuthority,
   type TestIdentity,
   until,
@@ -75,8 +76,7 @@ async function startNode(
     addresses: [address(0), address(1), address(2)],
     listen: address(index),
     members: identities.map((item, i) => memberOf(i, item)),
-    tls: tls ?? identity.tls,
-    privateKey: identity.key.privateKey,
+    keys: [ownKeyOf(identity, tls ?? identity.tls)],
     onMessage: (message) => received.push(message),
     ...(wantsAck === undefined ? {} : { wantsAck }),
     onRefused: (peer) => refused.push(peer),
@@ -330,8 +330,8 @@ test("transport: certificates rotate under links; a relay keeps the author", asy
   const [low, high] = nodes;
   assert(low && high);
   await until("up", () => high.network.connected(replicaFrom(0)));
-  high.network.setTls(identityOf(1).tls);
-  low.network.setTls(identityOf(0).tls);
+  high.network.setKeys([ownKeyOf(identityOf(1), identityOf(1).tls)]);
+  low.network.setKeys([ownKeyOf(identityOf(0), identityOf(0).tls)]);
   const author = memberOf(2, identityOf(2));
 
   const prepare = sealedPrepare(scope, author, identityOf(2).key.privateKey, opFrom(5), 20_000);

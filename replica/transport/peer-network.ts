@@ -1,17 +1,24 @@
 import type { AddressInfo, Socket } from "node:net";
-import { createServer, type Server, type TLSSocket } from "node:tls";
+import {
+  createSecureContext,
+  createServer,
+  type Server,
+  type TLSSocket,
+  type TlsOptions,
+} from "node:tls";
 import { assert } from "#replica/base/assert.ts";
 import { completeTiming, type Timing } from "#replica/base/timing.ts";
 import type { Incarnation, ReplicaIndex } from "#replica/base/brands.ts";
 import { replicaFrom } from "#replica/base/brands.ts";
-import { publicKeyFrom } from "#replica/crypto/ed25519.ts";
+import { publicKeyHex } from "#replica/crypto/ed25519.ts";
 import { sha256 } from "#replica/crypto/hash.ts";
 import { frameScopeFrom } from "#replica/wire/frame.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
 import type { Member } from "#replica/wire/superblock.ts";
+import { type KnownMember, MemberKeys } from "./member-keys.ts";
 import { type DialTiming, PeerLink } from "./peer-link.ts";
-import type { Key, LogFacts, PeerCounts, PeerMember, PeerScope } from "./peer-scope.ts";
-import { listenOptions, peerCertificateOf, type TlsMaterial } from "./tls-options.ts";
+import type { LogFacts, OwnKey, PeerCounts, PeerScope } from "./peer-scope.ts";
+import { keyName, listenOptions, peerCertificateOf } from "./tls-options.ts";
 
 /** Address of one replica's peer port. */
 export interface PeerAddress {
@@ -32,9 +39,10 @@ export interface PeerNetworkOptions {
   readonly addresses: readonly [PeerAddress, PeerAddress, PeerAddress];
   readonly listen: PeerAddress;
   readonly members: readonly Member[];
-  readonly tls: TlsMaterial;
-  /** Ed25519 key of the volume: signs frames. */
-  readonly privateKey: Key;
+  /** Members that were, of which prepares may come. */
+  readonly former?: readonly KnownMember[];
+  /** Keys of the volume, at least one; see {@link PeerScope}. */
+  readonly keys: readonly OwnKey[];
   /** Times of links, ms; see base/timing.ts. Default: as there. */
   readonly timing?: LinkTiming;
   readonly onMessage: (message: PeerMessage) => void;
@@ -52,18 +60,22 @@ export class PeerNetwork {
   private readonly timing: LinkTiming;
   private readonly server: Server;
   private readonly links = new Map<ReplicaIndex, PeerLink>();
-  private members = new Map<ReplicaIndex, PeerMember>();
-  private tls: TlsMaterial;
+  private readonly members: MemberKeys;
+  private keys: readonly OwnKey[];
   private readonly sockets = new Set<Socket>();
 
   /** Dials at once; accepts after {@link listen}. */
   constructor(options: PeerNetworkOptions) {
     this.options = options;
-    this.tls = options.tls;
+    this.keys = options.keys;
     this.timing =
       options.timing ?? completeTiming({ heartbeatMs: 20, suspectMs: 100, viewChangeMs: 150 });
-    this.readMembers(options.members);
-    const tlsOptions = listenOptions(options.tls, this.timing.handshakeMs);
+    const { members, former = [] } = options;
+    this.members = new MemberKeys(members, members, former);
+    const tlsOptions = {
+      ...listenOptions(this.firstKey.tls, this.timing.handshakeMs),
+      SNICallback: this.expected,
+    };
     this.server = createServer(tlsOptions, (socket) => this.onAccepted(socket));
     this.server.on("connection", (socket) => {
       this.sockets.add(socket);
@@ -83,7 +95,6 @@ export class PeerNetwork {
         scope,
         timing: this.timing,
         peer,
-        tls: () => this.tls,
         onMessage,
         onRefused,
         wantsAck: (ack) => options.wantsAck?.(ack) ?? true,
@@ -117,16 +128,23 @@ export class PeerNetwork {
     return this.linkOf(peer).counts;
   }
 
-  /** New members (a REPLACE was committed): connections of a replaced incarnation end. */
-  setMembers(members: readonly Member[]): void {
-    this.readMembers(members);
-    for (const link of this.links.values()) link.onMembers();
+  /**
+   * New members, by the log and by what is executed of it: connections of a replaced incarnation
+   * end, those under a former key are made anew.
+   */
+  setMembers(members: readonly Member[], committed: readonly Member[] = members): void {
+    this.members.set(members, committed);
+    for (const link of this.links.values()) link.onKeys();
   }
 
-  /** A rotated certificate or trust bundle, for every later connection; open ones go on. */
-  setTls(tls: TlsMaterial): void {
-    this.tls = tls;
-    this.server.setSecureContext(listenOptions(tls));
+  /**
+   * A rotated key, certificate or trust bundle, for every later connection. Open ones go on; those
+   * under a former key until there is another.
+   */
+  setKeys(keys: readonly OwnKey[]): void {
+    this.keys = keys;
+    this.server.setSecureContext(listenOptions(this.firstKey.tls));
+    for (const link of this.links.values()) link.onKeys();
   }
 
   /** Closes everything. */
@@ -144,8 +162,10 @@ export class PeerNetwork {
     const identity = peerCertificateOf(socket)?.identity;
     const replica = identity?.role === "replica" ? identity.replica : null;
     const link = replica === null ? undefined : this.links.get(replica);
-    if (link !== undefined && replica !== null && replica > this.options.self.replica) {
-      link.adopt(socket);
+    const own = this.shownBy(socket);
+    const dials = replica !== null && replica > this.options.self.replica;
+    if (link !== undefined && dials && own !== null) {
+      link.adopt(socket, own);
       return;
     }
     this.log("peer_refused_identity", { role: identity?.role ?? "none", replica });
@@ -158,28 +178,40 @@ export class PeerNetwork {
     return link;
   }
 
-  private readMembers(members: readonly Member[]): void {
-    const read = new Map<ReplicaIndex, PeerMember>();
-    for (const member of members) {
-      const key = publicKeyFrom(member.publicKey);
-      assert(key !== null, "TRN-03: a member's public key is Ed25519");
-      read.set(member.replica, { ...member, key });
-    }
-    this.members = read;
+  private get firstKey(): OwnKey {
+    const [first] = this.keys;
+    assert(first !== undefined, "TRN-05: a replica has a key");
+    return first;
+  }
+
+  /** A dialler that is behind expects the former key, and names it. */
+  private readonly expected: TlsOptions["SNICallback"] = (name, done): void => {
+    const own = this.keys.find(({ publicKey }) => keyName(publicKey) === name);
+    if (own === undefined || own === this.firstKey) done(null);
+    else done(null, createSecureContext(listenOptions(own.tls)));
+  };
+
+  /** The own key that a listener showed on a connection; null when it is held no more. */
+  private shownBy(socket: TLSSocket): OwnKey | null {
+    const certificate = socket.getX509Certificate();
+    const shown = certificate === undefined ? null : publicKeyHex(certificate.publicKey);
+    return this.keys.find(({ publicKey }) => publicKey === shown) ?? null;
   }
 
   private scope(): PeerScope {
-    const { self, cluster, shard, privateKey } = this.options;
+    const { self, cluster, shard } = this.options;
     const { peerAliveMs, peerSilenceMs } = this.timing;
     return {
       self,
       cluster,
       shard,
-      privateKey,
+      keys: () => this.keys,
       peerAliveMs,
       peerSilenceMs,
       frames: frameScopeFrom({ cluster, shard, hash: sha256 }),
-      member: (replica) => this.members.get(replica) ?? null,
+      member: (replica) => this.members.member(replica),
+      accepted: (replica, publicKey) => this.members.accepted(replica, publicKey),
+      authorKeys: (...author) => this.members.authorKeys(...author),
       log: (what, facts) => this.log(what, facts),
     };
   }

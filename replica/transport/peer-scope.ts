@@ -1,6 +1,7 @@
 import type { Incarnation, ReplicaIndex } from "#replica/base/brands.ts";
 import type { publicKeyFrom } from "#replica/crypto/ed25519.ts";
 import type { FrameScope } from "#replica/wire/frame.ts";
+import type { TlsMaterial } from "./tls-options.ts";
 
 /** An Ed25519 key of either kind; the type comes by way of replica/crypto, the door to it. */
 export type Key = NonNullable<ReturnType<typeof publicKeyFrom>>;
@@ -64,19 +65,35 @@ export interface PeerMember {
   readonly key: Key;
 }
 
+/**
+ * A key of this replica, with its certificate. While the key changes there are two: a peer that has
+ * not executed the change yet takes the former one only.
+ */
+export interface OwnKey {
+  /** Ed25519, 64 hex digits. */
+  readonly publicKey: string;
+  /** Signs frames. */
+  readonly privateKey: Key;
+  readonly tls: TlsMaterial;
+}
+
 /** What all connections of one replica to its peers share. */
 export interface PeerScope {
   readonly self: { readonly replica: ReplicaIndex; readonly incarnation: Incarnation };
   readonly cluster: string;
   readonly shard: string;
   readonly frames: FrameScope;
-  /** Signs frames; the key of the volume. */
-  readonly privateKey: Key;
   /** A frame is sent at least this often, so that a dead path is noticed, ms. */
   readonly peerAliveMs: number;
   /** A connection that brought nothing for this long is closed and dialled anew, ms. */
   readonly peerSilenceMs: number;
-  /** The current member at an index, or null while it is not known. */
+  /** Own keys that a connection may have, read at every dial; the first is that of now. */
+  readonly keys: () => readonly OwnKey[];
+  /** The member at an index with the key that is its own for ever; null while it is not known. */
   member(replica: ReplicaIndex): PeerMember | null;
+  /** The member at an index with that key, when it counts now, by the log or what is executed. */
+  accepted(replica: ReplicaIndex, publicKey: string | null): PeerMember | null;
+  /** A member with each key that may have signed that op; none: they are not known any more. */
+  authorKeys(replica: ReplicaIndex, incarnation: Incarnation, op: number): readonly PeerMember[];
   log(what: string, facts: LogFacts): void;
 }

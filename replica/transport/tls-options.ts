@@ -32,10 +32,17 @@ export function listenOptions(
 
 /**
  * A dial whose far end must have a certificate of the trust bundle. Names of hosts prove nothing
- * here: the caller checks the identity in the certificate before it sends a byte.
+ * here: the caller checks the identity in the certificate before it sends a byte. `servername`: the
+ * {@link keyName} of the key that the far end shall show, when it has two.
  */
-export function dialOptions(material: TlsMaterial, host: string, port: number): ConnectionOptions {
+export function dialOptions(
+  material: TlsMaterial,
+  host: string,
+  port: number,
+  servername = "",
+): ConnectionOptions {
   return {
+    servername,
     ...material,
     ...version,
     host,
@@ -43,6 +50,11 @@ export function dialOptions(material: TlsMaterial, host: string, port: number): 
     rejectUnauthorized: true,
     checkServerIdentity: () => undefined,
   };
+}
+
+/** Name of a public key, by which a dialler tells a listener of two keys which one it expects. */
+export function keyName(publicKey: string): string {
+  return publicKey === "" ? "" : `key-${publicKey.slice(0, 32)}`;
 }
 
 /** What the far end's certificate says. */

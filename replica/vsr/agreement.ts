@@ -54,6 +54,8 @@ export function noteCheckpoint(state: State, of: ReplicaIndex, op: Op, id: Check
 /** What this replica stops for, or knows of another: a sentence, or null when all agree. */
 export interface Difference {
   readonly stop: boolean;
+  /** True when it is known whose checkpoint is the odd one. */
+  readonly decided: boolean;
   readonly what: string;
 }
 
@@ -91,12 +93,12 @@ function differenceOf(state: State, op: Op, agreement: Agreement): Difference | 
     case "odd_there": {
       const { peer } = agreement;
       const what = `checkpoint ${op} of replica ${peer} differs from those of the two others`;
-      return { stop: false, what: `${what}; it stops, replace its volume` };
+      return { stop: false, decided: true, what: `${what}; it stops, replace its volume` };
     }
     case "odd_here": {
       assert(agreement.peers.length === 2, "VSR-54: the odd one of three stops");
       const what = `checkpoint ${op} of replica ${replica} differs from those of the two others`;
-      return { stop: true, what: `${what}; replace its volume` };
+      return { stop: true, decided: true, what: `${what}; replace its volume` };
     }
     case "undecided": {
       const { peer, third } = agreement;
@@ -107,7 +109,8 @@ function differenceOf(state: State, op: Op, agreement: Agreement): Difference | 
       const waitedMs = state.nowMs - state.differsSinceMs;
       const stop = !alive || waitedMs > patienceHeartbeats * heartbeatMs;
       const what = `checkpoint ${op} differs on replicas ${replica} and ${peer}`;
-      return { stop, what: `${what}; replica ${third} must decide, so both stop without it` };
+      const hope = `replica ${third} must decide, so both stop without it`;
+      return { stop, decided: false, what: `${what}; ${hope}` };
     }
     default:
       return agreement satisfies never;

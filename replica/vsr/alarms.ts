@@ -1,13 +1,14 @@
 import { findDifference } from "./agreement.ts";
 import { clusterTime } from "./clock-keeping.ts";
-import { tell } from "./pings.ts";
 import { othersOf } from "./quorum.ts";
 import type { State } from "./state.ts";
+import { tell } from "./tell.ts";
 
 /** What can keep a shard, or one replica of it, from going on. */
 export type AlarmCode =
   | "volume"
   | "checkpoint"
+  | "odd_checkpoint"
   | "formation"
   | "head"
   | "view"
@@ -120,7 +121,10 @@ function* conditions(state: State): Generator<Condition> {
     return;
   }
   const difference = findDifference(state);
-  if (difference !== null) yield { code: "checkpoint", heartbeats: 0, what: difference.what };
+  if (difference !== null) {
+    const code = difference.decided ? "odd_checkpoint" : "checkpoint";
+    yield { code, heartbeats: 0, what: difference.what };
+  }
   yield* startingConditions(state);
   yield* normalConditions(state);
 }

@@ -67,8 +67,15 @@ export type Effect =
       readonly target: CheckpointDescriptor;
       readonly source: ReplicaIndex;
     }
-  /** The members changed: connections of a replaced incarnation end. */
-  | { readonly kind: "members"; readonly members: readonly Member[] }
+  /**
+   * The members changed: connections of a replaced incarnation end. `members` by the whole log,
+   * `committed` by what is executed: between them both keys of a member count.
+   */
+  | {
+      readonly kind: "members";
+      readonly members: readonly Member[];
+      readonly committed: readonly Member[];
+    }
   /** Status, view or primary changed; for metrics, logs and clients. */
   | { readonly kind: "status" }
   /** Something a person must know; `what` names what is missing. */

@@ -39,6 +39,8 @@ export type Event =
   | { readonly kind: "transfer"; readonly target: ReplicaIndex }
   /** Replacement of a lost volume (A11), commanded from outside; `Replica.replaceRefusal` first. */
   | { readonly kind: "replace"; readonly member: Omit<Member, "replaceOp"> }
+  /** The next key of a member on its volume, commanded from outside; see `Replica.rekeyRefusal`. */
+  | { readonly kind: "rekey"; readonly member: Omit<Member, "replaceOp"> }
   /** Upgrade of the machine (A12), commanded from outside; `Replica.upgradeRefusal` first. */
   | { readonly kind: "upgrade"; readonly version: number }
   /** The primary of an idle shard makes a no-op: log time moves on (design: audit). */

@@ -6,6 +6,7 @@ import { mutated } from "#replica/base/mutation.ts";
 import type { Prepare, PrepareHeader, RequestHeader } from "#replica/wire/prepare.ts";
 import { RequestReader } from "#replica/wire/request.ts";
 import { beginCheckpoint, checkpointBusy, checkpointsFull, isCheckpointOp } from "./checkpoint.ts";
+import { makesMember } from "./log.ts";
 import { applyReplace } from "./membership.ts";
 import type { State } from "./state.ts";
 import { advanceUpgrade, assertVersion, versionRefusal } from "./upgrade.ts";
@@ -103,7 +104,7 @@ function apply(state: State, prepare: Prepare, blocks: readonly Uint8Array[]): v
   state.commitChecksum = header.checksum;
   state.emit({ kind: "committed", op: header.op, view: state.view });
   if (header.kind === "requests") finishRequests(state, prepare, replies);
-  if (header.kind === "replace") applyReplace(state, prepare);
+  if (makesMember(header)) applyReplace(state, prepare);
   advanceUpgrade(state, header);
   if (isCheckpointOp(state, header.op)) beginCheckpoint(state, header.op);
   trimBody(state, header.op - 2 * pipelineMax);

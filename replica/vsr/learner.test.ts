@@ -32,7 +32,7 @@ function firstOp(disk: SimDisk): Prepare {
     machineVersion: root.machineVersion,
     requestsCount: 0,
   } as const;
-  return fakeSealer.seal(fields, new Uint8Array(0));
+  return fakeSealer.seal(fields, new Uint8Array(0), "");
 }
 
 /** View 1 starts with op 1 as its head. */

@@ -27,7 +27,7 @@ export interface LogSlot {
 export class Log {
   readonly slotsCount: number;
   private readonly slots: LogSlot[];
-  /** REPLACE ops that were put into the log; the reader drops those that left it. */
+  /** REPLACE and REKEY ops that were put into the log; the reader drops those that left it. */
   readonly replaces = new Map<number, PrepareHeader>();
   private headOp: Op = opFrom(0);
   private chainOp: Op = opFrom(0);
@@ -112,7 +112,7 @@ export class Log {
     slot.header = header;
     slot.prepare = null;
     slot.askedMs = -Infinity;
-    if (header.kind === "replace") this.replaces.set(header.op, header);
+    if (makesMember(header)) this.replaces.set(header.op, header);
   }
 
   /** False only in recovering_head: then a fault may be of any op that maps to its slot. */
@@ -167,7 +167,7 @@ export class Log {
     this.chainOp = head;
     this.growChain(0);
     for (const { header } of this.slots) {
-      if (header?.kind === "replace") this.replaces.set(header.op, header);
+      if (header !== null && makesMember(header)) this.replaces.set(header.op, header);
     }
   }
 
@@ -205,4 +205,9 @@ export class Log {
     slot.disk = header;
     slot.faulty = false;
   }
+}
+
+/** True for a REPLACE and a REKEY: from its op on a member is another one, or has another key. */
+export function makesMember({ kind }: PrepareHeader): boolean {
+  return kind === "replace" || kind === "rekey";
 }

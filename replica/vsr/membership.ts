@@ -24,12 +24,14 @@ export function laterMember(a: Member, b: Member): Member {
 }
 
 /**
- * Brings the members in line with the log: a REPLACE counts from the moment it is in it, prepared
- * or committed, and no longer when a view change drops it (A5a 3).
+ * Brings the members in line with the log: a REPLACE or REKEY counts from the moment it is in it,
+ * prepared or committed, and no longer when a view change drops it (A5a 3).
  */
 export function refreshMembers(state: State): void {
   const { log } = state;
   if (log.replaces.size === 0 && !state.membersDirty) return;
+  // What is committed is news too: a former key ends by that.
+  let changed = state.membersDirty;
   state.membersDirty = false;
   const next: (Member | null)[] = [...state.members];
   const late = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("fence_at_commit");
@@ -38,22 +40,35 @@ export function refreshMembers(state: State): void {
       log.replaces.delete(op);
       continue;
     }
-    const before = state.members[header.requestsCount];
-    if (late || (before?.replaceOp ?? 0) >= op) continue;
+    const index = header.requestsCount;
+    if (late || (state.members[index]?.replaceOp ?? 0) >= op) continue;
     const { prepare } = log.slot(op);
     const known = prepare !== null && prepare.header.checksum === header.checksum;
-    next[header.requestsCount] = known ? replacementOf(prepare) : null;
+    next[index] = memberAfter(next[index] ?? null, header, known ? replacementOf(prepare) : null);
     if (!known) readReplace(state, header);
   }
-  let changed = false;
   for (const [i, member] of next.entries()) {
-    if (state.current[i]?.incarnation === member?.incarnation) continue;
+    const before = state.current[i];
+    if (before?.publicKey !== member?.publicKey) changed = true;
+    if (before?.incarnation === member?.incarnation) continue;
     changed = true;
     if (i !== state.replica) forgetPeer(state, i as ReplicaIndex);
   }
   if (!changed) return;
   state.current = next;
-  state.emit({ kind: "members", members: next.filter((member) => member !== null) });
+  const members = next.filter((member) => member !== null);
+  state.emit({ kind: "members", members, committed: state.members.slice() });
+}
+
+/** The member that a REPLACE or REKEY leaves; `made`: null while its body is not here. */
+function memberAfter(
+  before: Member | null,
+  { kind }: PrepareHeader,
+  made: Member | null,
+): Member | null {
+  if (kind === "replace") return made;
+  // The volume is known, and stays; its next key counts when the body is here.
+  return before === null || made === null ? before : made;
 }
 
 /** After a restart the body of a REPLACE that is not executed yet is on the disk only. */
@@ -81,9 +96,10 @@ function forgetPeer(state: State, replica: ReplicaIndex): void {
   peer.vouches = false;
   peer.learner = false;
   peer.versions = null;
+  peer.ownKey = null;
 }
 
-/** A REPLACE is committed: it is a fact for ever. */
+/** A REPLACE or REKEY is committed: it is a fact for ever. */
 export function applyReplace(state: State, prepare: Prepare): void {
   const member = replacementOf(prepare);
   const { replica } = member;
@@ -130,6 +146,8 @@ export function adoptMembers(state: State, members: readonly Member[]): void {
   }
   state.membersDirty = true;
   refreshMembers(state);
+  // What is told of one's members is durable; a life begins with a write of its own.
+  if (state.life !== null) persist(state);
   fenceSelf(state);
 }
 

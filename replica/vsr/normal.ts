@@ -11,6 +11,8 @@ import { encodeRequests } from "#replica/wire/request.ts";
 import { noteCheckpoint } from "./agreement.ts";
 import { learnQuorumCheckpoint, updateQuorumCheckpoint } from "./checkpoint.ts";
 import { clusterTime } from "./clock-keeping.ts";
+import { makesMember } from "./log.ts";
+import { ownKey } from "./rekey.ts";
 import { fillTo, memberOf, refreshMembers } from "./membership.ts";
 import { busyBatchBytes } from "./options.ts";
 import { primaryOf } from "./quorum.ts";
@@ -74,7 +76,7 @@ interface Content {
 
 const noop: Content = { kind: "noop", requestsCount: 0, body: new Uint8Array(0) };
 
-/** What rules A11 and A12 want next: REPLACE, UPGRADE, a no-op, no prepare at all; or nothing. */
+/** What rules A11 and A12 want next: REPLACE, REKEY, UPGRADE, a no-op, no prepare; or nothing. */
 function controlOf(state: State): Content | "hold" | null {
   const turn = upgradeTurn(state);
   if (turn === "hold") return turn;
@@ -83,7 +85,9 @@ function controlOf(state: State): Content | "hold" | null {
   const member = state.replacing;
   if (member !== null) {
     const requestsCount = member.replica;
-    return { kind: "replace", requestsCount, body: encodeReplacement(member) };
+    const same = memberOf(state, member.replica)?.incarnation === member.incarnation;
+    const kind = same ? "rekey" : "replace";
+    return { kind, requestsCount, body: encodeReplacement(member) };
   }
   if (state.log.head >= fillTo(state)) return null;
   const few = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("skip_noops");
@@ -109,14 +113,14 @@ function makePrepare(state: State, content: Content): void {
     requestsCount,
   } as const;
   assert(kind !== "requests" || clusterTime(state) !== null, "VSR-93: requests get a time");
-  const prepare = state.options.sealer.seal(fields, body);
+  const prepare = state.options.sealer.seal(fields, body, ownKey(state));
   state.batchBytes = prepare.body.length;
   state.log.advance(prepare.header);
   state.pipeline.push(prepare, state.nowMs);
   broadcast(state, { kind: "prepare", prepare });
   postponeHeartbeat(state);
   keepBody(state, prepare);
-  if (kind === "replace") {
+  if (makesMember(prepare.header)) {
     state.replacing = null;
     refreshMembers(state);
   }
@@ -237,7 +241,10 @@ export function onPrepare(state: State, from: ReplicaIndex, prepare: Prepare): v
   if (header.op > state.log.head) {
     // Nothing truncates within a view, so a prepare made in it belongs to its log.
     if (!current || state.leads || state.status !== "normal") return;
-    if (memberOf(state, header.author)?.incarnation !== header.incarnation) return;
+    const author = memberOf(state, header.author);
+    if (author?.incarnation !== header.incarnation) return;
+    // Below the op that gave it this key nobody vouches for its signature: by the chain only.
+    if (header.op <= (author.replaceOp ?? 0)) return;
     if (!acceptHead(state, from, prepare)) return;
   }
   const known = state.log.header(header.op);

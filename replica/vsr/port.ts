@@ -5,8 +5,8 @@ import type { BlockAddress } from "./effect.ts";
 
 /** Checksums and signatures, given to the core so that it never knows which crypto it runs on. */
 export interface Sealer {
-  /** Completes a prepare made here: checksums and signature. */
-  seal(fields: PrepareFields, body: Uint8Array): Prepare;
+  /** Completes a prepare made here: checksums, and a signature by this own key (64 hex digits). */
+  seal(fields: PrepareFields, body: Uint8Array, publicKey: string): Prepare;
   /** H of a checkpoint's root, parent, op and op checksum: its id. */
   checkpointId(root: Checksum, parentId: Checksum, op: Op, opChecksum: Checksum): Checksum;
 }

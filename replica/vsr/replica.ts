@@ -24,7 +24,7 @@ import {
 import { considerFormation, open } from "./opening.ts";
 import { checkOptions, type ReplicaOptions } from "./options.ts";
 import { recoverLog } from "./recovery.ts";
-import { answer } from "./pings.ts";
+import { answer } from "./tell.ts";
 import { primaryOf } from "./quorum.ts";
 import {
   adoptMembers,
@@ -34,6 +34,7 @@ import {
   replaceRefusal,
   replacementDone,
 } from "./membership.ts";
+import { noteOwnKey, onRekey, ownKeyTold, rekeyDone, rekeyRefusal } from "./rekey.ts";
 import { onGetHeaders, onGetPrepare, onHeaders, onRepairRead, wantRepair } from "./repair.ts";
 import { onRequest } from "./requests.ts";
 import { judgePing, onVerdict, type Ping } from "./standing.ts";
@@ -198,6 +199,26 @@ export class Replica {
     return replacementDone(this.state, incarnation);
   }
 
+  /** Members by what is executed here. */
+  get committedMembers(): readonly Member[] {
+    return this.state.members;
+  }
+
+  /** Why a member's next key is refused here and now; null when the event will do it. */
+  rekeyRefusal(member: Omit<Member, "replaceOp">): string | null {
+    return rekeyRefusal(this.state, member);
+  }
+
+  /** True once that is the member's key for ever, as far as this replica has executed. */
+  rekeyDone(member: Omit<Member, "replaceOp">): boolean {
+    return rekeyDone(this.state, member);
+  }
+
+  /** True when nobody will ask for a former key of this replica any more. */
+  get ownKeyTold(): boolean {
+    return ownKeyTold(this.state);
+  }
+
   /** Version of the machine that applies the next op here (rule A12). */
   get machineVersion(): number {
     return this.state.options.machine.version;
@@ -273,6 +294,9 @@ function dispatch(state: State, event: Event): void {
       return;
     case "replace":
       onReplace(state, event.member);
+      return;
+    case "rekey":
+      onRekey(state, event.member);
       return;
     case "upgrade":
       onUpgrade(state, event.version);
@@ -429,6 +453,7 @@ function onPing(state: State, message: Ping): void {
   noteCheckpoint(state, message.from, message.checkpointOp, message.checkpointId);
   learnClock(state, message);
   adoptMembers(state, message.replaced);
+  noteOwnKey(state, message.from, message.replaced);
   judgePing(state, message);
   const verdict = onVerdict(state, message);
   if (!state.lost) considerFormation(state);

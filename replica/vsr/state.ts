@@ -91,6 +91,8 @@ export interface Peer {
   /** Last ping or pong to it, ms, and what was new in it. */
   toldMs: number;
   toldNews: string;
+  /** Key of this replica that the peer said it holds durably; null = that of genesis. */
+  ownKey: string | null;
 }
 
 /** The superblock as durable, and the write in flight. */
@@ -191,7 +193,7 @@ export class State {
   membersDirty = true;
   /** A learner: no votes until it has caught up (rule A11). */
   recovering: boolean;
-  /** A replacement that this primary will propose next. */
+  /** A replacement, or a member's next key, that this primary will propose next. */
   replacing: Omit<Member, "replaceOp"> | null = null;
   /** Version of the machine that this primary will propose; null = none was asked for. */
   upgrading: number | null = null;
@@ -301,6 +303,7 @@ export class State {
       askedMs: -Infinity,
       toldMs: -Infinity,
       toldNews: "",
+      ownKey: null,
     }));
     this.memories = superblock.members.map(({ replica, incarnation }) => {
       const memory = superblock.standing.remembered.find((each) => each.replica === replica);

@@ -1,6 +1,6 @@
 import { type ReplicaIndex, type View, viewFrom } from "#replica/base/brands.ts";
 import { sendCommit } from "./normal.ts";
-import { ask } from "./pings.ts";
+import { ask } from "./tell.ts";
 import { nextViewOf } from "./quorum.ts";
 import type { State } from "./state.ts";
 import { enterView } from "./view-change.ts";

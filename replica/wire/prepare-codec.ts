@@ -40,7 +40,7 @@ const at = {
   zeros: 329,
 } as const;
 
-const kinds: readonly PrepareKind[] = ["root", "requests", "noop", "replace", "upgrade"];
+const kinds: readonly PrepareKind[] = ["root", "requests", "noop", "replace", "upgrade", "rekey"];
 
 /** Why bytes are not a prepare of this shard. */
 export type PrepareRefusal = FrameRefusal | "kind" | "body_too_large";

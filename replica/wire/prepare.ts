@@ -10,9 +10,10 @@ import type {
 /**
  * What a prepare carries. `root`: op 0, made by genesis. `requests`: clients' batches. `noop`:
  * fills the log. `replace`: a member's new incarnation (body: replica, incarnation, public key).
- * `upgrade`: a later version of the machine.
+ * `upgrade`: a later version of the machine. `rekey`: a member's next key on the volume that it has
+ * (body as of `replace`): what it makes above this op is signed with it.
  */
-export type PrepareKind = "root" | "requests" | "noop" | "replace" | "upgrade";
+export type PrepareKind = "root" | "requests" | "noop" | "replace" | "upgrade" | "rekey";
 
 /** A prepare's header: the frame header on the wire and the WAL identifier, whole. */
 export interface PrepareHeader {
@@ -32,7 +33,7 @@ export interface PrepareHeader {
   readonly checkpointId: Checksum;
   /** Version of the machine that must apply this. */
   readonly machineVersion: number;
-  /** Requests of the body; in a `replace` the replica that it names. */
+  /** Requests of the body; in a `replace` or `rekey` the replica that it names. */
   readonly requestsCount: number;
   readonly bodyBytes: number;
   readonly bodyChecksum: Checksum;

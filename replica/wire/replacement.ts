@@ -6,7 +6,7 @@ import type { Member } from "./superblock.ts";
 
 const bodyBytes = 4 + 16 + 32;
 
-/** Body of a REPLACE: replica u32, incarnation 16, Ed25519 public key 32. */
+/** Body of a REPLACE or REKEY: replica u32, incarnation 16, Ed25519 public key 32. */
 export function encodeReplacement(member: Omit<Member, "replaceOp">): Uint8Array {
   const w = new Writer(new Uint8Array(bodyBytes), 0);
   w.u32(member.replica);
@@ -15,10 +15,11 @@ export function encodeReplacement(member: Omit<Member, "replaceOp">): Uint8Array
   return w.bytes;
 }
 
-/** The member that a REPLACE makes. Asserts its form: primaries make only such bodies. */
+/** The member that a REPLACE or REKEY makes. Asserts its form: primaries make only such bodies. */
 export function replacementOf(prepare: Prepare): Member & { readonly replaceOp: Op } {
   const { body, header } = prepare;
-  assert(header.kind === "replace" && body.length === bodyBytes, "WIR-10: body of a REPLACE");
+  const named = header.kind === "replace" || header.kind === "rekey";
+  assert(named && body.length === bodyBytes, "WIR-10: body of a REPLACE or REKEY");
   const r = new Reader(body, 0, body.length);
   const replica = r.u32();
   assert(replica < 3 && replica === header.requestsCount, "WIR-10: header and body name one");

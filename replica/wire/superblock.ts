@@ -9,7 +9,7 @@ export interface Member {
   readonly incarnation: Incarnation;
   /** Ed25519, 64 hex digits: TLS identity and frame signatures. */
   readonly publicKey: string;
-  /** Op of the REPLACE that made it a member; absent = by genesis. */
+  /** Op of the REPLACE that made it a member, or of its last REKEY; absent = by genesis. */
   readonly replaceOp?: Op;
 }
 

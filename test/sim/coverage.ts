@@ -47,6 +47,8 @@ export const faultKinds: readonly string[] = [
   "frame_bad_signature",
   "frame_stale_incarnation",
   "bad_cosignature",
+  "rekey",
+  "rekey_of_primary",
   "idle_day",
   "rewrap",
 ];

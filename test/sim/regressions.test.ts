@@ -11,6 +11,7 @@ const seeds: readonly (readonly [number, string])[] = [
   [2314692353, "answers go where the client spoke last, though an older hello comes later"],
   [30, "identifiers of a slow disk follow in the end"],
   [390215, "a prepare that a slow disk ends late has its identifier before the look"],
+  [486, "who comes to lead with its own REPLACE in its log still has a key to sign with"],
   [390214, "a replaced member's cosignature is not passed off as the new one's"],
   [25385, "a body of which no identifier is durable yet does not decay to zeros"],
   [50958, "a process that opened late suspects its primary as early as any other"],

@@ -1,5 +1,4 @@
 import type { ReplicaIndex } from "#replica/base/brands.ts";
-import { bytesFromHex } from "#replica/base/bytes.ts";
 import type { Prng } from "#replica/base/prng.ts";
 import { sha256 } from "#replica/crypto/hash.ts";
 import { machineVersions } from "#replica/machine/machine-state.ts";
@@ -161,7 +160,7 @@ export class SimNode implements Subject {
   /** Another disk, formatted by the operator, takes the place of the lost one. */
   replaceDisk(volume: VolumeCopy, publicKey: string): void {
     if (this.up) this.crash();
-    this.cosigner.publicKey = bytesFromHex(publicKey);
+    this.cosigner.publicKey = publicKey;
     this.world.judges.rolledBack(this.index, this.headSeen);
     this.rollBack(volume);
     this.lost = null;
@@ -190,7 +189,7 @@ export class SimNode implements Subject {
     if (this.host === null) this.waiting?.onPeerMessage(message);
     this.enter((host) => {
       this.world.coverage.message("received", message.kind);
-      host.onPeerMessage(message);
+      if (this.cosigner.takes(host, message)) host.onPeerMessage(message);
     });
   }
 
@@ -257,7 +256,7 @@ export class SimNode implements Subject {
     const { lingerMs, depth, proofs } = world.swarm;
     const count = (what: string): void => world.coverage.add(`state ${what}`);
     const machine = watchedMachine(world.swarm, this.build, count);
-    const cosign = { ...this.cosigner.ports((run) => this.later(1, run)), origin: lab.origin };
+    const signer = this.cosigner.ports(this);
     const options = {
       replica: this.index,
       recovered: opened.recovered,
@@ -271,7 +270,7 @@ export class SimNode implements Subject {
       quorum,
       batch: { lingerMs, depth, bytesMax: bodyRoom(world.swarm.slotBytes) },
       ports: this.ports(),
-      ...(proofs ? { proofs: cosign } : {}),
+      ...(proofs ? { proofs: { ...signer, origin: lab.origin } } : {}),
     };
     const { superblock } = opened.recovered;
     openHost(options, (result) => {

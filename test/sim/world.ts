@@ -21,6 +21,7 @@ import { SimNetwork } from "./sim-network.ts";
 import { SimNode } from "./sim-node.ts";
 import type { Swarm } from "./swarm.ts";
 import { type LineKind, Timeline, type TimelineFilter } from "./timeline.ts";
+import { Rotator } from "./rotator.ts";
 import { Upgrader } from "./upgrader.ts";
 import { ViewChanges } from "./view-changes.ts";
 
@@ -42,6 +43,7 @@ export class World implements NodeWorld {
   private readonly viewChanges: ViewChanges;
   readonly replacer: Replacer;
   private readonly cosignPrng: Prng;
+  private readonly rotator: Rotator;
   private readonly upgrader: Upgrader;
   passedUs = 0;
   private secrets = 0;
@@ -76,6 +78,7 @@ export class World implements NodeWorld {
     };
     for (const { index } of nodes) member(index, firstPublicKey(index));
     this.replacer = new Replacer({ heap, swarm, coverage, nodes, member, replaced });
+    this.rotator = new Rotator({ heap, coverage, nodes, member }, seed);
     this.upgrader = new Upgrader({ heap, swarm, coverage, nodes }, seed);
     this.edges = this.makeEdges();
     this.authors = this.makeAuthors();
@@ -85,6 +88,7 @@ export class World implements NodeWorld {
   start(): void {
     for (const node of this.nodes) node.start();
     this.replacer.start();
+    this.rotator.start();
     this.upgrader.start();
     for (const edge of this.edges) edge.start();
     for (const author of this.authors) author.start();
@@ -93,6 +97,7 @@ export class World implements NodeWorld {
   /** The liveness phase: what is broken stays so, nothing else breaks, clocks are set right. */
   heal(): void {
     this.ending = true;
+    this.rotator.stop();
     this.upgrader.stop();
     this.atlas.calm = true;
     this.network.heal();

@@ -17,6 +17,7 @@ import { ChatMachine } from "#replica/machine/chat-machine.ts";
 import { TreeHasher } from "#replica/machine/tree-hasher.ts";
 import { machineVersions } from "#replica/machine/machine-state.ts";
 import { shardOrigin } from "#replica/proof/checkpoint.ts";
+import { askRekey, type RekeyOutcome } from "#replica/server/ask-rekey.ts";
 import { askReplacement, type ReplaceOutcome } from "#replica/server/ask-replacement.ts";
 import { askUpgrade, type UpgradeOutcome } from "#replica/server/ask-upgrade.ts";
 import type { CosignMark } from "#replica/server/cosigning.ts";
@@ -66,6 +67,15 @@ function configOf(): ReplicaConfig {
 }
 
 const keys = [0, 1, 2].map((index) => privateKeyFromSeed(new Uint8Array(32).fill(index + 1)));
+/** By public half, those of genesis and the next ones of {@link HostCluster.rekey}. */
+const keyOf = new Map(keys.map((key) => [publicKeyHex(key), key]));
+
+/** The next key of a replica, one of many; its public half. */
+function nextKey(replica: number, turn: number): string {
+  const key = privateKeyFromSeed(new Uint8Array(32).fill(10 + 10 * turn + replica));
+  keyOf.set(publicKeyHex(key), key);
+  return publicKeyHex(key);
+}
 const request = {
   formationId: "cd".repeat(32),
   members: keys.map((key, replica) => {
@@ -172,7 +182,11 @@ export class HostCluster {
           }),
           genesisManifest: genesisManifest(ChatMachine.genesisState(genesis)),
           hash: sha256,
-          sealer: nodeSealer({ privateKey: key, checksummedBytes }),
+          sealer: nodeSealer({
+            privateKey: key,
+            privateKeyOf: (publicKey) => keyOf.get(publicKey) ?? key,
+            checksummedBytes,
+          }),
           seed: index + 1,
           timing: configOf().timing,
           quorum: configOf().quorum,
@@ -180,7 +194,7 @@ export class HostCluster {
           proofs: {
             origin: shardOrigin(cluster, shard, slots.epoch),
             hashTrees: (job, done) => done(this.hasher.run(job)),
-            sign: (message) => signEd25519(key, message),
+            sign: (message) => signEd25519(keyByLog(seat, replica) ?? key, message),
             tools: nativeProofCrypto,
             memory: {
               mark: seat.mark,
@@ -263,6 +277,17 @@ export class HostCluster {
     ok(formatted, "formatted");
     this.open(index);
     return "";
+  }
+
+  /** Asks the primary for a replica's next key on its volume, the `turn`th of it. */
+  rekey(index: number, turn = 1): RekeyOutcome {
+    const { primary } = this;
+    if (primary === null) return { refused: "no primary" };
+    const before = this.host(primary).replica.members[index];
+    ok(before !== undefined);
+    const { replica, incarnation } = before;
+    const member = { replica, incarnation, publicKey: nextKey(index, turn) };
+    return this.host(primary).command((core, step) => askRekey(core, step, member));
   }
 
   /** Asks the primary for a version of the machine. */
@@ -354,6 +379,12 @@ export class HostCluster {
       observe: () => undefined,
     };
   }
+}
+
+/** The private half of the key that a host's log gives it. */
+function keyByLog({ host }: Seat, replica: number) {
+  const own = host?.replica.members.find((one) => one.replica === replica);
+  return keyOf.get(own?.publicKey ?? "");
 }
 
 function nodeSealerBytes(header: Parameters<typeof prepareChecksummedBytes>[1]): Uint8Array {

@@ -2,6 +2,7 @@ import { createServer } from "node:net";
 import { Authority, createAuthority } from "#operator/pki/authority.ts";
 import { incarnationFrom, replicaFrom } from "#replica/base/brands.ts";
 import { volumeKeyFromPem } from "#replica/crypto/volume-key.ts";
+import type { OwnKey } from "#replica/transport/peer-scope.ts";
 import type { TlsMaterial } from "#replica/transport/tls-options.ts";
 import type { Member } from "#replica/wire/superblock.ts";
 
@@ -44,6 +45,12 @@ export function memberOf(replica: number, identity: TestIdentity): Member {
     incarnation: incarnationFrom(identity.key.incarnation),
     publicKey: identity.key.publicKey,
   };
+}
+
+/** The key of an identity as a replica's network takes it, or with another certificate. */
+export function ownKeyOf({ key }: TestIdentity, tls: TlsMaterial): OwnKey {
+  const { publicKey } = volumeKeyFromPem(tls.key) ?? key;
+  return { publicKey, privateKey: key.privateKey, tls };
 }
 
 /** A port of 127.0.0.1 that was free a moment ago. */

@@ -6,6 +6,7 @@ import { Authority, createAuthority } from "#operator/pki/authority.ts";
 import { edgeUri, operatorUri, replicaUri } from "#operator/pki/identity.ts";
 import { randomHex } from "#operator/pki/proof.ts";
 import { replaceMember } from "#operator/pki/replace-member.ts";
+import { rotateKey } from "#operator/pki/rotate-key.ts";
 import { upgradeMachine } from "#operator/pki/upgrade-machine.ts";
 import type { AdminStatus } from "#replica/admin/admin-status.ts";
 import type { ReplicaConfig } from "#replica/admin/replica-config.ts";
@@ -139,6 +140,17 @@ export class TestShard {
     const { authority, cluster, admins, config } = this;
     const bootstrap = readFileSync(config.files.bootstrap, "utf8");
     await certify({ authority, cluster, shard: config.shard, bootstrap, admins }, replica);
+  }
+
+  /** Another key for a replica on the volume that it has; its public half. */
+  async rotateKey(replica: number, limitMs = 30_000): Promise<string> {
+    const { authority, cluster, admins, config } = this;
+    const bootstrap = readFileSync(config.files.bootstrap, "utf8");
+    const { shard } = config;
+    const facts = { authority, cluster, shard, bootstrap, admins, replica, nowMs: Date.now() };
+    const outcome = await rotateKey({ ...facts, limitMs });
+    if (outcome.kind === "refused") throw new Error(`not rotated: ${outcome.why}`);
+    return outcome.publicKey;
   }
 
   /** Kills a replica, empties its volume, and puts a new one in its place, with another key. */

@@ -44,7 +44,7 @@ function rootPrepare(): Prepare {
     machineVersion: 1,
     requestsCount: 0,
   } as const;
-  return fakeSealer.seal(fields, new Uint8Array(0));
+  return fakeSealer.seal(fields, new Uint8Array(0), "");
 }
 
 function genesis(replica: ReplicaIndex, slots: number, root: Prepare): SuperblockState {
