@@ -4,6 +4,7 @@ import type { Member } from "#replica/wire/superblock.ts";
 import type { Coverage } from "./coverage.ts";
 import type { Heap } from "./heap.ts";
 import type { SimNode } from "./sim-node.ts";
+import type { Swarm } from "./swarm.ts";
 
 /** Share of runs in which keys change. */
 const share = 0.25;
@@ -13,6 +14,7 @@ export interface RotatorWorld {
   readonly heap: Heap;
   readonly coverage: Coverage;
   readonly nodes: readonly SimNode[];
+  readonly swarm: Swarm;
   /** A replica may have another key from now on. */
   readonly member: (replica: number, publicKey: string) => void;
 }
@@ -32,7 +34,7 @@ export class Rotator {
 
   /** Looks now and then, in some runs. */
   start(): void {
-    if (!this.prng.chance(share)) return;
+    if (!this.prng.chance(share) || this.world.swarm.keysChange === false) return;
     const everyMs = this.prng.pick([15, 60, 250]);
     const look = (): void => {
       if (this.stopped) return;

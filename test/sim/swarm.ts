@@ -88,6 +88,8 @@ export interface Swarm {
   readonly frames: boolean;
   /** Entries are hashed, heads of the log signed, edges ask for receipts. */
   readonly proofs: boolean;
+  /** False: nobody's key changes, whatever the seed (directed scenarios). */
+  readonly keysChange?: false;
   readonly safetyMs: number;
   readonly livenessMs: number;
 }

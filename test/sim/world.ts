@@ -78,7 +78,7 @@ export class World implements NodeWorld {
     };
     for (const { index } of nodes) member(index, firstPublicKey(index));
     this.replacer = new Replacer({ heap, swarm, coverage, nodes, member, replaced });
-    this.rotator = new Rotator({ heap, coverage, nodes, member }, seed);
+    this.rotator = new Rotator({ heap, coverage, nodes, swarm, member }, seed);
     this.upgrader = new Upgrader({ heap, swarm, coverage, nodes }, seed);
     this.edges = this.makeEdges();
     this.authors = this.makeAuthors();
