@@ -84,7 +84,7 @@ test("local: a replica's own key changes by a command; receipts of before verify
 
 test("local: a replica that there is not has no key to change", async () => {
   await assert.rejects(
-    LocalFleet.start(["--rotate-key", "lobby-3"]),
-    /There is no replica lobby-3/,
+    LocalFleet.start(["--rotate-key", "nobody-1"]),
+    /There is no replica nobody-1/,
   );
 });
