@@ -29,6 +29,8 @@ export interface StartedShard extends ShardPlan {
 
 /** Milliseconds that the replacement of a volume may take. */
 const replacementLimitMs = 20_000;
+/** Milliseconds that the start waits for a new volume's vote. */
+const learningLimitMs = 10_000;
 /** Milliseconds that the change of a replica's key may take. */
 const rotationLimitMs = 30_000;
 /** Milliseconds in which all three must answer and the upgrade be committed. */
@@ -76,7 +78,7 @@ export async function formShard(
   if (formatted.length === 2 && empty !== undefined) {
     await waitForPrimary(shard, formatted, plan.lastWords, deadlineMs);
     await replaceVolume(shard, volumes, empty);
-    return [];
+    return waitForVote(shard, empty);
   }
   const faults = [...refused, ...missing];
   if (formatted.length < 2) {
@@ -120,6 +122,23 @@ async function replaceVolume(
   if (done.kind === "refused") {
     throw new Refusal(`${shard}-${member.replica} cannot be replaced: ${done.why}`);
   }
+}
+
+/**
+ * Waits until a new volume votes: were another one replaced before, one voter would be left and the
+ * shard could not start. A large history takes longer; then a warning says what to wait for.
+ */
+async function waitForVote(shard: string, { client, member }: Volume): Promise<readonly string[]> {
+  const untilMs = performance.now() + learningLimitMs;
+  do {
+    const outcome = await client.status();
+    if (outcome.kind === "ok" && outcome.value.state === "normal" && outcome.value.voting)
+      return [];
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  } while (performance.now() < untilMs);
+  const metric = "tigerchat_replica_voting";
+  const name = `${shard}-${member.replica}`;
+  return [`${name} still fetches its data. Replace no other replica before its ${metric} is 1.`];
 }
 
 /**
