@@ -14,13 +14,16 @@ const sliceEntries = 64;
  * in which there is room for many slices.
  */
 const restMs = 0.1;
-/** Only what has nothing else to do with its core hashes: commits come first. */
-const nicest = 19;
+/**
+ * Commits come first; but a checkpoint waits for the trees, and in the end requests for it, so that
+ * the thread gets a tenth of a core also where others keep all of them busy.
+ */
+const niceness = 10;
 /** Nobody ever wakes who waits here. */
 const restPlace = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * Hashes the trees in a thread of the lowest priority, so that neither the event loop nor a peer's
+ * Hashes the trees in a thread of low priority, so that neither the event loop nor a peer's
  * waits for it. The entries are read where they lie; they never change.
  */
 export class TreeThread {
@@ -50,7 +53,7 @@ export class TreeThread {
 /** The thread's side: does what it is told, for ever. */
 export function serveTrees(): void {
   // The priority of a process is that of a thread on Linux, and only there.
-  if (process.platform === "linux") setPriority(nicest);
+  if (process.platform === "linux") setPriority(niceness);
   const hasher = new TreeHasher(treeHashes);
   const port = parentPort;
   port?.on("message", (job: TreeJob) => {
