@@ -48,7 +48,7 @@ export type ProofAnswer = (answer: RoomAnswer, text: Uint8Array) => void;
 const nothing = new Uint8Array(0);
 
 /**
- * Hashes what was committed in slices, has its heads signed, answers questions for proofs. All of
+ * Has what was committed hashed, and its heads signed, and answers questions for proofs. All of
  * it is off the commit path; a checkpoint waits until its entries are hashed.
  */
 export class Proofs {
