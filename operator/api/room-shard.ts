@@ -105,6 +105,7 @@ export interface Member {
   readonly state: MemberState;
   readonly caughtUp: boolean;
   readonly incarnation?: string;
+  readonly publicKey?: string;
   readonly claimUID?: string;
   readonly pod?: string;
   readonly node?: string;

@@ -26,6 +26,9 @@ const member: FieldsOf<Member> = {
     description: "Whether it votes and holds nearly all that is committed.",
   },
   incarnation: optional(text("Random name of this life of its disk.", 32)),
+  publicKey: optional(
+    text("Its Ed25519 key; annotate tigerchat.dev/rotate-key=REPLICA for another one.", 64),
+  ),
   claimUID: optional(text("UID of its claim.", 36)),
   pod: optional(text("Name of its pod.", 63)),
   node: optional(text("Node that its pod runs on.", 253)),

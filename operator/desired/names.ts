@@ -22,6 +22,8 @@ export const marks = {
   roll: "tigerchat.dev/roll",
   /** On a RoomShard: index of a replica whose empty volume takes the place of a lost one. */
   replace: "tigerchat.dev/replace",
+  /** On a RoomShard: index of a replica that gets another key; see operator/policy/rotate.ts. */
+  rotateKey: "tigerchat.dev/rotate-key",
   shard: "tigerchat.dev/shard",
   fleet: "tigerchat.dev/fleet",
 } as const;

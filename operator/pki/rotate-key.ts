@@ -15,6 +15,10 @@ export interface RotateOptions {
   readonly cluster: string;
   readonly shard: string;
   readonly replica: number;
+  /** The key that is to go: a replica that has another one by now is left alone. Absent: any. */
+  readonly retire?: string;
+  /** Writes down the next key before it is certified or asked for; what it throws ends the call. */
+  readonly record?: (next: string) => Promise<void>;
   /** Wall clock, for the certificate. */
   readonly nowMs: number;
   /** Milliseconds until it gives up; the same call later goes on where it stood. */
@@ -40,20 +44,25 @@ export async function rotateKey(options: RotateOptions): Promise<RotateOutcome> 
   if (own === undefined) return { kind: "refused", why: `There is no replica ${options.replica}.` };
   let why = `Replica ${options.replica} does not answer.`;
   let next: RotateAnswer | null = null;
+  let wanted: string | null = null;
   while (performance.now() < untilMs) {
     const status = await own.status();
     if (status.kind !== "ok") {
       why = whyOf(status);
-    } else if (next !== null && isAlone(status.value, next.publicKey)) {
-      return { kind: "rotated", publicKey: next.publicKey };
+    } else if (wanted !== null && isAlone(status.value, wanted)) {
+      return { kind: "rotated", publicKey: wanted };
+    } else if (isSwitched(status.value)) {
+      // To ask for a next key now would make one more, should the former one go meanwhile.
+      if (wanted === null) await options.record?.(status.value.publicKey);
+      wanted = status.value.publicKey;
+      why = "The former key waits until both peers hold the next one durably.";
     } else if (next === null) {
       const begun: RotateAnswer | string = await begin(options, own, status.value);
       if (typeof begun === "string") why = begun;
       else next = begun;
-    } else if (status.value.publicKey !== next.publicKey) {
-      why = (await commit(options, next)) ?? "The key is committed, but not followed yet.";
+      wanted = next?.publicKey ?? null;
     } else {
-      why = "The former key waits until both peers hold the next one durably.";
+      why = (await commit(options, next)) ?? "The key is committed, but not followed yet.";
     }
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
@@ -62,6 +71,11 @@ export async function rotateKey(options: RotateOptions): Promise<RotateOutcome> 
 
 function isAlone({ publicKey, nextKey }: AdminStatus, wanted: string): boolean {
   return publicKey === wanted && nextKey === undefined;
+}
+
+/** The next key counts already; the former one is still there. */
+function isSwitched(status: AdminStatus): status is AdminStatus & { readonly publicKey: string } {
+  return status.publicKey !== null && status.publicKey === status.nextKey;
 }
 
 function whyOf(outcome: Exclude<AdminOutcome<unknown>, { kind: "ok" }>): string {
@@ -75,7 +89,7 @@ async function begin(
   status: AdminStatus,
 ): Promise<RotateAnswer | string> {
   const { authority, bootstrap, cluster, shard, replica, nowMs } = options;
-  const { publicKey: retire } = status;
+  const retire = options.retire ?? status.publicKey;
   if (retire === null) return `Replica ${replica} has no key yet.`;
   const nonce = randomHex(32);
   const answered = await own.rotate({ nonce, retire });
@@ -84,6 +98,7 @@ async function begin(
   if (!proofHolds(answered.value, { bootstrap, nonce, cluster, shard, replica })) {
     return "The proof by the shard's bootstrap secret does not hold.";
   }
+  await options.record?.(publicKey);
   const uri = replicaUri(cluster, shard, replica);
   const certificate = await authority.certify(csr, publicKey, uri, nowMs);
   if (!certificate.ok) return `Its request is not usable: ${certificate.reason}.`;

@@ -5,6 +5,7 @@ import type { ObservedShard } from "./observed.ts";
 import { isHealthy, type QuorumFacts } from "./quorum.ts";
 import { replaceFinding, replaceStep } from "./replace.ts";
 import type { RestartStep } from "./restart.ts";
+import { rotateFinding, rotateStep } from "./rotate.ts";
 import type { RollDecision } from "./roll.ts";
 import { machineFinding } from "./upgrade.ts";
 
@@ -91,6 +92,14 @@ function certificates(observed: ObservedShard): Finding {
   return finding(type, true, "Valid", "Every replica has a valid certificate of this fleet.");
 }
 
+function keys(observed: ObservedShard, genesis: GenesisStep): Finding {
+  if (genesis.kind !== "formed") {
+    return finding("KeysUpToDate", null, "NotFormed", "The shard is not formed yet.");
+  }
+  const asked = observed.shard.metadata.annotations?.["tigerchat.dev/rotate-key"];
+  return rotateFinding(rotateStep(observed, genesis.record, asked), genesis.record);
+}
+
 /** Every condition of a shard. */
 export function findingsOf(
   observed: ObservedShard,
@@ -113,6 +122,7 @@ export function findingsOf(
       ? finding("PrimaryKnown", false, "NoPrimary", "No view has a quorum.")
       : finding("PrimaryKnown", true, "Elected", `Replica ${quorum.primary} is the primary.`),
     certificates(observed),
+    keys(observed, decided.genesis),
     storage(observed, formed),
     machineFinding(observed),
     finding(

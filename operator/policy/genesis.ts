@@ -46,7 +46,9 @@ export function genesisStep(observed: ObservedShard, cluster: string): GenesisSt
     return { kind: "refuse", reason: "ForeignFleet", note };
   }
   if (newest === undefined) return beginning(observed);
-  const behind = observed.members.some(({ claim }) => claim?.genesis?.step !== newest.step);
+  // Whoever wrote them may have died between two claims; the first one is written first.
+  const text = JSON.stringify(newest);
+  const behind = observed.members.some(({ claim }) => JSON.stringify(claim?.genesis) !== text);
   if (newest.step === "done") {
     return behind ? { kind: "spread", record: newest } : { kind: "formed", record: newest };
   }

@@ -5,6 +5,8 @@ export interface ReplicaReport {
   readonly state: string;
   readonly incarnation: string | null;
   readonly publicKey: string | null;
+  /** A key that a rotation made and that is not alone yet; absent: none is under way. */
+  readonly nextKey?: string;
   readonly formationId: string | null;
   readonly view: number | null;
   readonly primary: number | null;
@@ -64,6 +66,21 @@ export interface GenesisRecord {
     readonly incarnation: string;
     readonly publicKey: string;
   }[];
+  /** The last change of a voter's key that was asked for, or is under way; absent: none. */
+  readonly rotation?: KeyRotation;
+}
+
+/** Another key of a replica on the volume that it has, recorded before it can count. */
+export interface KeyRotation {
+  /** Value of the annotation that asked for it; "" when it was found under way. */
+  readonly request: string;
+  readonly replica: number;
+  /** Public half of the key that goes, 64 hex digits. */
+  readonly retire: string;
+  /** Public half of the key that comes. */
+  readonly next: string;
+  /** False until the former key is destroyed. */
+  readonly done: boolean;
 }
 
 /** The StatefulSet, as far as rolls are concerned. */

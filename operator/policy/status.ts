@@ -50,6 +50,7 @@ function memberOf(member: ObservedMember): Member {
     state: memberState(member),
     caughtUp: report?.caughtUp === true,
     incarnation: text(report?.incarnation),
+    publicKey: text(report?.publicKey),
     claimUID: text(claim?.uid),
     pod: text(pod?.name),
     node: text(pod?.node),

@@ -101,7 +101,7 @@ async function identify(
 ): Promise<Obstacle | undefined> {
   const certified: CertifiedMember[] = [];
   for (const member of members) {
-    const one = await certifyMember(context, shard, fleet, member, undefined);
+    const one = await certifyMember(context, shard, fleet, member, []);
     if (one === null) {
       const message = `Replica ${member.replica} could not be certified; see the events.`;
       return { reason: "NotCertified", message };

@@ -16,14 +16,14 @@ export type CertifiedMember = GenesisRecord["members"][number];
 /**
  * Gives a replica its certificate: it proves that it holds the shard's bootstrap secret, the pod is
  * looked up live and must still be the one that answered, and a formed shard's replica must have
- * the key that was recorded at genesis. Null, with an Event, when any of that fails.
+ * one of the keys that the claims record; none: any. Null, with an Event, when any of that fails.
  */
 export async function certifyMember(
   context: Context,
   shard: RoomShard,
   fleet: Fleet,
   member: ObservedMember,
-  expected: CertifiedMember | undefined,
+  expected: readonly string[],
 ): Promise<CertifiedMember | null> {
   const { pod, replica } = member;
   if (pod === undefined) return null;
@@ -38,8 +38,8 @@ export async function certifyMember(
     nowMs: Date.now(),
     object: async ({ publicKey }) => {
       if (!(await isStill(context, fleet, pod))) return "Its pod changed meanwhile.";
-      if (expected === undefined || expected.publicKey === publicKey) return null;
-      return "Its disk has another key than the one of the shard's genesis.";
+      if (expected.length === 0 || expected.includes(publicKey)) return null;
+      return "Its disk has another key than the claims of the shard record.";
     },
   });
   if (outcome.kind === "unreachable") return null;
@@ -55,7 +55,8 @@ export async function certifyMember(
   return outcome.member;
 }
 
-async function readBootstrap(context: Context, shard: RoomShard): Promise<string> {
+/** The shard's bootstrap secret, 64 hex digits. */
+export async function readBootstrap(context: Context, shard: RoomShard): Promise<string> {
   const { name, namespace = "default" } = shard.metadata;
   const secret = shardNames(name).bootstrap;
   const found = orThrow(

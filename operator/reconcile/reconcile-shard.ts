@@ -5,9 +5,10 @@ import { podConfigOf } from "#operator/desired/shard-objects.ts";
 import { kinds } from "#operator/kube/kube-object.ts";
 import { wholeTime } from "#operator/kube/micro-time.ts";
 import { genesisStep } from "#operator/policy/genesis.ts";
-import type { ObservedShard } from "#operator/policy/observed.ts";
+import type { GenesisRecord, ObservedShard } from "#operator/policy/observed.ts";
 import { type ReplaceStep, replaceStep } from "#operator/policy/replace.ts";
 import { restartStep } from "#operator/policy/restart.ts";
+import { keysOf, type RotateStep, rotateStep } from "#operator/policy/rotate.ts";
 import { type RollDecision, rollDecision } from "#operator/policy/roll.ts";
 import { statusOf } from "#operator/policy/status.ts";
 import { upgradeStep } from "#operator/policy/upgrade.ts";
@@ -31,6 +32,7 @@ import { type Freshness, observeMembers } from "./observe-shard.ts";
 import { publishRouting } from "./reserve-slots.ts";
 import { replaceVolume } from "./replace-volume.ts";
 import { restartMember } from "./restart-member.ts";
+import { refuseWord, rotateMemberKey } from "./rotate-member-key.ts";
 import { upgradeShard } from "./upgrade-shard.ts";
 import { writeStatus } from "./write-status.ts";
 
@@ -117,7 +119,7 @@ async function act(
     const restart = restartStep(round.observed);
     if (restart.kind !== "delete") return none;
   }
-  if (suggested.kind === "formed" && isSettled(round)) {
+  if (suggested.kind === "formed" && isSettled(round, suggested.record)) {
     await publishRouting(context, shard, fleet, suggested.record.slots);
     return none;
   }
@@ -136,13 +138,16 @@ async function act(
     // An empty volume of a formed shard gets no certificate but by a replacement.
     if (member.report?.state === "unformatted") continue;
     if (member.certification !== "missing" && member.certification !== "renew") continue;
-    const expected = step.record.members[member.replica];
+    const expected = keysOf(step.record, member.replica);
     await certifyMember(context, shard, fleet, member, expected);
   }
   const restart = inTurn(context, shard, restartStep(live.observed));
   await restartMember(context, shard, fleet, members, restart);
-  if (restart.kind === "none") {
-    await upgradeShard(context, shard, fleet, members, upgradeStep(live.observed));
+  if (restart.kind === "none" && replace.kind !== "replace") {
+    const rotate = rotateOf(live.observed, step.record);
+    await rotateMemberKey(context, shard, fleet, members, step.record, rotate);
+    const upgrade = upgradeStep(live.observed);
+    if (!isStep(rotate)) await upgradeShard(context, shard, fleet, members, upgrade);
   }
   return { moved: true, obstacle: undefined };
 }
@@ -157,15 +162,24 @@ function replaceOf(observed: ObservedShard): ReplaceStep {
   return replaceStep(observed, observed.shard.metadata.annotations?.[marks.replace]);
 }
 
-/** Nothing to replace, nothing to certify, nothing to restart, nothing to upgrade. */
-function isSettled(round: Round): boolean {
+function rotateOf(observed: ObservedShard, record: GenesisRecord): RotateStep {
+  return rotateStep(observed, record, observed.shard.metadata.annotations?.[marks.rotateKey]);
+}
+
+function isStep({ kind }: RotateStep): boolean {
+  return kind !== "none" && kind !== "wait";
+}
+
+/** Nothing to replace, to certify, to restart, to upgrade, and no key to change. */
+function isSettled(round: Round, record: GenesisRecord): boolean {
   const { members } = round.observed;
   const certain = members.every(
     ({ certification }) => !["missing", "renew"].includes(certification),
   );
   const whole = replaceOf(round.observed).kind !== "replace";
   const upgraded = upgradeStep(round.observed).kind !== "upgrade";
-  return certain && whole && upgraded && restartStep(round.observed).kind === "none";
+  const keyed = !isStep(rotateOf(round.observed, record));
+  return certain && whole && upgraded && keyed && restartStep(round.observed).kind === "none";
 }
 
 async function report(
@@ -186,11 +200,13 @@ async function report(
     clusterID: fleet.cluster,
     lastDecision: decisionOf(observed.shard, restart.kind, now),
   });
-  await writeStatus(context, observed.shard, status);
   const { shard, members } = observed;
+  const rotate = genesis.kind === "formed" ? rotateOf(observed, genesis.record) : null;
+  if (rotate !== null) await refuseWord(context, shard, rotate);
+  await writeStatus(context, shard, status);
   await context.audit.send(keyOfShard(shard), shard, fleet, members);
-  const steady = genesis.kind === "formed" && restart.kind === "none" && status.phase === "Serving";
-  return steady ? restingMs : movingMs;
+  const moving = restart.kind !== "none" || rotate === null || isStep(rotate);
+  return moving || status.phase !== "Serving" ? movingMs : restingMs;
 }
 
 const actions: Readonly<Record<string, string>> = {

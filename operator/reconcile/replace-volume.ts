@@ -2,6 +2,7 @@ import type { RoomShard } from "#operator/api/room-shard.ts";
 import { replaceMember } from "#operator/pki/replace-member.ts";
 import type { GenesisRecord, ObservedMember } from "#operator/policy/observed.ts";
 import type { ReplaceStep } from "#operator/policy/replace.ts";
+import { withVoter } from "#operator/policy/rotate.ts";
 import { recordGenesis } from "./advance-genesis.ts";
 import { certifyMember } from "./certify-member.ts";
 import { type Context, tell } from "./context.ts";
@@ -28,12 +29,9 @@ export async function replaceVolume(
   const { replica } = step;
   const member = members[replica];
   if (member === undefined) return;
-  const certified = await certifyMember(context, shard, fleet, member, undefined);
+  const certified = await certifyMember(context, shard, fleet, member, []);
   if (certified === null) return;
-  if (found.members.length > 0) {
-    const voters = found.members.map((one) => (one.replica === replica ? certified : one));
-    await recordGenesis(context, shard, { ...found, members: voters });
-  }
+  await recordGenesis(context, shard, withVoter(found, certified));
   const admins = members.flatMap(({ pod, replica: index }) => {
     return pod === undefined ? [] : [adminOf(shard, fleet, index, pod)];
   });
