@@ -1,6 +1,6 @@
 import { replicasCount } from "#replica/base/limits.ts";
 import type { Finding } from "./conditions.ts";
-import type { GenesisStep } from "./genesis.ts";
+import { formedRecord, type GenesisStep } from "./genesis.ts";
 import type { ObservedShard } from "./observed.ts";
 import { isHealthy, type QuorumFacts } from "./quorum.ts";
 import { replaceFinding, replaceStep } from "./replace.ts";
@@ -36,7 +36,7 @@ function readiness(observed: ObservedShard, quorum: QuorumFacts, decided: Decide
   if (genesis.kind === "wait" || genesis.kind === "refuse") {
     return finding("Ready", false, genesis.reason, genesis.note);
   }
-  if (genesis.kind !== "formed") {
+  if (formedRecord(genesis) === null) {
     return finding("Ready", false, "Forming", "The genesis of the shard is under way.");
   }
   const asked = observed.members.filter(({ report }) => report !== undefined).length;
@@ -93,11 +93,12 @@ function certificates(observed: ObservedShard): Finding {
 }
 
 function keys(observed: ObservedShard, genesis: GenesisStep): Finding {
-  if (genesis.kind !== "formed") {
+  const record = formedRecord(genesis);
+  if (record === null) {
     return finding("KeysUpToDate", null, "NotFormed", "The shard is not formed yet.");
   }
   const asked = observed.shard.metadata.annotations?.["tigerchat.dev/rotate-key"];
-  return rotateFinding(rotateStep(observed, genesis.record, asked), genesis.record);
+  return rotateFinding(rotateStep(observed, record, asked), record);
 }
 
 /** Every condition of a shard. */
@@ -109,7 +110,7 @@ export function findingsOf(
   const { spec } = observed.shard;
   const unwell = observed.members.filter((member) => !isHealthy(member));
   const list = unwell.map(({ replica }) => replica).join(", ");
-  const formed = decided.genesis.kind === "formed";
+  const formed = formedRecord(decided.genesis) !== null;
   const voting = `${quorum.voting.length} of ${replicasCount} replicas vote.`;
   return [
     readiness(observed, quorum, decided),

@@ -58,6 +58,12 @@ export function genesisStep(observed: ObservedShard, cluster: string): GenesisSt
   return { kind: newest.step, record: newest };
 }
 
+/** The record of a shard that is formed, also while one of its claims lacks it; null before. */
+export function formedRecord(step: GenesisStep): GenesisRecord | null {
+  if (step.kind !== "formed" && step.kind !== "spread") return null;
+  return step.record.step === "done" ? step.record : null;
+}
+
 function newestOf(records: readonly GenesisRecord[]): GenesisRecord | "disagree" | undefined {
   const [first] = records;
   if (first === undefined) return undefined;

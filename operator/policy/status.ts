@@ -8,6 +8,7 @@ import type {
 } from "#operator/api/room-shard.ts";
 import { conditionsFrom } from "./conditions.ts";
 import { type Decided, findingsOf } from "./findings.ts";
+import { formedRecord } from "./genesis.ts";
 import type { ObservedMember, ObservedShard } from "./observed.ts";
 import { isHealthy, type QuorumFacts, quorumOf } from "./quorum.ts";
 
@@ -66,7 +67,7 @@ function phaseOf(observed: ObservedShard, quorum: QuorumFacts, decided: Decided)
   if (genesis.kind === "wait" && observed.members.every(({ pod }) => pod === undefined)) {
     return "Pending";
   }
-  if (genesis.kind !== "formed" && !quorum.available) return "Forming";
+  if (formedRecord(genesis) === null && !quorum.available) return "Forming";
   if (!quorum.available) {
     const gone = observed.members.filter(({ report }) =>
       ["unformatted", "poisoned"].includes(report?.state ?? ""),

@@ -4,7 +4,7 @@ import { shareOf } from "#operator/desired/owner.ts";
 import { podConfigOf } from "#operator/desired/shard-objects.ts";
 import { kinds } from "#operator/kube/kube-object.ts";
 import { wholeTime } from "#operator/kube/micro-time.ts";
-import { genesisStep } from "#operator/policy/genesis.ts";
+import { formedRecord, genesisStep } from "#operator/policy/genesis.ts";
 import type { GenesisRecord, ObservedShard } from "#operator/policy/observed.ts";
 import { type ReplaceStep, replaceStep } from "#operator/policy/replace.ts";
 import { restartStep } from "#operator/policy/restart.ts";
@@ -201,11 +201,13 @@ async function report(
     lastDecision: decisionOf(observed.shard, restart.kind, now),
   });
   const { shard, members } = observed;
-  const rotate = genesis.kind === "formed" ? rotateOf(observed, genesis.record) : null;
+  const record = formedRecord(genesis);
+  const rotate = record === null ? null : rotateOf(observed, record);
   if (rotate !== null) await refuseWord(context, shard, rotate);
   await writeStatus(context, shard, status);
   await context.audit.send(keyOfShard(shard), shard, fleet, members);
-  const moving = restart.kind !== "none" || rotate === null || isStep(rotate);
+  const moving =
+    genesis.kind !== "formed" || restart.kind !== "none" || rotate === null || isStep(rotate);
   return moving || status.phase !== "Serving" ? movingMs : restingMs;
 }
 

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { deletionScenarios } from "./deletion-scenarios.ts";
 import { formingScenarios } from "./forming-scenarios.ts";
+import { rotationScenarios } from "./rotation-scenarios.ts";
 import { schemaScenarios } from "./schema-scenarios.ts";
 import { servingScenarios } from "./serving-scenarios.ts";
 import { Stage } from "./stage.ts";
@@ -21,7 +22,10 @@ after(async () => {
   await stage?.close();
 });
 
-const scenarios = [schemaScenarios, formingScenarios, servingScenarios, deletionScenarios].flat();
+const scenarios = [
+  ...[schemaScenarios, formingScenarios, servingScenarios],
+  ...[rotationScenarios, deletionScenarios],
+].flat();
 
 for (const { name, run } of scenarios) {
   test(`apiserver: ${name}`, async () => {

@@ -2,9 +2,12 @@ import assert from "node:assert/strict";
 import { randomHex } from "#operator/pki/proof.ts";
 import { clientIdFrom, seqFrom } from "#replica/base/brands.ts";
 import { ShardLink } from "#replica/transport/shard-link.ts";
-import { decodeEntries } from "#replica/wire/entry.ts";
+import { decodeEntries, type Entry } from "#replica/wire/entry.ts";
 import { createRoom, encodeOperations, post, uuidv7 } from "#test/support/prepares.ts";
 import type { Stage } from "./stage.ts";
+
+/** Entries of one page at most. */
+const pageMax = 100;
 
 /** A client of the shard with what edges mount: certificate, trust bundle, routing table. */
 export class EdgeOfTest {
@@ -53,13 +56,24 @@ export class EdgeOfTest {
 
   /** The texts of a room, oldest first. */
   async read(room: string): Promise<readonly string[]> {
-    const range = { kind: "after", seq: seqFrom(0), limit: 100 } as const;
+    const texts: string[] = [];
+    for (let after = 0; ; ) {
+      const page = await this.page(room, after);
+      const messages = page.filter(({ type }) => type === "message");
+      texts.push(...messages.map(({ body }) => Buffer.from(body).toString()));
+      const last = page.at(-1)?.seq;
+      if (last === undefined) return texts;
+      after = last;
+    }
+  }
+
+  private async page(room: string, after: number): Promise<readonly Entry[]> {
+    const range = { kind: "after", seq: seqFrom(after), limit: pageMax } as const;
     const outcome = await this.link.read({ tenant: "t", room }, range);
     assert.equal(outcome.kind, "ok");
-    const entries = outcome.kind === "ok" ? decodeEntries(outcome.entries, 100) : null;
+    const entries = outcome.kind === "ok" ? decodeEntries(outcome.entries, pageMax) : null;
     assert.ok(entries !== null);
-    const messages = entries.filter(({ type }) => type === "message");
-    return messages.map(({ body }) => Buffer.from(body).toString());
+    return entries;
   }
 
   /** Ends its connections. */

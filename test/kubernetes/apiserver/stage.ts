@@ -130,6 +130,12 @@ export class Stage {
     this.operator = undefined;
   }
 
+  /** SIGKILL: its Lease stays held until it runs out. */
+  async killOperator(): Promise<void> {
+    if (this.operator !== undefined) await stopDaemon(this.operator, 0);
+    this.operator = undefined;
+  }
+
   /** Writes down what runs, for the next run to end if this one is killed. */
   private record(daemon: Daemon): void {
     this.daemons.push(daemon);
