@@ -335,6 +335,14 @@ test("policy: status names primary and voters, and keeps times of what is unchan
   assert.deepEqual(later, status);
   assert.equal(isUrgent(later, status), false);
   assert.equal(isUrgent({ ...later, primary: 2 }, status), true);
+  const retold = (type: string) => {
+    const told = later.conditions?.map((one) =>
+      one.type === type ? { ...one, message: "" } : one,
+    );
+    return isUrgent({ ...later, conditions: told ?? [] }, status);
+  };
+  assert.equal(retold("Ready"), false);
+  assert.equal(retold("KeysUpToDate"), true, "the answer to another word of the same kind");
   const findings = [{ type: "Ready", status: "False", reason: "x", message: "" }] as const;
   const [ready] = conditionsFrom(findings, status.conditions ?? [], 1, "2026-11-21T12:00:00Z");
   assert.equal(ready?.lastTransitionTime, "2026-11-21T12:00:00Z");

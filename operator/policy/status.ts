@@ -133,7 +133,10 @@ export function isUrgent(next: RoomShardStatus, before: RoomShardStatus | undefi
     status.primary,
     status.observedGeneration,
     status.lastDecision?.action,
-    ...(status.conditions ?? []).map(({ type, status: holds, reason }) => [type, holds, reason]),
+    ...(status.conditions ?? []).map(({ type, status: holds, reason, message }) => {
+      // That one is the answer to a person's word, and names it.
+      return [type, holds, reason, type === "KeysUpToDate" ? message : ""];
+    }),
     ...(status.members ?? []).map(({ state, caughtUp }) => [state, caughtUp]),
   ];
   return JSON.stringify(essence(next)) !== JSON.stringify(essence(before));
