@@ -1,9 +1,12 @@
 import { assert } from "#replica/base/assert.ts";
 import type { ReplicaIndex } from "#replica/base/brands.ts";
+import { mutated } from "#replica/base/mutation.ts";
 import type { Member } from "#replica/wire/superblock.ts";
 import { fillTo, memberOf } from "./membership.ts";
 import { primaryOf } from "./quorum.ts";
 import type { State } from "./state.ts";
+
+declare const MUTATIONS: boolean | undefined;
 
 /**
  * Why this replica will not propose that next key of a member now, as a sentence; null when it
@@ -51,7 +54,8 @@ export function rekeyDone(state: State, member: Omit<Member, "replaceOp">): bool
  */
 export function ownKey(state: State): string {
   const { incarnation } = state.superblock.durable.identity;
-  const now = memberOf(state, state.replica);
+  const late = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("sign_by_executed");
+  const now = late ? state.members[state.replica] : memberOf(state, state.replica);
   // It may come to lead with a REPLACE of itself in its log, which ends it once it is executed.
   const own = now?.incarnation === incarnation ? now : state.members[state.replica];
   assert(own?.incarnation === incarnation, "VSR-49: an author is a member of its own log");
@@ -72,6 +76,8 @@ export function noteOwnKey(state: State, from: ReplicaIndex, made: readonly Memb
 export function ownKeyTold(state: State): boolean {
   const own = state.members[state.replica];
   if (own === undefined || state.lost) return false;
+  const hasty = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("drop_former_key");
+  if (hasty) return true;
   const durable = state.superblock.durable.members[state.replica];
   if (durable?.publicKey !== own.publicKey) return false;
   return state.peers.every((peer, index) => {

@@ -27,6 +27,8 @@ export const canaries: readonly string[] = [
   "upgrade_own_time",
   "fence_at_commit",
   "skip_noops",
+  // Changing keys.
+  "sign_by_executed",
   // Volumes of another day.
   "forget_peers",
   "vote_unvouched",
@@ -70,6 +72,16 @@ export const unitCanaries: readonly UnitCanary[] = [
     id: "learner_votes_early",
     file: "replica/vsr/learner.test.ts",
     test: "vsr: a learner votes only after it holds what its old self may have acked (VSR-48)",
+  },
+  {
+    id: "keep_former_key",
+    file: "replica/transport/rekey.test.ts",
+    test: "transport: a key signs prepares by their op: up to the change, and above it",
+  },
+  {
+    id: "drop_former_key",
+    file: "replica/server/rekey.test.ts",
+    test: "host: the former key is kept until both peers hold the next one durably",
   },
 ];
 
