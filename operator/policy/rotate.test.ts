@@ -100,6 +100,9 @@ test("policy: a replica's key changes once a word, beside two that are well", ()
   assert.match(waits(three({ 0: { certification: "missing" } })), /waits for replica 0/);
   assert.match(waits(three({ 1: { ready: false } })), /waits for replica 1/);
   assert.match(waits(three({ 2: { templateHash: "old" } })), /until the pods run/);
+  const { shard, ...rest } = three();
+  const paused = { ...rest, shard: { ...shard, spec: { ...shard.spec, paused: true } } };
+  assert.match(waits(paused), /until the shard is not paused/);
 });
 
 test("policy: a word that names no replica is refused with a sentence, and is a condition", () => {

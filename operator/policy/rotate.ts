@@ -63,6 +63,9 @@ function wordOf({ report, certification }: ObservedMember): ObservedMember["repo
 }
 
 function rotate(observed: ObservedShard, replica: number, request: string): RotateStep {
+  if (observed.shard.spec.paused) {
+    return wait(`The key of replica ${replica} waits until the shard is not paused.`);
+  }
   const unwell = observed.members.find((member) => !isHealthy(member));
   if (unwell !== undefined) {
     return wait(`The key of replica ${replica} waits for replica ${unwell.replica}.`);
@@ -82,7 +85,9 @@ function wait(note: string): RotateStep {
 
 function refusal(asked: string): string {
   const value = JSON.stringify(asked.slice(0, 64));
-  return `tigerchat.dev/rotate-key is ${value}; give it the index of a replica, 0, 1 or 2, and to ask for the same one again anything new after a dash, such as 1-b.`;
+  const how = "give it the index of a replica, 0, 1 or 2";
+  const again = "to ask for the same one again put anything new after a dash, such as 1-b";
+  return `tigerchat.dev/rotate-key is ${value}; ${how}; ${again}.`;
 }
 
 /** The record once that volume is a replica's: a change of the key of its volume before is over. */
