@@ -10,7 +10,7 @@ import { type CertifiedMember, certifyMember } from "./certify-member.ts";
 import { type Context, tell } from "./context.ts";
 import type { Obstacle } from "./ensure-secrets.ts";
 import type { Fleet } from "./fleet.ts";
-import { genesisRecordText } from "./genesis-record.ts";
+import { genesisRecordFrom, genesisRecordText } from "./genesis-record.ts";
 import { adminOf } from "./admin-of.ts";
 import { readObject } from "./observe-shard.ts";
 import { genesisEpoch, reserveSlots } from "./reserve-slots.ts";
@@ -138,11 +138,15 @@ async function format(
   return undefined;
 }
 
-/** Writes the record to all three claims, each by compare-and-swap, before the step is taken. */
+/**
+ * Writes the record to all three claims, each by compare-and-swap, before the step is taken.
+ * `before`: what they must say until then, when it was decided by that.
+ */
 export async function recordGenesis(
   context: Context,
   shard: RoomShard,
   facts: GenesisRecord,
+  before?: GenesisRecord,
 ): Promise<void> {
   const namespace = shard.metadata.namespace ?? "default";
   const text = genesisRecordText(facts);
@@ -153,6 +157,9 @@ export async function recordGenesis(
     const { resourceVersion, annotations } = claim.metadata;
     if (annotations?.[marks.genesis] === text) continue;
     refuseOther(annotations?.[marks.genesis], facts, name);
+    const found = genesisRecordFrom(annotations?.[marks.genesis]);
+    const same = before === undefined || JSON.stringify(found) === genesisRecordText(before);
+    if (!same) throw new Error(`Claim ${name} was written by somebody else meanwhile.`);
     const patch = { metadata: { resourceVersion, annotations: { [marks.genesis]: text } } };
     const patched = await context.client.mergePatch(kinds.claim, namespace, name, patch);
     orThrow(`record the genesis on ${name}`, patched);

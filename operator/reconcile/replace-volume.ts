@@ -31,7 +31,7 @@ export async function replaceVolume(
   if (member === undefined) return;
   const certified = await certifyMember(context, shard, fleet, member, []);
   if (certified === null) return;
-  await recordGenesis(context, shard, withVoter(found, certified));
+  await recordGenesis(context, shard, withVoter(found, certified), found);
   const admins = members.flatMap(({ pod, replica: index }) => {
     return pod === undefined ? [] : [adminOf(shard, fleet, index, pod)];
   });

@@ -40,7 +40,7 @@ export async function rotateMemberKey(
       return finish(context, shard, members, found, step.rotation);
     case "forget":
       if ((await askedNow(context, shard)) !== undefined) return;
-      return recordGenesis(context, shard, withoutRotation(found));
+      return recordGenesis(context, shard, withoutRotation(found), found);
     case "rotate":
       return rotate(context, shard, fleet, members, found, step);
     default:
@@ -65,6 +65,7 @@ async function rotate(
   // A mirror may still show a word that was taken back, and whose end is forgotten.
   if (!begun && (await askedNow(context, shard)) !== request) return;
   let rotation = found.rotation?.done === false ? found.rotation : null;
+  let recorded = found;
   const outcome = await rotateKey({
     admins,
     authority: fleet.authority,
@@ -76,7 +77,8 @@ async function rotate(
     record: async (next) => {
       if (rotation?.replica === replica && rotation.next === next) return;
       rotation = { request, replica, retire, next, done: false };
-      await recordGenesis(context, shard, withRotation(found, rotation));
+      await recordGenesis(context, shard, withRotation(found, rotation), recorded);
+      recorded = withRotation(found, rotation);
       const event = { type: "Normal", reason: "KeyMade", action: "RotateKey" } as const;
       const note = `Replica ${replica} goes from key ${retire} to ${next}.`;
       await tell(context, shard, { ...event, note }, "done");
@@ -87,7 +89,7 @@ async function rotate(
   const pod = members[replica]?.pod;
   if (pod !== undefined) context.certificates.forget(pod.uid);
   if (outcome.kind === "rotated" && rotation !== null) {
-    return finish(context, shard, members, found, rotation);
+    return finish(context, shard, members, recorded, rotation);
   }
   const why = outcome.kind === "refused" ? outcome.why : "";
   const note = `The key of replica ${replica} is not changed yet: ${why}`;
@@ -103,7 +105,7 @@ async function finish(
   rotation: KeyRotation,
 ): Promise<void> {
   const { replica } = rotation;
-  await recordGenesis(context, shard, withoutFormer(found, rotation));
+  await recordGenesis(context, shard, withoutFormer(found, rotation), found);
   const pod = members[replica]?.pod;
   if (pod !== undefined) context.certificates.forget(pod.uid);
   const note = `Replica ${replica} has another key; the former one is destroyed.`;
