@@ -57,7 +57,11 @@ export class Stage {
   /** Applies the CRD and waits until it is served. */
   async installCrd(): Promise<void> {
     await this.controlPlane.api.apply(roomShardCrd() as unknown as KubernetesObject);
-    await this.kubectl.run("wait", "--for=condition=Established", "crd/roomshards.tigerchat.dev");
+    // `kubectl wait` gives up at a status that is not there yet.
+    const path = 'jsonpath={.status.conditions[?(@.type=="Established")].status}';
+    await waitFor("the CRD to be served", 30_000, async () => {
+      return (await this.kubectl.run("get", "crd/roomshards.tigerchat.dev", "-o", path)) === "True";
+    });
   }
 
   /** Puts the policy into force that guards shards and CRD against deletion. */
