@@ -178,6 +178,10 @@ export const rotationScenarios: readonly Scenario[] = [
       });
       const [, , before] = await keysOf(stage, rest);
       await ask(stage, "2");
+      // As operator/README.md says to.
+      const path = '{.status.conditions[?(@.type=="KeysUpToDate")].reason}';
+      const until = `--for=jsonpath=${path}=KeyRotated`;
+      await stage.kubectl.run("wait", "rsh/lobby", until, "--timeout=60s");
       const [, , after] = await keysOf(stage, await rotated(stage, "2"));
       assert.notEqual(after, before);
       await ask(stage, "");
