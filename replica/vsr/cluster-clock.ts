@@ -43,26 +43,29 @@ export function sampleOf(
  * interval. Null when fewer than `least` share any point. Pure; few sources.
  */
 export function marzullo(sources: readonly ClockBounds[], least: number): ClockBounds | null {
-  const edges = sources.flatMap(({ lowUs, highUs }) => [
-    { atUs: lowUs, step: 1 },
-    { atUs: highUs, step: -1 },
-  ]);
-  // Where one ends and another begins they still meet: beginnings first.
-  edges.sort((a, b) => a.atUs - b.atUs || b.step - a.step);
-  let count = 0;
   let most = 0;
-  let best: ClockBounds | null = null;
-  for (const [i, edge] of edges.entries()) {
-    count += edge.step;
-    const next = edges[i + 1];
-    if (edge.step < 0 || next === undefined) continue;
-    const widthUs = next.atUs - edge.atUs;
-    const narrower = best !== null && widthUs < best.highUs - best.lowUs;
-    if (count < most || (count === most && !narrower)) continue;
+  let lowUs = 0;
+  let highUs = 0;
+  // The best interval begins where some source does. Each ping and batch asks, so nothing is made.
+  for (const { lowUs: fromUs } of sources) {
+    let count = 0;
+    let toUs = Infinity;
+    for (const other of sources) {
+      // Where one ends and another begins they still meet.
+      if (other.lowUs > fromUs) toUs = Math.min(toUs, other.lowUs);
+      else if (other.highUs >= fromUs) {
+        count += 1;
+        toUs = Math.min(toUs, other.highUs);
+      }
+    }
+    const less = toUs - fromUs - (highUs - lowUs);
+    const better = less < 0 || (less === 0 && fromUs < lowUs);
+    if (count < most || (count === most && !better)) continue;
     most = count;
-    best = { lowUs: edge.atUs, highUs: next.atUs };
+    lowUs = fromUs;
+    highUs = toUs;
   }
-  return most >= least ? best : null;
+  return most > 0 && most >= least ? { lowUs, highUs } : null;
 }
 
 /**
