@@ -1,3 +1,4 @@
+import { assert } from "#replica/base/assert.ts";
 import type { Checksum, Op, ReplicaIndex } from "#replica/base/brands.ts";
 import { opFrom } from "#replica/base/brands.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
@@ -5,6 +6,7 @@ import type { Prepare, PrepareHeader } from "#replica/wire/prepare.ts";
 import { othersOf } from "./quorum.ts";
 import { send, viewDurable } from "./send.ts";
 import type { State } from "./state.ts";
+import { isGone } from "./suspicion.ts";
 import { considerSync } from "./sync.ts";
 import { canWrite, keepBody, markFaulty, startWrite } from "./writes.ts";
 
@@ -12,6 +14,9 @@ import { canWrite, keepBody, markFaulty, startWrite } from "./writes.ts";
 const headersMax = 32;
 /** Bodies asked for in one round at most, and bodies read at once for peers. */
 const bodiesMax = 8;
+/** How often a peer is asked that will hardly answer while the other one will, from which round. */
+const unlikelyChance = 1 / 8;
+const unlikelyRound = 3;
 /** Times that a decayed slot of before the checkpoint is asked for: both peers, some lost. */
 const decayedTriesMax = 40;
 
@@ -21,19 +26,32 @@ function mayRepair(state: State): boolean {
   return state.status === "view_change" && state.change.selected && state.logDurable;
 }
 
-/** Something may be missing: starts the randomised repair timer. */
+/**
+ * Something may be missing: starts the randomised repair timer, as soon as repair is allowed. A new
+ * primary asks at once: nobody else does, and the shard waits for it.
+ */
 export function wantRepair(state: State): void {
   state.repairPending = true;
-  if (state.deadlines.running("repair")) return;
+  if (state.deadlines.running("repair") || !mayRepair(state)) return;
   const { heartbeatMs } = state.options.timing;
   const first = state.status === "normal" ? 0.1 + state.prng.fraction() / 2 : 0;
   state.deadlines.set("repair", state.nowMs + heartbeatMs * first);
 }
 
+/** True when a peer may well answer; the others are asked too, but seldom: they may be back. */
+function likelyAnswers(state: State, peer: ReplicaIndex): boolean {
+  if (isGone(state, peer)) return false;
+  // Who voted for the view is there, and the log was chosen from what the voters hold.
+  return state.status !== "view_change" || state.change.votes.has(peer);
+}
+
 function peerToAsk(state: State): ReplicaIndex {
   const [one, other] = othersOf(state.replica);
-  const first = one === undefined || state.prng.chance(0.5) ? other : one;
-  return first ?? state.primary;
+  assert(one !== undefined && other !== undefined, "VSR-03: two peers");
+  const likely = likelyAnswers(state, one);
+  if (likely === likelyAnswers(state, other)) return state.prng.chance(0.5) ? one : other;
+  const late = state.repairRounds >= unlikelyRound && state.prng.chance(unlikelyChance);
+  return likely === late ? other : one;
 }
 
 /** One round of repair: headers backwards by the hash chain, then bodies, oldest first. */
@@ -42,16 +60,17 @@ export function repairRound(state: State): void {
   if (!state.repairPending) return;
   const { heartbeatMs } = state.options.timing;
   const waitMs = heartbeatMs * (0.5 + state.prng.fraction());
-  if (mayRepair(state)) {
-    countFruitless(state);
-    considerSync(state);
-    const missing = askHeaders(state);
-    const decayed = askDecayed(state);
-    const behind = state.opSeen - state.log.slotsCount > state.commitMin || state.starved;
-    if (!askBodies(state) && !missing && !behind && !decayed) {
-      state.repairPending = false;
-      return;
-    }
+  // Not yet: it begins with the step that allows it.
+  if (!mayRepair(state)) return;
+  state.repairRounds += 1;
+  countFruitless(state);
+  considerSync(state);
+  const missing = askHeaders(state);
+  const decayed = askDecayed(state);
+  const behind = state.opSeen - state.log.slotsCount > state.commitMin || state.starved;
+  if (!askBodies(state) && !missing && !behind && !decayed) {
+    state.repairPending = false;
+    return;
   }
   state.deadlines.set("repair", state.nowMs + waitMs);
 }
@@ -108,7 +127,8 @@ export function askBodies(state: State): boolean {
     missing = true;
     if (slot.prepare !== null || !canWrite(state, op)) continue;
     asked += 1;
-    if (state.nowMs - slot.askedMs < state.options.timing.heartbeatMs) continue;
+    const waitMs = state.nowMs - slot.askedMs;
+    if (waitMs < state.timing.heartbeatMs && slot.askedMs >= state.logTakenMs) continue;
     slot.askedMs = state.nowMs;
     const checksum = slot.header.checksum;
     send(state, peerToAsk(state), { kind: "get_prepare", op: opFrom(op), checksum });

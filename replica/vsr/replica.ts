@@ -365,6 +365,9 @@ function superblockWritten(state: State, sequence: number): void {
 }
 
 function onPeerRefused(state: State, replica: ReplicaIndex): void {
+  const peer = state.peers[replica];
+  assert(peer !== undefined, "VSR-03: peer");
+  peer.refusedMs = state.nowMs;
   if (replica !== state.primary || state.primary === state.replica) return;
   if (state.status === "view_change") state.change.expired = true;
   if (state.status === "normal" || state.status === "view_change") suspect(state);

@@ -66,6 +66,8 @@ export type Execution =
 export interface Peer {
   /** Last frame of any kind, ms. */
   heardMs: number;
+  /** When its process was last found gone: a dial after a closed connection was refused, ms. */
+  refusedMs: number;
   /** Last sign of life as primary, ms; -Infinity = none since it was heard as no primary. */
   ledMs: number;
   /** Last frame of any kind to it, ms. */
@@ -236,6 +238,10 @@ export class State {
   readonly decayed = new Map<number, number>();
   /** Below this op no body is missing; only a start for the search. */
   repairLow = 0;
+  /** Rounds of repair since this view's log was taken. */
+  repairRounds = 0;
+  /** When this view's log was taken: bodies asked for before may be asked for anew at once, ms. */
+  logTakenMs = -Infinity;
   transfer: { target: ReplicaIndex; untilMs: number; view: View } | null = null;
   /** Last batch, ms. */
   batchMs = -Infinity;
@@ -288,6 +294,7 @@ export class State {
     };
     this.peers = superblock.members.map(() => ({
       heardMs: -Infinity,
+      refusedMs: -Infinity,
       ledMs: -Infinity,
       sentMs: -Infinity,
       commitMin: 0 as Op,
@@ -358,6 +365,18 @@ export class State {
   /** What a planned transfer waits for may have come: it is looked at in this very step. */
   nudgeTransfer(): void {
     if (this.transfer !== null) this.deadlines.set("transfer", this.nowMs);
+  }
+
+  /**
+   * Another log is this replica's now, which misses something else: what repair waits for, and what
+   * it asked for before, counts no more. It begins with the step in which that log is durable.
+   */
+  beginRepair(): void {
+    this.repairPending = true;
+    this.repairLow = 0;
+    this.repairRounds = 0;
+    this.logTakenMs = this.nowMs;
+    this.deadlines.clear("repair");
   }
 
   /** Emits an effect. */

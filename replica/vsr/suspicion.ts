@@ -20,8 +20,19 @@ export function patienceMs(timing: Timing, gapMs: number, chance: number): numbe
   return learnedMs + jitter * suspectMs * chance;
 }
 
+/**
+ * True when a peer's process was found gone and nothing came since but what may have been under way
+ * then: that is no sign of life.
+ */
+export function isGone(state: State, replica: ReplicaIndex): boolean {
+  const peer = state.peers[replica];
+  assert(peer !== undefined, "VSR-03: peer");
+  return peer.heardMs < peer.refusedMs + state.timing.heartbeatMs;
+}
+
 /** The primary lives: own suspicion ends, the detector starts anew (rule A4). */
 export function cancelSuspicion(state: State): void {
+  if (isGone(state, state.primary)) return;
   learnGap(state, state.primary);
   state.change.suspectedMs[state.replica] = -Infinity;
   state.deadlines.clear("resend");

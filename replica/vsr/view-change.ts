@@ -294,8 +294,7 @@ function install(state: State, headers: readonly PrepareHeader[], votes: readonl
   state.commitMax = committed as Op;
   state.viewHeaders = headers;
   state.opSeen = Math.max(state.opSeen, head.op);
-  state.repairPending = true;
-  state.repairLow = 0;
+  state.beginRepair();
   state.writesBlocked = true;
   persist(state);
 }
@@ -360,8 +359,7 @@ export function onStartView(state: State, message: StartView): boolean {
   state.checkpointSeen = message.checkpoint;
   state.opSeen = Math.max(state.opSeen, message.op);
   state.viewHeaders = message.headers;
-  state.repairPending = true;
-  state.repairLow = 0;
+  state.beginRepair();
   state.writesBlocked = true;
   state.deadlines.clear("viewChange");
   state.deadlines.clear("resend");

@@ -220,3 +220,46 @@ test("vsr: a commit ends the backoff of view changes, at a backup too (A4)", () 
   assert.ok(eager <= 150 * 1.3 + 5, String(eager));
   assert.ok(slow >= 150 * 16, String(slow));
 });
+
+test("vsr: what was under way when its sender was found gone is no sign of life (A4)", () => {
+  for (const laterMs of [1, 25]) {
+    const bench = new Bench(1);
+    bench.step({ kind: "peer_refused", replica: replicaFrom(0) });
+    bench.nowMs += laterMs;
+    const { checkpoint } = bench.disk.superblock;
+    const commitChecksum = bench.disk.slot(0).prepare?.header.checksum;
+    const told = { commitMax: opFrom(0), commitChecksum, checkpoint };
+    bench.from(0, 0, { kind: "commit", ...told, quorumCheckpointOp: 0, monotonicMs: 1 });
+    bench.from(2, 0, { kind: "start_view_change" });
+    // A heartbeat that left after that says that the primary lives after all.
+    assert.equal(bench.replica.status, laterMs < 20 ? "view_change" : "normal");
+  }
+});
+
+test("vsr: a new primary asks a voter for what it lacks once its log is durable (A6)", () => {
+  const bench = new Bench(1);
+  const asked = () => bench.sentTo.filter(({ message }) => message.kind === "get_prepare");
+  bench.nowMs = 10;
+  bench.step({ kind: "peer_refused", replica: replicaFrom(0) });
+  bench.from(2, 0, { kind: "start_view_change" });
+  bench.settle();
+  const root = bench.disk.slot(0).prepare?.header;
+  assert.ok(root !== undefined);
+  const lacking = { ...headerOf(1, 0), parent: root.checksum };
+  const ops = { op: 1, commitMin: 0, commitMax: 0, quorumCheckpointOp: 0 };
+  const bits = { present: [true, true], nack: [false, false] };
+  const { checkpoint } = bench.disk.superblock;
+  const vote = { logView: 0, checkpoint, headers: [lacking, root], ...ops, ...bits };
+  bench.from(2, 1, { kind: "do_view_change", ...vote });
+  assert.equal(asked().length, 0, "nothing is asked for in a view that is not durable");
+  bench.settle();
+  bench.step({ kind: "timeout" });
+  assert.deepEqual(
+    asked().map(({ to }) => to),
+    [2],
+  );
+  // It asks no faster when no answer comes.
+  bench.nowMs += 9;
+  bench.step({ kind: "timeout" });
+  assert.equal(asked().length, 1);
+});

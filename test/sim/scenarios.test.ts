@@ -94,9 +94,11 @@ function leadsNewView(world: World, view: number): boolean {
 }
 
 test("sim: kill of the primary: a new one leads within 200 ms, 20 if refused", () => {
-  for (const refused of [false, true]) {
-    // Of 60 seeds a quarter must first fetch what the other one has, which takes a resend or two.
-    const world = start({}, 4);
+  // Seeds in which the new primary must first fetch what the other one has, or frames of the old
+  // one arrive after its process was found gone: each took from 28 to 167 ms before.
+  const slow = [8, 14, 18, 20, 25, 26, 36, 54, 55, 58].map((seed) => ({ seed, refused: true }));
+  for (const { seed, refused } of [{ seed: 4, refused: false }, ...slow]) {
+    const world = start({}, seed);
     until(world, 5000, () => headOf(world) >= 10);
     const index = primaryOf(world);
     const view = world.node(index).host?.replica.view ?? 0;
@@ -106,7 +108,7 @@ test("sim: kill of the primary: a new one leads within 200 ms, 20 if refused", (
       if (refused) node.peerRefused(replica);
     }
     const gapMs = until(world, 5000, () => leadsNewView(world, view));
-    assert.ok(gapMs < (refused ? 20 : 200), `${gapMs} ms`);
+    assert.ok(gapMs < (refused ? 20 : 200), `seed ${seed}: ${gapMs} ms`);
     world.node(index).start();
     finish(world);
   }
@@ -263,7 +265,7 @@ test("sim: who lost the name of its newest op does not vote until a primary tell
   };
   until(world, 5000, () => headOf(world) >= 15 && unnamed());
   // So much that not even the header in it can be read.
-  for (let times = 0; times < 20; times += 1) {
+  for (let times = 0; times < 60; times += 1) {
     node.disk.decay("prepares", (slot() * calm.slotBytes) / 4096);
   }
   node.crash();

@@ -76,6 +76,13 @@ export class Bench {
 
   step(event: Event): void {
     this.replica.step(event, this.nowMs, this.nowMs * 1000);
+    this.take();
+    if (!this.replica.unfinished) return;
+    this.replica.finish();
+    this.take();
+  }
+
+  private take(): void {
     for (const effect of this.replica.drain()) {
       if (effect.kind === "send") {
         this.sent.push(effect.message);
