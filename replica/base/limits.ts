@@ -17,6 +17,16 @@ export const prepareBytesMax = 120 * 1024;
 export const prepareBodyBytesMax = prepareBytesMax - headerBytes;
 /** Prepares in flight at most; the same on every replica, for ever (view change relies on it). */
 export const pipelineMax = 8;
+
+/**
+ * A prepare is reported durable while its identifier is not only so far, in ops, above the highest
+ * op that the volume surely names after a crash. So a damaged slot that was not seen to hold a
+ * newer op cannot have held one further above the head than this.
+ */
+export function identifierLagMax(slotsCount: number): number {
+  return Math.max(2 * pipelineMax, Math.floor(slotsCount / 64));
+}
+
 /** Requests of one session in flight at most. */
 export const sessionWindowMax = 8;
 /** Sessions (edge processes, tools) that a shard remembers. */

@@ -40,12 +40,20 @@ function superblock(change: Partial<SuperblockState>): SuperblockState {
   };
 }
 
-function recover(state: SuperblockState, slot: number, scan: SlotFacts, identifier: Identifier) {
+function recover(
+  state: SuperblockState,
+  slot: number,
+  scan: SlotFacts,
+  identifier: Identifier,
+  sure = true,
+) {
   const scans = new Array<SlotFacts>(20).fill({ kind: "blank" });
   const identifiers = new Array<Identifier>(20).fill(identifierAbsent);
   scans[slot] = scan;
   identifiers[slot] = identifier;
-  const wal = recoverWal({ geometry, superblock: state, scans, identifiers });
+  const identifiersSure = new Array<boolean>(20).fill(sure);
+  const parts = { scans, identifiers, identifiersSure };
+  const wal = recoverWal({ geometry, superblock: state, ...parts });
   const verdict = wal.verdicts[slot];
   ok(verdict !== undefined);
   return { verdict, wal };
@@ -138,10 +146,37 @@ test("journal: a corrupt slot keeps its readable header and is neither present n
 test("journal: a corrupt slot of an old op counts as the live op that it may have held", () => {
   const [header] = headers(0, 7);
   ok(header !== undefined);
-  const state = superblock({ checkpoint: { ...format.checkpoint, op: opFrom(10) } });
-  const { verdict } = recover(state, 7, invalid, present(header));
-  deepStrictEqual([verdict.state, verdict.op, verdict.header], ["faulty", 27, null]);
+  const checkpoint = { ...format.checkpoint, op: opFrom(10) };
+  const state = superblock({ checkpoint });
+  const lost = { op: 27, state: "faulty", header: null };
+  const listed = superblock({ checkpoint, faultyOps: [opFrom(27)] });
+  const doubts = [
+    // The newest copy of the sector is damaged: the other one speaks of an earlier time.
+    recover(state, 7, invalid, present(header), false),
+    recover(state, 7, invalid, { state: "unreadable" }),
+    recover(state, 7, invalid, { state: "faulty", op: opFrom(7), header: null }),
+    recover(state, 7, { kind: "invalid", op: opFrom(8), header: null, unit: 0 }, present(header)),
+    recover(listed, 7, invalid, present(header)),
+    recover(listed, 7, { kind: "mixed", op: opFrom(7), view: 0 }, identifierAbsent),
+  ];
+  for (const { wal } of doubts) deepStrictEqual(wal.slots, [lost]);
   strictEqual(recover(superblock({}), 7, invalid, identifierAbsent).verdict.op, 7);
+});
+
+test("journal: a corrupt slot keeps the old op that a sure identifier names (A5a 8)", () => {
+  const [header] = headers(0, 7);
+  ok(header !== undefined);
+  const state = superblock({ checkpoint: { ...format.checkpoint, op: opFrom(10) } });
+  for (const scan of [invalid, { kind: "blank" } as const]) {
+    const { verdict, wal } = recover(state, 7, scan, present(header));
+    deepStrictEqual(wal.slots, [{ op: 7, state: "faulty", header }]);
+    deepStrictEqual(verdict.identifier, { state: "faulty", op: 7, header });
+    // At the next start too.
+    deepStrictEqual(recover(state, 7, scan, verdict.identifier as Identifier).wal.slots, wal.slots);
+  }
+  // A torn write of the next wrap leaves no doubt: its sync never returned.
+  const torn: SlotFacts = { kind: "mixed", op: 7, view: 0 };
+  deepStrictEqual(recover(state, 7, torn, present(header)).wal.slots, []);
 });
 
 test("journal: a fault named by the superblock outlives a torn repair", () => {

@@ -28,6 +28,11 @@ export interface SlotVerdict {
   readonly op: Op;
   /** Null: nothing trustworthy names it. */
   readonly header: PrepareHeader | null;
+  /**
+   * A faulty slot whose units may have held a newer op than the old one that a sure identifier
+   * names: only if that one lies close above the head, which consensus judges.
+   */
+  readonly doubtful: boolean;
   /** What the identifiers ring must say; equal to what it says when `row.repair` is keep. */
   readonly identifier: StoredIdentifier;
 }
@@ -36,7 +41,10 @@ export interface SlotVerdict {
 export interface RecoveredWal {
   /** One a slot of the ring. */
   readonly verdicts: readonly SlotVerdict[];
-  /** What consensus gets, in op order: clean slots, and faulty ones above the checkpoint. */
+  /**
+   * What consensus gets, in op order: clean slots, and faulty ones above the checkpoint, or that
+   * may have held an op above it.
+   */
   readonly slots: readonly RecoveredSlot[];
   /** Op of a sound prepare beyond checkpoint + N: the superblock is older than the log. Or null. */
   readonly beyond: Op | null;
@@ -48,6 +56,11 @@ export interface RecoverWalInput {
   readonly superblock: SuperblockState;
   readonly scans: readonly SlotFacts[];
   readonly identifiers: readonly Identifier[];
+  /**
+   * By slot: both copies of its identifier's sector are sound. With one damaged, the other may
+   * speak of an earlier time.
+   */
+  readonly identifiersSure: readonly boolean[];
 }
 
 function identifierInput(
@@ -90,7 +103,8 @@ export function recoverWal(input: RecoverWalInput): RecoveredWal {
     verdicts.push(verdict);
     if (verdict.state === "empty") continue;
     // What the checkpoint has reached needs no prepare, so its loss is nobody's concern.
-    if (verdict.state === "faulty" && verdict.op <= superblock.checkpoint.op) continue;
+    const old = verdict.state === "faulty" && verdict.op <= superblock.checkpoint.op;
+    if (old && !verdict.doubtful) continue;
     slots.push({ op: verdict.op, state: verdict.state, header: verdict.header });
     const last = superblock.checkpoint.op + geometry.slotsCount;
     if (verdict.op > last) beyond = verdict.op;
@@ -120,7 +134,8 @@ function judgeSlot(
   const denies = row.state === "empty" && (scan.kind === "invalid" || vanished);
   assert(!denies, "JRN-10: what may have been acknowledged is not denied");
   if (row.state === "faulty") {
-    const faulty = faultyVerdict(slot, row, live, scan, trusted, superblock);
+    const sure = input.identifiersSure[slot] === true && !listed.has(live);
+    const faulty = faultyVerdict({ slot, row, live, scan, identifier: trusted, sure, superblock });
     // The mark stays: a read that fails only once must not bring the dropped prepare back.
     return row.repair === "void" ? { ...faulty, identifier: voided(scan, identifier) } : faulty;
   }
@@ -128,10 +143,12 @@ function judgeSlot(
     assert(scan.kind === "whole", "JRN-06: a clean slot has its whole prepare");
     const { header } = scan;
     const entry: StoredIdentifier = { state: "present", op: header.op, header };
-    return { slot, row, state: "clean", op: header.op, header, identifier: entry };
+    const { op } = header;
+    return { slot, row, state: "clean", op, header, doubtful: false, identifier: entry };
   }
   const entry = row.repair === "void" ? voided(scan, identifier) : stored(identifier);
-  return { slot, row, state: "empty", op: opFrom(0), header: null, identifier: entry };
+  const op = opFrom(0);
+  return { slot, row, state: "empty", op, header: null, doubtful: false, identifier: entry };
 }
 
 /** A prepare that was marked void stays void, whatever a later superblock says. */
@@ -163,16 +180,19 @@ function voided(scan: SlotFacts, identifier: Identifier): StoredIdentifier {
 /**
  * A faulty slot names the op that was durable in it: the newest that anything sound names. When
  * all that is at or below the checkpoint, damaged units may have held the live op, so that one
- * counts as lost: never nack what may have been acknowledged.
+ * counts as lost: never nack what may have been acknowledged. A sure identifier of the old op is
+ * kept beside that doubt (A5a 8): it says how far above the head such an op can lie at most.
  */
-function faultyVerdict(
-  slot: number,
-  row: DecisionRow,
-  live: Op,
-  scan: SlotFacts,
-  identifier: Identifier,
-  superblock: SuperblockState,
-): SlotVerdict {
+function faultyVerdict(facts: {
+  readonly slot: number;
+  readonly row: DecisionRow;
+  readonly live: Op;
+  readonly scan: SlotFacts;
+  readonly identifier: Identifier;
+  readonly sure: boolean;
+  readonly superblock: SuperblockState;
+}): SlotVerdict {
+  const { slot, row, live, scan, identifier, sure, superblock } = facts;
   let op = 0;
   let header: PrepareHeader | null = null;
   if (identifier.state === "present" || identifier.state === "faulty") {
@@ -190,11 +210,17 @@ function faultyVerdict(
   }
   const silent = scan.kind === "invalid" || scan.kind === "blank";
   const unknown = op < live && (silent || identifier.state === "unreadable");
-  if (op === 0 || unknown || row.id.startsWith("listed")) {
+  const bounded = sure && namedBy(identifier) === op && header !== null;
+  const doubtful = unknown && bounded;
+  if (op === 0 || (unknown && !bounded) || row.id.startsWith("listed")) {
     op = live;
     header = null;
   }
   const named = opFrom(op);
   const entry: StoredIdentifier = { state: "faulty", op: named, header };
-  return { slot, row, state: "faulty", op: named, header, identifier: entry };
+  return { slot, row, state: "faulty", op: named, header, doubtful, identifier: entry };
+}
+
+function namedBy(identifier: Identifier): number {
+  return identifier.state === "present" || identifier.state === "faulty" ? identifier.op : -1;
 }

@@ -190,7 +190,10 @@ class Format {
   private writeSuperblock(): void {
     const { volume, options } = this;
     const none = { number: 0, checksum: checksumZero, state: null, parent: null };
-    const writer = new SuperblockWriter(volume, none, (run) => run());
+    const writer = new SuperblockWriter(volume, none, {
+      barrier: (run) => run(),
+      durable: () => undefined,
+    });
     const state: SuperblockState = {
       sequence: 1,
       identity: options.identity,

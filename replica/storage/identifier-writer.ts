@@ -8,6 +8,9 @@ import {
   type SectorScan,
   type StoredIdentifier,
 } from "#replica/journal/identifier-sector.ts";
+import { judgeHeader } from "#replica/journal/judge-header.ts";
+import type { PrepareHeader } from "#replica/wire/prepare.ts";
+import type { SuperblockState } from "#replica/wire/superblock.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import type { ScrubFinding } from "./scrubber.ts";
 import type { Volume } from "./volume.ts";
@@ -17,7 +20,7 @@ const zone = { kind: "identifiers" } as const;
 const writesMax = 4;
 /** Dirty sectors that are written without waiting for the group to grow. */
 const groupMax = 16;
-/** Changes that are: identifiers may lag behind prepares by less than two pipelines. */
+/** Changes that are: far fewer than a prepare may be ahead of the identifiers (STO-14). */
 const changesMax = pipelineMax;
 
 /** Where the newest durable copy of a sector lies. */
@@ -56,18 +59,56 @@ export class IdentifierWriter {
   private scheduled = false;
   /** Changes since the last group was begun. */
   private gathered = 0;
+  /** The durable superblock, which says what of the identifiers counts; null before the first. */
+  private judge: SuperblockState | null = null;
+  private named = -1;
 
-  /** `entries`, one a slot, and `places`, one a sector, as they are durable now. */
+  /**
+   * `entries`, one a slot, and `places`, one a sector, as they are durable now; `superblock` too.
+   */
   constructor(
     volume: Volume,
     entries: readonly StoredIdentifier[],
     places: readonly SectorPlace[],
+    superblock: SuperblockState | null,
   ) {
     assert(entries.length === volume.geometry.slotsCount, "STO-02: one identifier a slot");
     assert(places.length === sectorsCount(volume.geometry), "STO-02: one place a sector");
     this.volume = volume;
     this.entries = entries.slice();
     this.sectors = places.map((place) => ({ ...place, changes: 0, written: 0, busy: false }));
+    if (superblock !== null) this.judgeBy(superblock);
+    this.note(this.entries);
+  }
+
+  /** Highest op that an open would surely find named: by an identifier, or by the superblock. */
+  get namedOp(): number {
+    return this.named;
+  }
+
+  /**
+   * A superblock became durable. The headers of another log take the place of all that was named:
+   * what that log dropped counts no more, and it reaches every op that may still count.
+   */
+  judgeBy(superblock: SuperblockState): void {
+    const top = superblock.viewHeaders[0]?.op ?? superblock.checkpoint.op;
+    const other = superblock.logView !== this.judge?.logView;
+    this.judge = superblock;
+    this.named = other ? top : Math.max(this.named, top);
+  }
+
+  /** True when the durable superblock contradicts a header. */
+  isVoid(header: PrepareHeader): boolean {
+    return this.judge !== null && judgeHeader(header, this.judge) === "void";
+  }
+
+  private note(durable: readonly StoredIdentifier[]): void {
+    for (const entry of durable) {
+      if (entry.state !== "present" && entry.state !== "faulty") continue;
+      const { header } = entry;
+      if (header === null || header.op <= this.named || this.isVoid(header)) continue;
+      this.named = header.op;
+    }
   }
 
   /** The entry of a slot as it will be, durable or not yet. */
@@ -208,6 +249,7 @@ export class IdentifierWriter {
       this.pool.give(buffer);
       this.writing -= 1;
       Object.assign(sector, { busy: false, copy, sequence, written: changes });
+      this.note(entries);
       this.wake();
       this.pump();
     });

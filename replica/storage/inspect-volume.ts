@@ -141,8 +141,8 @@ async function inspectLog(
     scanLog(volume, resolve);
   });
   const { geometry } = volume;
-  const { scans, identifiers } = scan;
-  const wal = recoverWal({ geometry, superblock, scans, identifiers });
+  const { scans } = scan;
+  const wal = recoverWal({ geometry, superblock, ...scan });
   for (const verdict of wal.verdicts) {
     if (verdict.state !== "faulty") continue;
     const facts = scans[verdict.slot];

@@ -69,8 +69,7 @@ function judge(
     done(refuseKeys(scan.unopened));
     return;
   }
-  const { scans, identifiers } = scan;
-  const wal = recoverWal({ geometry, superblock, scans, identifiers });
+  const wal = recoverWal({ geometry, superblock, ...scan });
   if (wal.beyond !== null) {
     done(refuseBeyond(wal.beyond, superblock.checkpoint.op + geometry.slotsCount));
     return;

@@ -1,5 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
-import { diskUnitBytes } from "#replica/base/limits.ts";
+import { diskUnitBytes, identifierLagMax } from "#replica/base/limits.ts";
 import { mutated } from "#replica/base/mutation.ts";
 import { slotOf, slotOffset } from "#replica/journal/geometry.ts";
 import { encodeSlot, slotWriteBytes } from "#replica/journal/wal-slot.ts";
@@ -203,8 +203,30 @@ export class PrepareWriter {
     assert(waiting !== undefined, "STO-03: a write owns its slot");
     const next = waiting.shift();
     if (next === undefined) this.owners.delete(slot);
-    write.done();
+    this.report(write);
     for (const run of this.idle) run(slot);
     if (next !== undefined) this.begin(next);
+  }
+
+  /**
+   * Tells that a prepare is durable; one far above all that a crash would leave named is named
+   * first. A backup may ack such an op though it lacks those below it, when they are committed: if
+   * the op then decayed before it was named, an open would take a much lower one for the head.
+   */
+  private report({ prepare, slot, done }: PendingWrite): void {
+    const { header } = prepare;
+    const { identifiers, volume } = this;
+    const hasty = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("report_unnamed");
+    const far = identifierLagMax(volume.geometry.slotsCount);
+    if (header.op <= identifiers.namedOp + far || hasty) {
+      done();
+      return;
+    }
+    identifiers.flushSlot(slot, () => {
+      const known = header.op <= identifiers.namedOp || identifiers.isVoid(header);
+      const replaced = this.slot(slot).header?.checksum !== header.checksum;
+      assert(known || replaced, "STO-14: what is far above every name is reported once named");
+      done();
+    });
   }
 }

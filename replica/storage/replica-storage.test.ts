@@ -255,6 +255,22 @@ test("storage: rewriting what was acknowledged names it first, even when identif
   }
 });
 
+test("storage: what is far above every name is named before it is reported (STO-14)", () => {
+  for (const op of [16, 17, 18]) {
+    const replica = TestReplica.format().clone();
+    const prepare = testPrepare(op);
+    replica.disk.holdDeferred = true;
+    writeDurably(replica, prepare);
+    // Its body decays, and power is cut: only the identifier can say what stood there.
+    replica.flip("prepares", op * 16_384 + 100);
+    replica.flip("prepares", op * 16_384 + 4060);
+    replica.disk.crash(() => false);
+    const slot = replica.reopen().recovered.slots.find((found) => found.op === op);
+    strictEqual(slot?.state, "faulty");
+    strictEqual(slot.header !== null, op > 16, `op ${op}`);
+  }
+});
+
 test("storage: a superblock waits for the identifiers of what was durable before it", () => {
   const replica = TestReplica.format().clone();
   const { superblock } = replica.recovered;

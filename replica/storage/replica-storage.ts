@@ -43,12 +43,14 @@ export class ReplicaStorage implements Storage, ScrubStorage {
 
   constructor(volume: Volume, durable: DurableState) {
     this.volume = volume;
-    this.identifiers = new IdentifierWriter(volume, durable.identifiers, durable.sectors);
+    const { identifiers, sectors, superblock } = durable;
+    this.identifiers = new IdentifierWriter(volume, identifiers, sectors, superblock.state);
     this.prepares = new PrepareWriter(volume, this.identifiers, durable.slots);
     this.reader = new PrepareReader(volume, this.prepares);
-    this.superblock = new SuperblockWriter(volume, durable.superblock, (done) =>
-      this.identifiers.barrier(done),
-    );
+    this.superblock = new SuperblockWriter(volume, superblock, {
+      barrier: (done) => this.identifiers.barrier(done),
+      durable: (state) => this.identifiers.judgeBy(state),
+    });
     this.segments = new SegmentStore(volume);
   }
 

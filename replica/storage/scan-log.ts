@@ -30,6 +30,8 @@ export interface LogScan {
   readonly sectors: readonly SectorPlace[];
   /** Slots whose units agree but whose body no key opens; all of them: the wrong key table. */
   readonly unopened: number;
+  /** By slot: both copies of its sector are sound, so that the newer one is the newest truth. */
+  readonly identifiersSure: readonly boolean[];
   /** Sectors with a damaged copy. */
   readonly sectorsDamaged: readonly number[];
 }
@@ -91,7 +93,7 @@ export function scanLog(volume: Volume, done: (scan: LogScan) => void): void {
   });
 }
 
-type IdentifierScan = Pick<LogScan, "identifiers" | "sectors" | "sectorsDamaged">;
+type IdentifierScan = Omit<LogScan, "scans" | "unopened">;
 
 function scanIdentifiers(volume: Volume, done: (scan: IdentifierScan) => void): void {
   const { geometry, tools } = volume;
@@ -112,6 +114,7 @@ function chooseAll(geometry: WalGeometry, copies: readonly SectorScan[]): Identi
   const entries: Identifier[] = [];
   const sectors: SectorPlace[] = [];
   const sectorsDamaged: number[] = [];
+  const sure: boolean[] = [];
   for (let sector = 0; sector < count; sector += 1) {
     const a = copies[sector] ?? { kind: "invalid" };
     const b = copies[count + sector] ?? { kind: "invalid" };
@@ -120,10 +123,12 @@ function chooseAll(geometry: WalGeometry, copies: readonly SectorScan[]): Identi
     if (a.kind === "invalid" || b.kind === "invalid") sectorsDamaged.push(sector);
     for (let i = 0; i < identifiersPerSector; i += 1) {
       const entry = chosen.entries[i];
-      if (entry !== undefined && entries.length < geometry.slotsCount) entries.push(entry);
+      if (entry === undefined || entries.length === geometry.slotsCount) continue;
+      entries.push(entry);
+      sure.push(a.kind === "valid" && b.kind === "valid");
     }
   }
-  return { identifiers: entries, sectors, sectorsDamaged };
+  return { identifiers: entries, identifiersSure: sure, sectors, sectorsDamaged };
 }
 
 /** Byte of a slot's damaged unit in the prepares file. */

@@ -19,8 +19,12 @@ const pairBytes = 2 * superblockCopyBytes;
 /** Writes the superblock: four copies, two and two, the newest of queued states wins. */
 export class SuperblockWriter {
   private readonly volume: Volume;
-  /** Runs its argument once every identifier of a prepare durable by now is durable too. */
-  private readonly barrier: (done: () => void) => void;
+  private readonly identifiers: {
+    /** Runs its argument once every identifier of a prepare durable by now is durable too. */
+    readonly barrier: (done: () => void) => void;
+    /** Hears of every superblock that became durable, before anyone else. */
+    readonly durable: (state: SuperblockState) => void;
+  };
   private readonly buffer = new Uint8Array(superblockCopies * superblockCopyBytes);
   private number: number;
   private parent: Checksum;
@@ -40,14 +44,14 @@ export class SuperblockWriter {
       readonly state: SuperblockState | null;
       readonly parent: Checksum | null;
     },
-    barrier: (done: () => void) => void,
+    identifiers: SuperblockWriter["identifiers"],
   ) {
     this.volume = volume;
     this.number = durable.number;
     this.parent = durable.checksum;
     this.last = durable.state;
     this.grandparent = durable.parent;
-    this.barrier = barrier;
+    this.identifiers = identifiers;
   }
 
   /** Queues a state; replaces a queued one, whose caller is told when this newer one is durable. */
@@ -131,7 +135,7 @@ export class SuperblockWriter {
     if (this.writing !== null || this.queued === null) return;
     this.writing = this.queued.state;
     const hasty = (typeof MUTATIONS === "undefined" || MUTATIONS) && mutated("skip_barrier");
-    const barrier = hasty ? (run: () => void): void => run() : this.barrier;
+    const barrier = hasty ? (run: () => void): void => run() : this.identifiers.barrier;
     barrier(() => {
       const next = this.queued;
       assert(next !== null, "STO-05: a state is queued");
@@ -152,6 +156,7 @@ export class SuperblockWriter {
         this.number = link.number;
         this.parent = checksum;
         this.last = state;
+        this.identifiers.durable(state);
         this.writing = null;
         this.wake();
         for (const done of dones) done();

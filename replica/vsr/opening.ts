@@ -12,6 +12,7 @@ import type { State } from "./state.ts";
 import { armSuspicion } from "./suspicion.ts";
 import { askView } from "./timers.ts";
 import { enterView, resendMs, sendVote, voteOfSuperblock } from "./view-change.ts";
+import { noteDecayed } from "./writes.ts";
 
 declare const MUTATIONS: boolean | undefined;
 
@@ -47,6 +48,7 @@ function openLog(state: State): void {
     askView(state);
     return;
   }
+  noteDecayed(state);
   if (state.logView < state.view) {
     continueViewChange(state);
     return;

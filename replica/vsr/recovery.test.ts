@@ -117,3 +117,19 @@ test("vsr: recovery: a fault that may be right of the head: uncertain (NATS #758
   });
   assert.equal(recoverLog({ superblock: superblock({}), slots: inside }).headCertain, true);
 });
+
+test("vsr: recovery: a decayed slot of an old op: uncertain only close above the head", () => {
+  const checkpoint = { ...superblock({}).checkpoint, op: opFrom(24) };
+  const block = superblock({ checkpoint, commitMax: opFrom(24) });
+  const slots = chain.slice(2, 31).map(clean);
+  for (let op = 2; op <= 24; op += 1) {
+    const decayed = slots.map((slot): RecoveredSlot => {
+      return slot.op === op ? { ...slot, state: "faulty" } : slot;
+    });
+    const log = recoverLog({ superblock: block, slots: decayed });
+    assert.equal(log.head, 30);
+    // The head is 30: what stood one wrap above was named first, or lies within 16 of the head.
+    assert.equal(log.headCertain, op + 32 > 30 + 16, `op ${op}`);
+    assert.equal(log.slot(op).faulty, true);
+  }
+});

@@ -1,7 +1,7 @@
 import { assert } from "#replica/base/assert.ts";
 import { opFrom } from "#replica/base/brands.ts";
 import type { Op } from "#replica/base/brands.ts";
-import { pipelineMax } from "#replica/base/limits.ts";
+import { identifierLagMax } from "#replica/base/limits.ts";
 import { mutated } from "#replica/base/mutation.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
 import type { RecoveredState } from "#replica/wire/storage-port.ts";
@@ -51,7 +51,9 @@ function highest(log: Log): number {
 
 /**
  * True when a faulty slot may hold an op above the known head: something that was acked and whose
- * op is not even known. A slot can hold the next wrap only if the checkpoint passed the older one.
+ * op is not even known. A slot can hold the next wrap only if the checkpoint passed the older one;
+ * one of which the volume surely says that it held the older one, and no newer one is named, can
+ * hold the next wrap only close above the head: anything further was named before it was acked.
  */
 function headUncertain(log: Log, superblock: SuperblockState): boolean {
   if (superblock.logView < superblock.view) return false;
@@ -61,8 +63,7 @@ function headUncertain(log: Log, superblock: SuperblockState): boolean {
     const op = log.opOfSlot(i);
     if (op > log.head) return true;
     if (op > superblock.checkpoint.op) continue;
-    // Identifiers lag behind prepares by less than two pipelines.
-    const near = op + log.slotsCount - log.head <= 2 * pipelineMax;
+    const near = op + log.slotsCount - log.head <= identifierLagMax(log.slotsCount);
     if (slot.header === null || near) return true;
   }
   return false;

@@ -263,3 +263,29 @@ test("vsr: a new primary asks a voter for what it lacks once its log is durable 
   bench.step({ kind: "timeout" });
   assert.equal(asked().length, 1);
 });
+
+test("vsr: a slot of before the checkpoint that the open found decayed is fetched (A6)", () => {
+  const { disk } = new Bench(1);
+  const root = disk.slot(0).prepare?.header;
+  assert.ok(root !== undefined);
+  const incarnation = incarnationFrom("1".repeat(32));
+  for (const op of [1, 2, 3]) {
+    const parent = op === 1 ? root.checksum : headerOf(op - 1, 0).checksum;
+    const header = { ...headerOf(op, 0), incarnation, parent };
+    const prepare = { header, body: new Uint8Array(0) };
+    disk.beginWrite(prepare);
+    disk.finishWrite(prepare);
+    disk.finishIdentifier(prepare);
+  }
+  const two = { op: opFrom(2), opChecksum: headerOf(2, 0).checksum };
+  const checkpoint = { ...disk.superblock.checkpoint, ...two };
+  disk.superblock = { ...disk.superblock, checkpoint, commitMax: opFrom(2) };
+  assert.ok(disk.rot(1, false));
+  const bench = new Bench(1, disk);
+  bench.settle();
+  assert.equal(bench.replica.status, "normal", "what stood one wrap above was never acked");
+  bench.nowMs = 30;
+  bench.step({ kind: "timeout" });
+  const asked = bench.sent.find((message) => message.kind === "get_prepare");
+  assert.ok(asked?.kind === "get_prepare" && asked.op === 1);
+});

@@ -85,6 +85,18 @@ export function onPrepareDurable(state: State, op: Op, checksum: Checksum): bool
   return true;
 }
 
+/** Slots of before the checkpoint that the open found decayed are asked for: see repair.ts. */
+export function noteDecayed(state: State): void {
+  const { log, decayed } = state;
+  const checkpointOp = state.superblock.durable.checkpoint.op;
+  for (let i = 0; i < log.slotsCount && decayed.size < decayedMax; i += 1) {
+    const { faulty, header } = log.slot(i);
+    if (!faulty || header === null || header.op > checkpointOp) continue;
+    if (header.op > log.head - log.slotsCount) decayed.set(header.op, 0);
+  }
+  if (decayed.size > 0) state.repairPending = true;
+}
+
 /** A body could not be read back: the slot is faulty from now on, and to be repaired. */
 export function markFaulty(state: State, op: Op, checksum: Checksum): void {
   const slot = state.log.slot(op);

@@ -64,6 +64,11 @@ export const unitCanaries: readonly UnitCanary[] = [
     test: "storage: rewriting what was acknowledged names it first, even when identifiers lag",
   },
   {
+    id: "report_unnamed",
+    file: "replica/storage/replica-storage.test.ts",
+    test: "storage: what is far above every name is named before it is reported (STO-14)",
+  },
+  {
     id: "skip_barrier",
     file: "replica/storage/replica-storage.test.ts",
     test: "storage: a superblock waits for the identifiers of what was durable before it",
