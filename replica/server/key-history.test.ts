@@ -53,6 +53,23 @@ test("members: former keys are told with their ops, through restarts", () => {
   ]);
 });
 
+test("members: who is named by several files of a volume is known once", () => {
+  const file = join(folder, "doubled.json");
+  const former = [{ ...member(1, 21, 100), replaceOp: 100 }];
+  const now = [seeds[0], { ...member(1, 31, 250), replaceOp: 250 }, seeds[2]];
+  const named = [...seeds, ...former, ...now, ...former].filter((one) => one !== undefined);
+  const members = [genesis[0], member(1, 31, 250), genesis[2]].filter((one) => one !== undefined);
+  const wanted = ["0 10 0-", "1 31 250-", "2 12 0-", "1 21 100-249", "1 11 0-99"];
+  const history = new KeyHistory(file, named);
+  strictEqual(history.list.length, 5);
+  deepStrictEqual(told(history, members), wanted);
+  // So did volumes of before write it down.
+  writeFileSync(file, JSON.stringify({ members: [...history.list, ...history.list] }));
+  const again = new KeyHistory(file, named);
+  strictEqual(again.list.length, 5);
+  deepStrictEqual(told(again, members), wanted);
+});
+
 test("members: a damaged file is made anew of what the volume knows otherwise", () => {
   const file = join(folder, "damaged.json");
   for (const text of ["", "{", "[]", '{"members":[{}]}', `{"members":"${"x".repeat(99)}"}`]) {

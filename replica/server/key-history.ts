@@ -30,7 +30,8 @@ export class KeyHistory implements MemberHistory {
     this.failed = failed;
     const text = readText(path);
     const kept = text === null ? null : checkedFromText(text, checkFormerMembers);
-    this.members = kept?.ok === true ? kept.value : [];
+    // A volume of before may hold one twice.
+    this.members = once(kept?.ok === true ? kept.value : []);
     this.take(seeds);
   }
 
@@ -58,9 +59,9 @@ export class KeyHistory implements MemberHistory {
   }
 
   private take(members: readonly CurrentMember[]): void {
-    const news = members.filter((each) => !isAmong(each, this.members));
-    if (news.length === 0) return;
-    const all = [...this.members, ...news].sort((a, b) => a.replaceOp - b.replaceOp);
+    const known = once([...this.members, ...members]);
+    if (known.length === this.members.length) return;
+    const all = known.sort((a, b) => a.replaceOp - b.replaceOp);
     this.members = all.slice(-formerMembersMax);
     try {
       replaceFile(this.path, JSON.stringify({ members: this.members }), 0o600);
@@ -68,6 +69,11 @@ export class KeyHistory implements MemberHistory {
       this.failed(error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+/** Each member once: the files of a replaced volume name those who stayed more than once. */
+function once(members: readonly CurrentMember[]): CurrentMember[] {
+  return members.filter((each, at) => !isAmong(each, members.slice(0, at)));
 }
 
 function isAmong(member: CurrentMember, members: readonly CurrentMember[]): boolean {
