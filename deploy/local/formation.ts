@@ -10,6 +10,7 @@ import { randomHex } from "#operator/pki/proof.ts";
 import { readFileSync } from "node:fs";
 import type { FleetIdentity, ShardPlan } from "./fleet-files.ts";
 import { slotsOf } from "./fleet-files.ts";
+import { unmarkWhenVoting } from "./learning-mark.ts";
 import { Refusal } from "./refusal.ts";
 
 const pollMs = 25;
@@ -21,6 +22,8 @@ const formationLimitMs = 60_000;
 export interface StartedShard extends ShardPlan {
   /** By replica: file with the last sentence of a process that gave up. */
   readonly lastWords: readonly string[];
+  /** By replica: file that is there until a new volume was seen to vote. */
+  readonly learning: readonly string[];
   /** Replica whose lost volume was set aside for a new one; null = none. */
   readonly replaced: number | null;
   /** Replica whose own key is changed on its volume; null = none. */
@@ -62,6 +65,10 @@ export async function formShard(
   );
   const volumes = tried.flatMap((one) => (one instanceof Refusal ? [] : [one]));
   const refused = tried.flatMap((one) => (one instanceof Refusal ? [one.message] : []));
+  for (const { client, status } of volumes) {
+    const mark = plan.learning[status.replica] ?? "";
+    void unmarkWhenVoting(mark, client);
+  }
   const formatted = volumes.filter((volume) => volume.status.state !== "unformatted");
   const missing = volumes
     .filter((volume) => volume.status.state === "unformatted")

@@ -25,6 +25,7 @@ import { type Options, parseOptions } from "./options.ts";
 import { buildPage } from "./page-build.ts";
 import { freePorts, loopback, requireFree } from "./ports.ts";
 import { Refusal } from "./refusal.ts";
+import { learningFile } from "./learning-mark.ts";
 import { setAside, shardOf } from "./set-aside.ts";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -149,13 +150,17 @@ class LocalRun {
     const formed = plans.map((plan) => {
       const shard = plan.manifest.metadata.name;
       const lastWords = [0, 1, 2].map((replica) => lastWordsFile(this.directory, shard, replica));
+      const learning = [0, 1, 2].map((replica) => {
+        return learningFile(this.directory, shard, `${shard}-${replica}`);
+      });
       const indexOf = (name: string | null): number | null => {
         const found = plan.places.findIndex((_, replica) => `${shard}-${replica}` === name);
         return found === -1 ? null : found;
       };
       const replaced = indexOf(this.options.replace);
       const rotated = indexOf(this.options.rotateKey);
-      return formShard(cluster, { ...plan, lastWords, replaced, rotated }, identity, Date.now());
+      const started = { ...plan, lastWords, learning, replaced, rotated };
+      return formShard(cluster, started, identity, Date.now());
     });
     return (await Promise.all(formed)).flat();
   }

@@ -2,11 +2,13 @@ import { existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { DataDirectory } from "./data-directory.ts";
 import type { ShardPlan } from "./fleet-files.ts";
+import { isLearning, learningFile, markLearning } from "./learning-mark.ts";
 import { Refusal } from "./refusal.ts";
 
 /**
  * Moves the volume of a replica that shall be replaced out of the way, before its process starts:
- * it finds an empty one. Throws a Refusal unless both other volumes of its shard are formatted.
+ * it finds an empty one. Throws a Refusal unless both other volumes of its shard are formatted, and
+ * vote as far as is known: one voter alone would be left, and the shard would not start.
  */
 export function setAside(
   directory: DataDirectory,
@@ -22,6 +24,16 @@ export function setAside(
     const why = `the data of ${missing.join(" and ")} is missing`;
     throw new Refusal(`${name} cannot be replaced: ${why}, and a replacement needs both others.`);
   }
+  const learning = [0, 1, 2]
+    .map((replica) => `${shard}-${replica}`)
+    .filter((each) => each !== name && isLearning(learningFile(directory, shard, each)));
+  if (learning.length > 0) {
+    const who = learning.join(" and ");
+    const why = `the new volume of ${who} does not vote yet, and one voter alone is no shard`;
+    const remedy = `Start without --replace until tigerchat_replica_voting of ${who} is 1`;
+    throw new Refusal(`${name} cannot be replaced yet: ${why}. ${remedy}.`);
+  }
+  markLearning(learningFile(directory, shard, name));
   const volume = volumeOf(name);
   // What a replacement left unfinished is an empty volume with a key: the next try goes on with it.
   const has = (...path: readonly string[]) => existsSync(join(volume, ...path));

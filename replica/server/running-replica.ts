@@ -35,6 +35,9 @@ import { TreeThread } from "./tree-thread.ts";
 import { version } from "./version.ts";
 import type { VolumeKeys } from "./volume-keys.ts";
 
+/** Redials within which a peer that comes back is found, one of them just missed. */
+const redials = 2;
+
 /** What a running replica is made of. */
 export interface RunningOptions {
   readonly replica: ReplicaIndex;
@@ -198,13 +201,21 @@ export class RunningReplica {
     return normal && replica.primary === this.options.replica;
   }
 
-  /** Gives the primary away (A8) and waits, at most `limitMs`, until another leads. */
+  /**
+   * Gives the primary away (A8) and waits, at most `limitMs`, until another leads. When nobody is
+   * there to take it for as long as a peer that comes back may be looked for, it is kept: without
+   * a peer nothing is committed anyway.
+   */
   async handOver(limitMs: number): Promise<void> {
     const untilMs = performance.now() + limitMs;
     const { replica } = this.options;
+    const peers = [replicaFrom((replica + 1) % 3), replicaFrom((replica + 2) % 3)];
+    let thereMs = performance.now();
     for (let turn = 0; this.leads && performance.now() < untilMs; turn += 1) {
       const target = replicaFrom((replica + 1 + (turn % 2)) % 3);
       const connected = this.sockets.peerConnected(target);
+      if (peers.some((peer) => this.sockets.peerConnected(peer))) thereMs = performance.now();
+      else if (performance.now() > thereMs + redials * this.timing.redialMaxMs) return;
       if (connected) this.host.transfer(target);
       const waitMs = connected ? 200 : 5;
       for (let left = waitMs; this.leads && left > 0; left -= 5) {
