@@ -103,16 +103,18 @@ export function encodeBlock(
   return bytes;
 }
 
-/** The ciphertext of a block, or null when it is damaged or another one. Keeps no reference. */
-export function decodeBlock(tools: Crc, block: number, stored: Uint8Array): Sealed | null {
-  const bytes = stored.slice();
-  const view = new DataView(bytes.buffer);
+/** The ciphertext of a block, within `bytes`, or null when it is damaged or another one. */
+export function decodeBlock(tools: Crc, block: number, bytes: Uint8Array): Sealed | null {
+  if (bytes.length < blockHeaderBytes) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(0, true) !== blockMagic || view.getUint32(4, true) !== block) return null;
   if (view.getUint32(8, true) !== bytes.length - blockHeaderBytes) return null;
   const crc = view.getUint32(blockCrcAt, true);
   view.setUint32(blockCrcAt, 0, true);
+  const found = tools.crc32(bytes);
+  view.setUint32(blockCrcAt, crc, true);
   const counter = readU64(view, 16);
-  if (tools.crc32(bytes) !== crc || !Number.isSafeInteger(counter)) return null;
+  if (found !== crc || !Number.isSafeInteger(counter)) return null;
   return {
     keyId: view.getUint32(12, true),
     counter,

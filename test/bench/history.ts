@@ -24,6 +24,7 @@ export interface HistoryOptions {
 const replicaFlags = [
   ...["--initial-heap-size=256", "--min-semi-space-size=8", "--max-semi-space-size=8"],
   "--external-memory-accounted-in-global-limit",
+  "--no-parallel-scavenge",
 ];
 const replicaEnvironment = {
   UV_THREADPOOL_SIZE: "16",
