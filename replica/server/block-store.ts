@@ -2,6 +2,7 @@ import { assert } from "#replica/base/assert.ts";
 import type { Checksum } from "#replica/base/brands.ts";
 import type { BlockAddress, Hash } from "#replica/snapshot/port.ts";
 import type { Storage } from "#replica/wire/storage-port.ts";
+import { readRuns } from "./read-runs.ts";
 
 /** Blocks under repair at most; more wait until one is done. */
 export const repairsMax = 64;
@@ -92,19 +93,19 @@ export class BlockStore {
     const number = this.loadNext;
     this.loadNext += 1;
     this.loads.add(number);
-    addresses.forEach((address, index) => {
-      const give = (bytes: Uint8Array | null): void => {
-        blocks[index] = bytes;
-        left -= 1;
-        if (left > 0) return;
-        this.loads.delete(number);
-        const whole = blocks.filter((block) => block !== null);
-        done(whole.length === blocks.length ? whole : null);
-      };
-      this.ports.storage.readBlock(address.segment, address.block, (bytes) => {
-        if (bytes === null) this.repair(address, give, needed);
-        else give(bytes);
-      });
+    const give = (index: number, bytes: Uint8Array | null): void => {
+      blocks[index] = bytes;
+      left -= 1;
+      if (left > 0) return;
+      this.loads.delete(number);
+      const whole = blocks.filter((block) => block !== null);
+      done(whole.length === blocks.length ? whole : null);
+    };
+    readRuns(this.ports.storage, addresses, (index, bytes) => {
+      const address = addresses[index];
+      assert(address !== undefined, "SRV-02: a block as asked for");
+      if (bytes === null) this.repair(address, (found) => give(index, found), needed);
+      else give(index, bytes);
     });
   }
 

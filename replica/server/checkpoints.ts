@@ -12,6 +12,7 @@ import {
 } from "#replica/snapshot/manifest.ts";
 import type { BlockAddress, Hash } from "#replica/snapshot/port.ts";
 import type { SegmentIndex } from "#replica/snapshot/segment-index.ts";
+import { checkpointInterval } from "#replica/vsr/checkpoint.ts";
 import type { Effect } from "#replica/vsr/effect.ts";
 import type { Sealer } from "#replica/vsr/port.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
@@ -21,6 +22,8 @@ import type { HostCounts } from "./host-options.ts";
 
 type WriteCheckpoint = Extract<Effect, { kind: "write_checkpoint" }>;
 
+/** Share of the WAL since the last checkpoint at which the next presses; it begins at 0.48. */
+const pressingShare = 0.6;
 /** Bytes of one slice of checkpoint work: about 0.2 ms. */
 export const sliceBytes = 32 * 1024;
 
@@ -84,6 +87,17 @@ export class Checkpoints {
   /** True while a checkpoint, not only a merge, is being written. */
   get urgent(): boolean {
     return this.writer.urgent;
+  }
+
+  /**
+   * True when the checkpoint being written is late, or a merge: one that its checkpoint must have
+   * and that is not done then holds that checkpoint up, and the ring of `walSlotsCount` prepares
+   * runs full meanwhile. `installed`: op of the newest checkpoint that consensus has.
+   */
+  pressing(walSlotsCount: number, head: Op, installed: Op): boolean {
+    const passed = (head - this.manifest.op) / checkpointInterval(walSlotsCount);
+    if (this.writer.mergesLate(Math.max(0, passed))) return true;
+    return this.urgent && head - installed > walSlotsCount * pressingShare;
   }
 
   /** Manifest of the newest checkpoint: all that it names is durable here. */

@@ -23,8 +23,6 @@ import { StateSync } from "./state-sync.ts";
 
 /** Between two removals of garbage, ms: only a pace, what may go is fixed by garbageHoldMs. */
 const collectRetryMs = 100;
-/** Share of the WAL since the last checkpoint at which the next presses; it begins at 0.48. */
-const pressingShare = 0.6;
 /** WAL writes and commits that are timed at once at most. */
 const timedMax = 64;
 
@@ -113,12 +111,11 @@ export class Host {
     return this.checkpoints.workWanted;
   }
 
-  /** True when a checkpoint is so late that requests would soon wait for room in the WAL. */
+  /** True when work is so late that requests would come to wait for room in the WAL. */
   get workPressing(): boolean {
-    if (!this.checkpoints.urgent) return false;
     const { walSlotsCount } = this.options.recovered.superblock.identity;
-    const behind = this.replica.head - this.replica.checkpointOp;
-    return behind > walSlotsCount * pressingShare;
+    const { head, checkpointOp } = this.replica;
+    return this.checkpoints.pressing(walSlotsCount, head, checkpointOp);
   }
 
   /** True while a peer's checkpoint is fetched or loaded. */

@@ -12,6 +12,7 @@ import { Restorer } from "#replica/snapshot/restorer.ts";
 import type { SegmentIndex } from "#replica/snapshot/segment-index.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
 import type { Storage } from "#replica/wire/storage-port.ts";
+import { readRuns } from "./read-runs.ts";
 
 /**
  * What a process says whose fetched checkpoint cannot be read back: its superblock still names the
@@ -65,9 +66,6 @@ export interface KeptCheckpoint {
   readonly manifest: Manifest;
 }
 
-/** Blocks of one read at most. */
-const runMax = 16;
-
 type Blocks = readonly (Uint8Array | null)[];
 
 function readAll(
@@ -77,26 +75,11 @@ function readAll(
 ): void {
   const blocks = new Array<Uint8Array | null>(addresses.length).fill(null);
   let left = addresses.length;
-  for (let start = 0; start < addresses.length; ) {
-    const from = start;
-    const first = addresses[from];
-    if (first === undefined) return;
-    let count = 0;
-    while (follows(addresses[from + count], first, count)) count += 1;
-    start += count;
-    storage.readBlocks(first.segment, first.block, count, (run) => {
-      run.forEach((bytes, i) => {
-        blocks[from + i] = bytes;
-      });
-      left -= count;
-      if (left === 0) done(blocks);
-    });
-  }
-}
-
-function follows(address: BlockAddress | undefined, first: BlockAddress, by: number): boolean {
-  if (address === undefined || by >= runMax) return false;
-  return address.segment === first.segment && address.block === first.block + by;
+  readRuns(storage, addresses, (index, block) => {
+    blocks[index] = block;
+    left -= 1;
+    if (left === 0) done(blocks);
+  });
 }
 
 /** Reads of a restore: those asked for next are under way while these are taken. */

@@ -1,8 +1,9 @@
 import type { BlockAddress } from "./port.ts";
 import type { SegmentIndex, SegmentSection } from "./segment-index.ts";
 
-/** Blocks that one cursor asks for ahead. */
+/** Blocks that one cursor asks for at once, and those that are left by then. */
 const readAhead = 4;
+const lowBlocks = 1;
 
 /** Walks the blocks of one kind through some segments; blocks arrive from outside. */
 export class BlockStream {
@@ -33,8 +34,14 @@ export class BlockStream {
     return block;
   }
 
-  /** Blocks to load next. */
+  /** Blocks of all its segments, and those that were taken. */
+  get blocksCount(): { readonly all: number; readonly taken: number } {
+    return { all: this.addresses.length, taken: this.taken };
+  }
+
+  /** Blocks to load next, before the last ones run out; none while enough are on their way. */
   ask(): readonly BlockAddress[] {
+    if (this.asked - this.taken > lowBlocks) return [];
     const addresses = this.addresses.slice(this.asked, this.asked + readAhead);
     this.asked += addresses.length;
     return addresses;

@@ -4,7 +4,7 @@ import type { Checksum, Op } from "#replica/base/brands.ts";
 import { entryBytesMax, entryPrefixBytes } from "#replica/wire/entry.ts";
 import { runHeaderBytes } from "#replica/wire/history-block.ts";
 import { BlockPool } from "./block-pool.ts";
-import { nextManifest } from "./compaction.ts";
+import { mergeLag, nextManifest } from "./compaction.ts";
 import type { Manifest, ManifestSegment } from "./manifest.ts";
 import { encodeManifest, manifestRoot, manifestSegmentId } from "./manifest.ts";
 import { Merge } from "./merge.ts";
@@ -26,7 +26,10 @@ export type WriterStep =
   | { readonly kind: "waiting" }
   /** Make this segment durable, then call `written(id)`. Further steps may be taken meanwhile. */
   | { readonly kind: "write"; readonly segment: SegmentWrite }
-  /** Load these blocks (for a merge), then call `loaded(blocks)` in this order. */
+  /**
+   * Load these blocks (for a merge), then call `loaded(blocks)` in this order. Further steps may be
+   * taken meanwhile.
+   */
   | { readonly kind: "read"; readonly addresses: readonly BlockAddress[] }
   /**
    * Every segment of the checkpoint is durable. Make the manifest durable (`manifestWrite(op,
@@ -149,6 +152,19 @@ export class CheckpointWriter {
     return this.active !== null || this.queue.length > 0;
   }
 
+  /**
+   * True when a merge has done a smaller share of its work than has passed of the checkpoints up to
+   * the one that must have it. `passed`: of the way from the newest checkpoint to the next, ≥ 0.
+   */
+  mergesLate(passed: number): boolean {
+    const now = this.manifest.sequence + passed;
+    for (const { done, record, progress } of this.merges) {
+      const lag = mergeLag(record.level);
+      if (!done && progress * lag < now - (record.due - lag)) return true;
+    }
+    return false;
+  }
+
   /** Begins the checkpoint of this delta (effect write_checkpoint); queued behind one under way. */
   begin(delta: FrozenDelta, sessions: Uint8Array): void {
     const before = this.queue.at(-1)?.delta ?? this.active?.delta;
@@ -264,7 +280,9 @@ export class CheckpointWriter {
   }
 
   private stepMerge(merge: Merge | Sweep, bytesMax: number): WriterStep {
-    if (this.reading !== null || this.unwritten.size >= unwrittenMax) return { kind: "waiting" };
+    if (this.unwritten.size >= unwrittenMax) return { kind: "waiting" };
+    const { reading } = this;
+    if (reading !== null && (reading !== merge || merge.waiting)) return { kind: "waiting" };
     const before = merge.built.length;
     const addresses = merge.step(bytesMax);
     for (const built of merge.built.slice(before)) this.handOut(built);

@@ -21,6 +21,16 @@ interface HistoryCursor {
 /** Sections in the order in which a merge writes them; sessions are not kept. */
 const sections = ["history", "rooms", "keys"] as const;
 
+type Streams = Readonly<Record<(typeof sections)[number], readonly BlockStream[]>>;
+
+function blocksOf(streams: Streams, which: "all" | "taken"): number {
+  let sum = 0;
+  for (const section of sections) {
+    for (const { blocksCount } of streams[section]) sum += blocksCount[which];
+  }
+  return sum;
+}
+
 /**
  * Merges the groups of one level into one group of the next: entries by (room, seq), rooms by
  * number, of each cell its newest value, keys in the order of the log but forgotten ones. Runs a
@@ -32,12 +42,16 @@ export class Merge {
   readonly built: BuiltSegment[] = [];
   private readonly builder: SegmentBuilder;
   private readonly pool: BlockPool;
-  private readonly inputs: readonly SegmentIndex[];
   private readonly cursors: readonly HistoryCursor[];
   private readonly rowCursors: readonly RowCursor[];
   private section = 0;
-  private keys: BlockStream | null = null;
+  private readonly keys: BlockStream;
+  /** By section, those that read its blocks. */
+  private readonly streams: Streams;
+  private readonly blocksCount: number;
   private asked: BlockStream[] = [];
+  /** The last step ended because blocks were not there. */
+  private starved = false;
   private buffer: Uint8Array;
   private used = 0;
   private writer: HistoryBlockWriter;
@@ -55,7 +69,6 @@ export class Merge {
     const first = inputs[0];
     assert(first !== undefined, "SNP-06: a merge has inputs");
     this.record = record;
-    this.inputs = inputs;
     this.pool = pool;
     const { opFirst } = first.entry;
     const group = { level: record.level + 1, opFirst, opLast: record.opLast };
@@ -71,6 +84,11 @@ export class Merge {
       return { stream: new BlockStream(parts, "history"), reader: null };
     });
     this.rowCursors = [...groups.values()].map((parts) => new RowCursor(parts));
+    this.keys = new BlockStream(inputs, "keys");
+    const history = this.cursors.map(({ stream }) => stream);
+    const rooms = this.rowCursors.map(({ stream }) => stream);
+    this.streams = { history, rooms, keys: [this.keys] };
+    this.blocksCount = blocksOf(this.streams, "all");
     this.buffer = pool.take();
     this.writer = new HistoryBlockWriter(this.buffer);
   }
@@ -80,26 +98,39 @@ export class Merge {
     return this.finished;
   }
 
-  /** True while blocks that were asked for have not come. */
-  get waiting(): boolean {
-    return this.asked.length > 0;
+  /** Share of the inputs' blocks that were read, 0 to 1. */
+  get progress(): number {
+    return this.blocksCount === 0 ? 1 : blocksOf(this.streams, "taken") / this.blocksCount;
   }
 
-  /** Does about `bytesMax` bytes of work; returns addresses when blocks must be loaded first. */
+  /** True while it can do nothing before the blocks that it asked for come. */
+  get waiting(): boolean {
+    return this.starved && this.asked.length > 0;
+  }
+
+  /**
+   * Does about `bytesMax` bytes of work; returns addresses of blocks to load, which it needs now or
+   * soon: unless it is {@link waiting} it can go on meanwhile.
+   */
   step(bytesMax: number): readonly BlockAddress[] {
     assert(!this.finished && !this.waiting, "SNP-06: a merge steps while it has work");
+    this.starved = false;
+    this.work(bytesMax);
+    return this.asked.length > 0 ? [] : this.ask();
+  }
+
+  private work(bytesMax: number): void {
     const section = sections[this.section];
     if (section === undefined) {
       const last = this.builder.finish();
       if (last !== null) this.built.push(last);
       this.finished = true;
-      return [];
-    }
-    if (section === "history") return this.stepHistory(bytesMax);
-    return section === "rooms" ? this.stepRows(bytesMax) : this.stepKeys(bytesMax);
+    } else if (section === "history") this.stepHistory(bytesMax);
+    else if (section === "rooms") this.stepRows(bytesMax);
+    else this.stepKeys(bytesMax);
   }
 
-  /** The blocks of the last `step`, in its order. */
+  /** The blocks of the last `step` that asked for some, in its order. */
   loaded(blocks: readonly Uint8Array[]): void {
     assert(blocks.length === this.asked.length, "SNP-06: blocks as asked for");
     blocks.forEach((block, i) => {
@@ -108,42 +139,40 @@ export class Merge {
     this.asked = [];
   }
 
-  private ask(streams: readonly BlockStream[]): readonly BlockAddress[] {
+  private ask(): readonly BlockAddress[] {
     const addresses: BlockAddress[] = [];
-    for (const stream of streams) {
+    for (const stream of this.streams[sections[this.section] ?? "keys"]) {
       for (const address of stream.ask()) {
         addresses.push(address);
         this.asked.push(stream);
       }
     }
-    assert(addresses.length > 0, "SNP-06: a starving merge has blocks to ask for");
+    assert(addresses.length > 0 || !this.starved, "SNP-06: a starving merge has blocks to ask for");
     return addresses;
   }
 
-  private stepHistory(bytesMax: number): readonly BlockAddress[] {
+  private stepHistory(bytesMax: number): void {
     let done = 0;
     while (done < bytesMax) {
-      const starving: BlockStream[] = [];
       let least: HistoryCursor | null = null;
       for (const cursor of this.cursors) {
         if (!this.fillCursor(cursor)) {
-          if (!cursor.stream.ended) starving.push(cursor.stream);
+          this.starved ||= !cursor.stream.ended;
           continue;
         }
         // On a tie the older group comes first: its seqs are lower.
         const room = cursor.reader?.room ?? 0;
         if (least === null || room < (least.reader?.room ?? 0)) least = cursor;
       }
-      if (starving.length > 0) return this.ask(starving);
+      if (this.starved) return;
       if (least === null || least.reader === null) {
         this.flush("history");
         this.section += 1;
-        return [];
+        return;
       }
       done += this.copyRun(least.reader);
       if (!least.reader.next()) least.reader = null;
     }
-    return [];
   }
 
   /** Puts a cursor on a run; false when its stream has no block at hand. */
@@ -183,13 +212,12 @@ export class Merge {
   }
 
   /** Rows of rooms and cells; of a cell that several groups have, the newest group's. */
-  private stepRows(bytesMax: number): readonly BlockAddress[] {
+  private stepRows(bytesMax: number): void {
     for (let done = 0; done < bytesMax; ) {
-      const starving: BlockStream[] = [];
       let least: RowCursor | null = null;
       for (const cursor of this.rowCursors) {
         if (!cursor.ready()) {
-          if (!cursor.stream.ended) starving.push(cursor.stream);
+          this.starved ||= !cursor.stream.ended;
           continue;
         }
         const order = least === null ? -1 : compareRows(cursor, least);
@@ -197,11 +225,11 @@ export class Merge {
         if (order === 0) least?.advance();
         least = cursor;
       }
-      if (starving.length > 0) return this.ask(starving);
+      if (this.starved) return;
       if (least === null) {
         this.flush("rooms");
         this.section += 1;
-        return [];
+        return;
       }
       const { block, at, length } = least;
       if (this.used + length > this.pool.blockBytes) this.flush("rooms");
@@ -209,24 +237,23 @@ export class Merge {
       least.advance();
       done += length;
     }
-    return [];
   }
 
-  private stepKeys(bytesMax: number): readonly BlockAddress[] {
-    this.keys ??= new BlockStream(this.inputs, "keys");
+  private stepKeys(bytesMax: number): void {
     for (let done = 0; done < bytesMax; ) {
       if (this.keys.ended) {
         this.flush("keys");
-        this.keys = null;
         this.section += 1;
-        return [];
+        return;
       }
       const block = this.keys.take();
-      if (block === null) return this.ask([this.keys]);
+      if (block === null) {
+        this.starved = true;
+        return;
+      }
       this.copyKeys(block);
       done += block.length;
     }
-    return [];
   }
 
   private copyKeys(block: Uint8Array): void {

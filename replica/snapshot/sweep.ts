@@ -61,6 +61,11 @@ export class Sweep {
     return this.finished;
   }
 
+  /** True while it can do nothing before the blocks that it asked for come. */
+  get waiting(): boolean {
+    return this.asked > 0;
+  }
+
   /** Does about `bytesMax` bytes of work; returns addresses when blocks must be loaded first. */
   step(bytesMax: number): readonly BlockAddress[] {
     assert(!this.finished && this.asked === 0, "SNP-11: a sweep steps while it has work");
