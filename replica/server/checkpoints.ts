@@ -12,7 +12,6 @@ import {
 } from "#replica/snapshot/manifest.ts";
 import type { BlockAddress, Hash } from "#replica/snapshot/port.ts";
 import type { SegmentIndex } from "#replica/snapshot/segment-index.ts";
-import { checkpointInterval } from "#replica/vsr/checkpoint.ts";
 import type { Effect } from "#replica/vsr/effect.ts";
 import type { Sealer } from "#replica/vsr/port.ts";
 import type { CheckpointDescriptor } from "#replica/wire/peer-message.ts";
@@ -22,10 +21,10 @@ import type { HostCounts } from "./host-options.ts";
 
 type WriteCheckpoint = Extract<Effect, { kind: "write_checkpoint" }>;
 
-/** Share of the WAL since the last checkpoint at which the next presses; it begins at 0.48. */
-const pressingShare = 0.6;
 /** Bytes of one slice of checkpoint work: about 0.2 ms. */
 export const sliceBytes = 32 * 1024;
+/** The same while a merge is late for its checkpoint. */
+const lateSliceBytes = 2 * sliceBytes;
 
 /** What checkpoints need of their host. */
 export interface CheckpointsPorts {
@@ -37,6 +36,9 @@ export interface CheckpointsPorts {
   /** Counts checkpoints, merges and sweeps. */
   readonly counts: Pick<HostCounts, "checkpoints"> & WriterCounts;
   readonly durable: (checkpoint: CheckpointDescriptor) => void;
+  /** Newest op of the log; ops between two checkpoints. */
+  readonly head: () => Op;
+  readonly intervalOps: number;
   /** There is work again for {@link Checkpoints.work}. */
   readonly wake: () => void;
 }
@@ -89,17 +91,6 @@ export class Checkpoints {
     return this.writer.urgent;
   }
 
-  /**
-   * True when the checkpoint being written is late, or a merge: one that its checkpoint must have
-   * and that is not done then holds that checkpoint up, and the ring of `walSlotsCount` prepares
-   * runs full meanwhile. `installed`: op of the newest checkpoint that consensus has.
-   */
-  pressing(walSlotsCount: number, head: Op, installed: Op): boolean {
-    const passed = (head - this.manifest.op) / checkpointInterval(walSlotsCount);
-    if (this.writer.mergesLate(Math.max(0, passed))) return true;
-    return this.urgent && head - installed > walSlotsCount * pressingShare;
-  }
-
   /** Manifest of the newest checkpoint: all that it names is durable here. */
   get manifest(): Manifest {
     return this.writer.newest;
@@ -132,7 +123,10 @@ export class Checkpoints {
 
   /** One slice. Afterwards {@link workWanted} says whether another is wanted. */
   work(): void {
-    const step = this.writer.step(sliceBytes);
+    const { intervalOps, head } = this.ports;
+    // A merge that is not done when its checkpoint comes holds it up, and the ring runs full.
+    const passed = Math.max(0, head() - this.manifest.op) / intervalOps;
+    const step = this.writer.step(this.writer.mergesLate(passed) ? lateSliceBytes : sliceBytes);
     switch (step.kind) {
       case "idle":
       case "waiting":

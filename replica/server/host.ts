@@ -4,6 +4,7 @@ import { replicasCount } from "#replica/base/limits.ts";
 import { liveSegmentIds, type Manifest } from "#replica/snapshot/manifest.ts";
 import { completeTiming, type Timing } from "#replica/base/timing.ts";
 import type { BlockAddress } from "#replica/snapshot/port.ts";
+import { checkpointInterval } from "#replica/vsr/checkpoint.ts";
 import type { Effect } from "#replica/vsr/effect.ts";
 import type { Event } from "#replica/vsr/event.ts";
 import { Replica } from "#replica/vsr/replica.ts";
@@ -23,6 +24,8 @@ import { StateSync } from "./state-sync.ts";
 
 /** Between two removals of garbage, ms: only a pace, what may go is fixed by garbageHoldMs. */
 const collectRetryMs = 100;
+/** Share of the WAL since the last checkpoint at which the next presses; it begins at 0.48. */
+const pressingShare = 0.6;
 /** WAL writes and commits that are timed at once at most. */
 const timedMax = 64;
 
@@ -111,11 +114,12 @@ export class Host {
     return this.checkpoints.workWanted;
   }
 
-  /** True when work is so late that requests would come to wait for room in the WAL. */
+  /** True when a checkpoint is so late that requests would soon wait for room in the WAL. */
   get workPressing(): boolean {
+    if (!this.checkpoints.urgent) return false;
     const { walSlotsCount } = this.options.recovered.superblock.identity;
-    const { head, checkpointOp } = this.replica;
-    return this.checkpoints.pressing(walSlotsCount, head, checkpointOp);
+    const behind = this.replica.head - this.replica.checkpointOp;
+    return behind > walSlotsCount * pressingShare;
   }
 
   /** True while a peer's checkpoint is fetched or loaded. */
@@ -434,10 +438,7 @@ export class Host {
   ): Checkpoints {
     const { machine, storage, hash, sealer } = this.options;
     const ports = {
-      machine,
-      storage,
-      hash,
-      sealer,
+      ...{ machine, storage, hash, sealer },
       blocks: () => this.blocks,
       counts: this.counts,
       durable: (checkpoint: CheckpointDescriptor) => {
@@ -445,6 +446,8 @@ export class Host {
         this.step({ kind: "checkpoint_durable", checkpoint });
       },
       wake: this.ports.wake,
+      head: () => this.replica.head,
+      intervalOps: checkpointInterval(this.options.recovered.superblock.identity.walSlotsCount),
     };
     return new Checkpoints(ports, restored.manifest, restored.segments, before);
   }
