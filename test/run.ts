@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
 import { join } from "node:path";
+import { refuse } from "./support/tool-flags.ts";
 import { rootFolder } from "./tidy/source.ts";
 
 interface Rung {
@@ -86,7 +87,10 @@ function runRung(rung: Rung): Promise<Outcome> {
 }
 
 async function main(): Promise<void> {
-  const rungs = process.argv[2] === "check" ? check : [...check, ...unit];
+  const [which, ...more] = process.argv.slice(2);
+  const known = which === undefined || which === "check";
+  if (!known || more.length > 0) refuse("npm test and npm run check take no options.");
+  const rungs = which === "check" ? check : [...check, ...unit];
   const total = { passed: 0, failed: 0 };
   for (const rung of rungs) {
     const startMs = performance.now();

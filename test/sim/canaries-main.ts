@@ -1,7 +1,11 @@
 import { canaries, canarySeedsMax, findCanary, findUnitCanary, unitCanaries } from "./canaries.ts";
+import { refuse } from "#test/support/tool-flags.ts";
 
 let missed = 0;
 const wished = process.argv.slice(2);
+const all = [...canaries, ...unitCanaries.map(({ id }) => id)];
+const unknown = wished.find((id) => !all.includes(id));
+if (unknown !== undefined) refuse(`There is no canary ${unknown}, but ${all.join(", ")}.`);
 for (const canary of unitCanaries) {
   if (wished.length > 0 && !wished.includes(canary.id)) continue;
   const found = findUnitCanary(canary);

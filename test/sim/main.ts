@@ -1,6 +1,7 @@
 import { renameSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { numberFlag, refuse, toolFlags } from "#test/support/tool-flags.ts";
 import { type BatchResult, runBatch } from "./batch.ts";
+import { canaries, unitCanaries } from "./canaries.ts";
 import { commitName } from "./commit-name.ts";
 import { Coverage, coverageRunsMin } from "./coverage.ts";
 import { type Outcome, simulate } from "./simulate.ts";
@@ -10,18 +11,13 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-function whole(text: string | undefined, fallback: number): number {
-  const value = text === undefined ? fallback : Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`not a whole number: ${text}`);
-  return value;
-}
-
 /** HH:MM of today in UTC, or anything that Date reads. */
 function moment(text: string | undefined): number {
   if (text === undefined) return Infinity;
   const today = new Date().toISOString().slice(0, 10);
   const at = Date.parse(/^\d\d:\d\d$/.test(text) ? `${today}T${text}:00Z` : text);
-  if (Number.isNaN(at)) throw new Error(`no moment: ${text}; say 17:30 (UTC) or an ISO date`);
+  if (Number.isNaN(at))
+    refuse(`--until is ${text}: give a time such as 17:30 (UTC) or an ISO date.`);
   return at;
 }
 
@@ -71,7 +67,7 @@ function summary(batch: BatchResult): number {
   return failures.length === 0 && (!whole || missing.length === 0) ? 0 : 1;
 }
 
-const { values } = parseArgs({
+const { values } = toolFlags({
   options: {
     seed: { type: "string" },
     runs: { type: "string" },
@@ -86,18 +82,21 @@ const { values } = parseArgs({
   },
 });
 const mutations = values.mutate;
+const faults = [...canaries, ...unitCanaries.map(({ id }) => id)];
+const unknown = mutations.find((id) => !faults.includes(id));
+if (unknown !== undefined) refuse(`--mutate ${unknown}: there is ${faults.join(", ")}.`);
 if (values.seed !== undefined) {
-  const replica = values.replica === undefined ? -1 : whole(values.replica, 0);
+  const replica = numberFlag("--replica", values.replica, -1, { min: 0, max: 3 });
   const filter = values.timeline ? { print, only: values.only, replica } : null;
-  process.exitCode = one(whole(values.seed, 0), filter, mutations);
+  process.exitCode = one(numberFlag("--seed", values.seed, 0, { min: 0 }), filter, mutations);
 } else {
   const untilMs = moment(values.until);
   const file = values.report;
   const batch = runBatch({
-    first: whole(values.first, 1),
-    runs: whole(values.runs, values.until === undefined ? 100 : 1_000_000_000),
+    first: numberFlag("--first", values.first, 1, { min: 0 }),
+    runs: numberFlag("--runs", values.runs, untilMs === Infinity ? 100 : 1_000_000_000, { min: 1 }),
     untilMs,
-    stopAt: whole(values["stop-at"], 5),
+    stopAt: numberFlag("--stop-at", values["stop-at"], 5, { min: 1 }),
     mutations,
     failed: (outcome) => explain(outcome, mutations),
     ...(file === undefined ? {} : { progress: (soFar: BatchResult) => report(file, soFar) }),

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { numberFlag, toolFlags } from "#test/support/tool-flags.ts";
 import { type BatchResult, emptyBatch, mergeBatches } from "./batch.ts";
 import { commitName } from "./commit-name.ts";
 import { Coverage, coverageRunsMin } from "./coverage.ts";
@@ -110,13 +110,6 @@ function page(batch: BatchResult, workers: number, seconds: number): string {
   return `${lines.join("\n").trimEnd()}\n`;
 }
 
-/** A count from the command line. */
-function count(text: string | undefined, fallback: number): number {
-  const value = Number(text ?? fallback);
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`not a count: ${text}`);
-  return value;
-}
-
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
@@ -146,10 +139,11 @@ async function runAll(wanted: Wanted): Promise<{ batch: BatchResult; whole: bool
 
 async function main(): Promise<void> {
   const text = { type: "string" } as const;
-  const { values } = parseArgs({ options: { runs: text, first: text, workers: text } });
-  const runs = count(values.runs, runsDefault);
-  const workers = count(values.workers, workersDefault);
-  const { batch, whole } = await runAll({ first: count(values.first, 1), runs, workers });
+  const { values } = toolFlags({ options: { runs: text, first: text, workers: text } });
+  const runs = numberFlag("--runs", values.runs, runsDefault, { min: 1 });
+  const workers = numberFlag("--workers", values.workers, workersDefault, { min: 1, max: 256 });
+  const first = numberFlag("--first", values.first, 1, { min: 1 });
+  const { batch, whole } = await runAll({ first, runs, workers });
   // What was stopped, or a short trial, does not take the place of the release's page.
   const release = whole && runs >= runsDefault;
   const target = release ? join(folder, "RELEASE.md") : join(tmpdir(), "RELEASE.trial.md");
