@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { endsWithThis } from "#test/support/reaper.ts";
 import { freePorts } from "#test/support/free-ports.ts";
 import type { TestShard } from "#test/support/test-shard.ts";
 
@@ -76,6 +77,7 @@ export class TestEdge {
     const child = spawn(process.execPath, [...flags, main, "--config", join(folder, "edge.json")], {
       stdio: ["ignore", "pipe", "pipe"],
     });
+    endsWithThis(child);
     const edge = new TestEdge(child, port, metricsPort);
     await edge.waitUntilReady();
     return edge;

@@ -1,14 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { endsWithThis } from "./reaper.ts";
 
 /** Log lines that a handle keeps at most. */
 const linesMax = 2_000;
-
-/** Children that run; they end with this process however it ends, kill -9 apart. */
-const running = new Set<ChildProcess>();
-process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
 
 /** One replica process under test: started, stopped, paused, killed by its pid. */
 export class ReplicaHandle {
@@ -42,7 +37,7 @@ export class ReplicaHandle {
     const env = { ...process.env, UV_THREADPOOL_SIZE: "16" };
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env });
     this.child = child;
-    running.add(child);
+    endsWithThis(child);
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on("line", (line) => {
         if (this.lines.length >= linesMax) this.lines.shift();
@@ -51,7 +46,6 @@ export class ReplicaHandle {
     }
     this.exited = new Promise((resolve) => {
       child.once("exit", (code) => {
-        running.delete(child);
         if (this.child === child) this.child = null;
         resolve(code);
       });
