@@ -20,7 +20,7 @@ import type { LedgerHead } from "./ledger.ts";
 import type { LoadedBlock, MachineGenesis } from "./port.ts";
 import type { Prover, ProveStep } from "./prover.ts";
 
-type Proven<T> = Exclude<ProveStep<T>, { kind: "load" }>;
+type Proven<T> = Exclude<ProveStep<T>, { kind: "load" | "more" }>;
 
 const startMs = 1_800_000_000_000;
 const genesis: MachineGenesis = {
@@ -47,6 +47,8 @@ const chunkBytes = 32 * 1024;
 class LedgerShard extends MemoryShard {
   /** Heads that were given for signing. */
   readonly heads: LedgerHead[] = [];
+  /** Times that a proof needed another turn. */
+  mores = 0;
   timeUs = startMs * 1000;
 
   constructor() {
@@ -78,6 +80,8 @@ class LedgerShard extends MemoryShard {
       const prover = this.machine.prover(loaded);
       assert.ok(prover);
       const step = make(prover);
+      if (step.kind === "more") this.mores += 1;
+      if (step.kind === "more") continue;
       if (step.kind !== "load") return step;
       const blocks = this.load(step.addresses);
       step.addresses.forEach((address, i) => {

@@ -3,6 +3,7 @@ import { treeHashBytes } from "#replica/proof/merkle.ts";
 import type { HashInto } from "#replica/proof/hash-many.ts";
 import { Peaks, recordSize, setRecordLogIndex, tileLeaves } from "#replica/proof/peaks.ts";
 import type { HistoryBlockWriter } from "#replica/wire/history-block.ts";
+import { BigTiles } from "./big-tiles.ts";
 import type { MachineTables } from "./machine-tables.ts";
 import type { BlockAddress, LoadedBlock } from "./port.ts";
 import {
@@ -14,7 +15,7 @@ import {
   tapesStart,
   tilesStart,
 } from "./proof-tapes.ts";
-import { findInBlock, locateOnDisk } from "./room-reader.ts";
+import { BlockFinder, locateOnDisk } from "./room-reader.ts";
 import { SplitMap } from "./split-map.ts";
 import { roomCost } from "./tree-hasher.ts";
 import type { TreeJob, TreeResult, TreeResultRoom } from "./tree-job.ts";
@@ -90,6 +91,8 @@ export class Ledger {
   /** Frontier of the batch's next room, of which a job hashed a part; null = of none. */
   private partial: Uint8Array | null = null;
   private heads: LedgerHead[] = [];
+  /** What proofs have made of the tiles of large rooms. */
+  readonly bigTiles = new BigTiles();
   /** Head as of the last batch that was given for signing. */
   private headLast: LedgerHead | null = null;
 
@@ -274,7 +277,12 @@ export class Ledger {
   }
 
   /** An item of a tape that is known to have it, or the block that holds it. */
-  item(tape: number, seq: number, loaded: readonly LoadedBlock[]): Uint8Array | BlockAddress {
+  item(
+    tape: number,
+    seq: number,
+    loaded: readonly LoadedBlock[],
+    finder: BlockFinder = new BlockFinder(),
+  ): Uint8Array | BlockAddress {
     for (let i = this.deltas.length - 1; i >= 0; i -= 1) {
       const item = this.deltas[i]?.find(tape, seq) ?? null;
       if (item !== null) return item;
@@ -286,7 +294,7 @@ export class Ledger {
         segment === address.segment && number === address.block,
     );
     if (block === undefined) return address;
-    const place = findInBlock(block.bytes, tape, seq);
+    const place = finder.find(block.bytes, tape, seq);
     assert(place !== null, "MCH-20: a located item is in its block");
     return place.bytes.slice(place.at, place.at + place.length);
   }
@@ -362,6 +370,7 @@ export class Ledger {
     this.planned = null;
     this.partial = null;
     this.heads = [];
+    this.bigTiles.clear();
     this.headLast = null;
     this.start = this.tables.store.end;
   }

@@ -1,7 +1,7 @@
 import { assert } from "#replica/base/assert.ts";
 import type { MachineTables } from "./machine-tables.ts";
 import type { BlockAddress } from "./port.ts";
-import { findInBlock, locateOnDisk } from "./room-reader.ts";
+import { BlockFinder, locateOnDisk } from "./room-reader.ts";
 import type { EntryPlace } from "./room-reader.ts";
 
 /** An entry on disk that an op looks at; blocks come in the order of its addresses. */
@@ -86,7 +86,7 @@ export class Originals {
     const planned = this.plan?.entries.find((entry) => entry.room === room && entry.seq === seq);
     const block = this.blocks[planned?.block ?? -1];
     assert(block !== undefined, "MCH-10: needs named the block of an entry that is looked at");
-    const stored = findInBlock(block, room, seq);
+    const stored = new BlockFinder().find(block, room, seq);
     assert(stored !== null, "MCH-10: a located entry is in its block");
     return stored;
   }

@@ -14,6 +14,7 @@ import { recordLogIndex, recordSize, tileBits, tileLeaves } from "#replica/proof
 import type { Receipt } from "#replica/proof/receipt.ts";
 import { blindOf } from "#replica/proof/room-record.ts";
 import type { RoomName } from "#replica/wire/client-message.ts";
+import { bigTileLeaves } from "./big-tiles.ts";
 import { LeafHasher } from "./leaf-hasher.ts";
 import type { Ledger } from "./ledger.ts";
 import type { MachineTables } from "./machine-tables.ts";
@@ -21,12 +22,14 @@ import type { BlockAddress, LoadedBlock } from "./port.ts";
 import { logTape, tileTape } from "./proof-tapes.ts";
 import type { EntryPlace } from "./room-reader.ts";
 import { stubBytes } from "./sweeper.ts";
-import { gather } from "./room-reader.ts";
+import { BlockFinder, gather } from "./room-reader.ts";
 
 /** A proof, blocks to load before it can be made, or why there is none. */
 export type ProveStep<T> =
   | { readonly kind: "done"; readonly value: T }
   | { readonly kind: "load"; readonly addresses: readonly BlockAddress[] }
+  /** A large room's tree is known a little further: ask again, after other events had their turn. */
+  | { readonly kind: "more" }
   /** no_entry: never was, or below the floor. pending: not yet under a signed checkpoint. */
   | { readonly kind: "no_room" | "no_entry" | "pending" };
 
@@ -59,6 +62,11 @@ export class Prover {
   private readonly loaded: readonly LoadedBlock[];
   private readonly show: ShowEntries;
   private readonly missing = new Map<string, BlockAddress>();
+  private readonly finder = new BlockFinder();
+  /** Times that something was not there. */
+  private misses = 0;
+  /** Big tiles that this run may still make; below zero: it needed more. */
+  private bigTilesLeft: number;
 
   constructor(
     tables: MachineTables,
@@ -70,6 +78,7 @@ export class Prover {
     this.tables = tables;
     this.show = show;
     this.ledger = ledger;
+    this.bigTilesLeft = ledger.bigTiles.atOnceMax;
     this.digest = (bytes) => {
       const into = new Uint8Array(treeHashBytes);
       hash(bytes, into, 0);
@@ -151,6 +160,7 @@ export class Prover {
 
   private ended<T>(value: T | null): ProveStep<T> {
     if (this.missing.size > 0) return { kind: "load", addresses: [...this.missing.values()] };
+    if (this.bigTilesLeft < 0) return { kind: "more" };
     return value === null ? { kind: "pending" } : { kind: "done", value };
   }
 
@@ -162,11 +172,12 @@ export class Prover {
   }
 
   private want(address: BlockAddress): void {
+    this.misses += 1;
     this.missing.set(`${address.segment} ${address.block}`, address);
   }
 
   private item(tape: number, seq: number): Uint8Array {
-    const found = this.ledger.item(tape, seq, this.loaded);
+    const found = this.ledger.item(tape, seq, this.loaded, this.finder);
     if (found instanceof Uint8Array) return found;
     this.want(found);
     return nothing;
@@ -204,13 +215,12 @@ export class Prover {
 
   private roomTree(room: number): SubtreeHash {
     return (first, count) => {
-      if (count >= tileLeaves) {
-        const seq = first / tileLeaves + 1;
-        const tiles = count / tileLeaves;
-        return this.fold(
-          Array.from({ length: tiles }, (_, i) => this.item(tileTape(room), seq + i)),
-        );
+      if (count >= bigTileLeaves) {
+        const number = first / bigTileLeaves;
+        const tiles = count / bigTileLeaves;
+        return this.fold(Array.from({ length: tiles }, (_, i) => this.bigTile(room, number + i)));
       }
+      if (count >= tileLeaves) return this.tiles(room, first / tileLeaves, count / tileLeaves);
       const places = this.entries(room, first + 1, first + count);
       if (places.length < count) return nothing;
       return this.fold(
@@ -223,6 +233,25 @@ export class Prover {
         }),
       );
     };
+  }
+
+  /** Root over some tiles of a room, from number `first` on. */
+  private tiles(room: number, first: number, count: number): Uint8Array {
+    const tape = tileTape(room);
+    return this.fold(Array.from({ length: count }, (_, i) => this.item(tape, first + 1 + i)));
+  }
+
+  /** Root of a big tile: known, or made of its tiles, or nothing when this run has made enough. */
+  private bigTile(room: number, number: number): Uint8Array {
+    const { bigTiles } = this.ledger;
+    const known = bigTiles.get(room, number);
+    if (known !== null) return known;
+    this.bigTilesLeft -= 1;
+    if (this.bigTilesLeft < 0) return nothing;
+    const before = this.misses;
+    const root = this.tiles(room, number * tileLeaves, tileLeaves);
+    if (this.misses === before) bigTiles.set(room, number, root);
+    return root;
   }
 
   /** Entries [first, last] of a room, or nothing while blocks are missing. */

@@ -33,21 +33,43 @@ export function locateOnDisk(
   return null;
 }
 
-/** The entry in a block of history, or null when the block does not hold it. */
-export function findInBlock(block: Uint8Array, room: number, seq: number): EntryPlace | null {
-  const reader = new HistoryBlockReader(block);
-  while (reader.next()) {
-    if (reader.room !== room || seq < reader.seqFirst) continue;
-    if (seq >= reader.seqFirst + reader.count) continue;
-    let at = reader.start;
-    for (let here = reader.seqFirst; here < seq; here += 1) {
-      at += entryPrefixBytes + reader.view.getUint32(at, true);
+/** Finds entries in blocks of history: one a little behind the last one costs a few steps. */
+export class BlockFinder {
+  private block: Uint8Array | null = null;
+  /** On the run of the last entry found; {@link at} is where that entry of `seq` begins. */
+  private reader: HistoryBlockReader | null = null;
+  private seq = 0;
+  private at = 0;
+
+  /** The entry, or null when the block does not hold it. */
+  find(block: Uint8Array, room: number, seq: number): EntryPlace | null {
+    const reader = this.runOf(block, room, seq);
+    if (reader === null) return null;
+    for (; this.seq < seq; this.seq += 1) {
+      this.at += entryPrefixBytes + reader.view.getUint32(this.at, true);
     }
+    const { at } = this;
     const length = reader.view.getUint32(at, true);
     assert(at + entryPrefixBytes + length <= reader.end, "MCH-10: entry within its run");
     return { bytes: block, at: at + entryPrefixBytes, length };
   }
-  return null;
+
+  private runOf(block: Uint8Array, room: number, seq: number): HistoryBlockReader | null {
+    const last = block === this.block ? this.reader : null;
+    if (last?.room === room && seq >= this.seq && seq < last.seqFirst + last.count) return last;
+    const reader = new HistoryBlockReader(block);
+    this.block = block;
+    this.reader = null;
+    while (reader.next()) {
+      const { seqFirst, count } = reader;
+      if (reader.room !== room || seq < seqFirst || seq >= seqFirst + count) continue;
+      this.reader = reader;
+      this.seq = seqFirst;
+      this.at = reader.start;
+      return reader;
+    }
+    return null;
+  }
 }
 
 /** First and last seq that a range names, given floor and head of the room; first > last: none. */
@@ -82,14 +104,17 @@ export function gather(
 ): readonly EntryPlace[] | { readonly missing: readonly BlockAddress[] } {
   const { store } = source;
   const places: EntryPlace[] = [];
-  let seq = last;
+  let end = last;
   let at = last < first ? -1 : store.find(newest, last);
-  for (; seq >= first && at >= store.floor; seq -= 1) {
+  for (; end >= first && at >= store.floor; end -= 1) {
     places.push({ bytes: store.bytesOf(at), at: store.offsetOf(at), length: store.lengthOf(at) });
     at = store.previousOf(at);
   }
+  places.reverse();
   const missing: BlockAddress[] = [];
-  for (; seq >= first && missing.length < addressesMax; seq -= 1) {
+  const finder = new BlockFinder();
+  const found: EntryPlace[] = [];
+  for (let seq = first; seq <= end && missing.length < addressesMax; seq += 1) {
     const address = locateOnDisk(source.history, room, seq);
     assert(address !== null, "MCH-10: a committed entry is in memory or in a segment");
     const block = source.loaded.find(
@@ -100,11 +125,11 @@ export function gather(
       if (!known) missing.push(address);
       continue;
     }
-    const place = findInBlock(block.bytes, room, seq);
+    const place = finder.find(block.bytes, room, seq);
     assert(place !== null, "MCH-10: a located entry is in its block");
-    places.push(place);
+    found.push(place);
   }
-  return missing.length > 0 ? { missing } : places.reverse();
+  return missing.length > 0 ? { missing } : [...found, ...places];
 }
 
 /**

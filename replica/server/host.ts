@@ -411,11 +411,9 @@ export class Host {
     const { proofs, machine, replica } = this.options;
     if (proofs === undefined) return null;
     return new Proofs({
-      ...{ ...this.timing, ports: proofs },
+      ...{ ...this.timing, ports: proofs, machine, replica },
       origin: proofs.origin,
       hashTrees: proofs.hashTrees,
-      machine,
-      replica,
       blocks: () => this.blocks,
       ...memberKeys(() => this.replica, proofs.history),
       nowMs: this.ports.nowMs,
@@ -429,6 +427,7 @@ export class Host {
       alarm: (what) => this.alarm(what),
       pulse: () => this.step({ kind: "pulse" }),
       wake: this.ports.wake,
+      later: this.ports.later,
     });
   }
 

@@ -40,7 +40,14 @@ export interface ProofsOptions extends CosigningOptions {
   /** The shard is idle and entries wait: an op that says nothing closes their second. */
   readonly pulse: () => void;
   readonly wake: () => void;
+  /** Calls `run` once, after this call, when other events had their turn. */
+  readonly later: (run: () => void) => void;
 }
+
+/** How the making of a proof ended. */
+type Proven<T> =
+  | Exclude<ProveStep<T>, { readonly kind: "load" | "more" }>
+  | { readonly kind: "busy" };
 
 /** Answer to a question: text, or why not. */
 export type ProofAnswer = (answer: RoomAnswer, text: Uint8Array) => void;
@@ -176,10 +183,10 @@ export class Proofs {
     );
   }
 
-  /** Runs a prover as often as it needs blocks. `done` gets no `load`. */
+  /** Runs a prover as often as it needs blocks, or turns. */
   private prove<T>(
     make: (prover: Prover) => ProveStep<T>,
-    done: (step: Exclude<ProveStep<T>, { kind: "load" }> | { readonly kind: "busy" }) => void,
+    done: (step: Proven<T>) => void,
     loaded: readonly LoadedBlock[] = [],
     round = 0,
   ): void {
@@ -189,7 +196,7 @@ export class Proofs {
       return;
     }
     const step = make(prover);
-    if (step.kind !== "load") {
+    if (step.kind !== "load" && step.kind !== "more") {
       done(step);
       return;
     }
@@ -199,6 +206,17 @@ export class Proofs {
     }
     const { state } = this;
     this.proving += 1;
+    if (step.kind === "more") {
+      this.options.later(() => {
+        if (state !== this.state) {
+          done({ kind: "pending" });
+          return;
+        }
+        this.proving -= 1;
+        this.prove(make, done, loaded);
+      });
+      return;
+    }
     this.options.blocks().load(step.addresses, (blocks) => {
       if (state !== this.state || blocks === null) {
         if (state === this.state) this.proving -= 1;
@@ -231,7 +249,7 @@ export class Proofs {
       return;
     }
     const { size, text } = latest;
-    const give = (step: ProveStep<string> | { readonly kind: "busy" }): void => {
+    const give = (step: Proven<string>): void => {
       if (step.kind === "done") answer(room, utf8From(step.value));
       else if (step.kind === "no_entry") answer(room, nothing);
       else if (step.kind === "no_room" || step.kind === "busy")
