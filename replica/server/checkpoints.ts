@@ -23,8 +23,9 @@ type WriteCheckpoint = Extract<Effect, { kind: "write_checkpoint" }>;
 
 /** Bytes of one slice of checkpoint work: about 0.2 ms. */
 export const sliceBytes = 32 * 1024;
-/** The same while a merge is late for its checkpoint. */
-const lateSliceBytes = 2 * sliceBytes;
+/** Slices in one while a merge is late for its checkpoint, and for each eighth that it is late. */
+const lateSlices = 2;
+const lateSlicesMax = 4;
 
 /** What checkpoints need of their host. */
 export interface CheckpointsPorts {
@@ -125,8 +126,9 @@ export class Checkpoints {
   work(): void {
     const { intervalOps, head } = this.ports;
     // A merge that is not done when its checkpoint comes holds it up, and the ring runs full.
-    const passed = Math.max(0, head() - this.manifest.op) / intervalOps;
-    const step = this.writer.step(this.writer.mergesLate(passed) ? lateSliceBytes : sliceBytes);
+    const late = this.writer.mergesLate(Math.max(0, head() - this.manifest.op) / intervalOps);
+    const slices = late <= 0 ? 1 : Math.min(lateSlicesMax, lateSlices + Math.floor(late * 8));
+    const step = this.writer.step(slices * sliceBytes);
     switch (step.kind) {
       case "idle":
       case "waiting":

@@ -153,16 +153,18 @@ export class CheckpointWriter {
   }
 
   /**
-   * True when a merge has done a smaller share of its work than has passed of the checkpoints up to
-   * the one that must have it. `passed`: of the way from the newest checkpoint to the next, ≥ 0.
+   * How late merges are: by how much the share of its work that a merge has done is smaller than
+   * what has passed of the checkpoints up to the one that must have it. Above 0 = late. `passed`: of
+   * the way from the newest checkpoint to the next, ≥ 0.
    */
-  mergesLate(passed: number): boolean {
+  mergesLate(passed: number): number {
     const now = this.manifest.sequence + passed;
+    let late = 0;
     for (const { done, record, progress } of this.merges) {
       const lag = mergeLag(record.level);
-      if (!done && progress * lag < now - (record.due - lag)) return true;
+      if (!done) late = Math.max(late, (now - (record.due - lag)) / lag - progress);
     }
-    return false;
+    return late;
   }
 
   /** Begins the checkpoint of this delta (effect write_checkpoint); queued behind one under way. */
