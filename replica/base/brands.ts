@@ -1,4 +1,5 @@
 import { assert } from "./assert.ts";
+import { hexFrom } from "./bytes.ts";
 
 declare const brand: unique symbol;
 type Brand<T, Name extends string> = T & { readonly [brand]: Name };
@@ -59,6 +60,12 @@ export function timestampFrom(value: number): TimestampUs {
 export function checksumFrom(value: string): Checksum {
   assert(hex64.test(value), "BAS-01: checksum");
   return value as Checksum;
+}
+
+/** The checksum that 32 bytes are: their hex is one by construction, so that no digit is looked at. */
+export function checksumOf(bytes: Uint8Array): Checksum {
+  assert(bytes.length === 32, "BAS-01: bytes of a checksum");
+  return hexFrom(bytes) as Checksum;
 }
 
 /** Brands an incarnation. Asserts 32 lower-case hex digits. */

@@ -1,5 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
-import { type Checksum, checksumFrom } from "#replica/base/brands.ts";
+import { type Checksum, checksumOf } from "#replica/base/brands.ts";
 import { bytesFromHex, hexFrom, readU64, writeU64 } from "#replica/base/bytes.ts";
 import { diskUnitBytes } from "#replica/base/limits.ts";
 import { textFromUtf8 } from "#replica/base/text.ts";
@@ -98,7 +98,7 @@ export function decodeSuperblockCopy(
   const scratch = bytes.slice();
   const view = new DataView(scratch.buffer, scratch.byteOffset, scratch.byteLength);
   const index = view.getUint32(copyAt, true);
-  const checksum = checksumFrom(hexFrom(scratch.subarray(checksumAt, checksumAt + 32)));
+  const checksum = checksumOf(scratch.subarray(checksumAt, checksumAt + 32));
   view.setUint32(copyAt, 0, true);
   scratch.fill(0, checksumAt, checksumAt + 32);
   if (tools.hash(scratch) !== checksum || index !== copy) return { kind: "invalid" };
@@ -108,7 +108,7 @@ export function decodeSuperblockCopy(
   const number = readU64(view, numberAt);
   const content = decodeContent(tools, bytes, contentAt);
   if (content === null || !Number.isSafeInteger(number)) return { kind: "invalid" };
-  const parent = checksumFrom(hexFrom(bytes.subarray(parentAt, parentAt + 32)));
+  const parent = checksumOf(bytes.subarray(parentAt, parentAt + 32));
   return { kind: "valid", number, parent, checksum, content };
 }
 

@@ -1,7 +1,7 @@
 import { assert } from "#replica/base/assert.ts";
-import { checksumFrom, opFrom } from "#replica/base/brands.ts";
+import { checksumOf, opFrom } from "#replica/base/brands.ts";
 import type { Checksum, Op } from "#replica/base/brands.ts";
-import { bytesFromHex, hexFrom, readU64, writeU64 } from "#replica/base/bytes.ts";
+import { bytesFromHex, readU64, writeU64 } from "#replica/base/bytes.ts";
 import { fail, ok } from "#replica/base/result.ts";
 import type { Result } from "#replica/base/result.ts";
 import type { Hash, SegmentWrite } from "./port.ts";
@@ -185,7 +185,7 @@ function readSegment(bytes: Uint8Array, view: DataView, at: number): ManifestSeg
   const total = readU64(view, at + 24);
   if (Number.isNaN(opFirst) || Number.isNaN(opLast) || Number.isNaN(total)) return null;
   if (level > levelsMax || opFirst > opLast || blocksCount < 1) return null;
-  const digest = checksumFrom(hexFrom(bytes.subarray(at + 32, at + 64)));
+  const digest = checksumOf(bytes.subarray(at + 32, at + 64));
   const id = segmentIdOf(level, opLast, part, revision);
   const about = { id, level, part, revision, marked, sweeping };
   return { ...about, opFirst, opLast, blocksCount, bytes: total, digest };

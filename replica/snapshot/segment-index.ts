@@ -1,7 +1,6 @@
 import { assert } from "#replica/base/assert.ts";
-import { checksumFrom } from "#replica/base/brands.ts";
+import { checksumOf } from "#replica/base/brands.ts";
 import type { Checksum } from "#replica/base/brands.ts";
-import { hexFrom } from "#replica/base/bytes.ts";
 import type { ManifestSegment } from "./manifest.ts";
 
 /*
@@ -67,7 +66,7 @@ export class SegmentHead {
   digest(block: number): Checksum {
     const at = headFixedBytes + 32 * block;
     assert(block >= 0 && at + 32 <= this.bytes.length, "SNP-03: block number");
-    return checksumFrom(hexFrom(this.bytes.subarray(at, at + 32)));
+    return checksumOf(this.bytes.subarray(at, at + 32));
   }
 }
 

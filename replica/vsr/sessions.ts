@@ -1,5 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
-import { checksumFrom, clientIdFrom, opFrom } from "#replica/base/brands.ts";
+import { checksumOf, clientIdFrom, opFrom } from "#replica/base/brands.ts";
 import type { Checksum, ClientId, Op } from "#replica/base/brands.ts";
 import { bytesFromHex, hexFrom, readU64, writeU64 } from "#replica/base/bytes.ts";
 import { sessionWindowMax } from "#replica/base/limits.ts";
@@ -155,7 +155,7 @@ export class Sessions {
       session.replies.push({
         requestNumber: readU64(view, at),
         op: opFrom(readU64(view, at + 8)),
-        requestChecksum: checksumFrom(hexFrom(bytes.subarray(at + 16, at + 48))),
+        requestChecksum: checksumOf(bytes.subarray(at + 16, at + 48)),
         body: bytes.slice(at + replyBytes, at + replyBytes + length),
       });
       at += replyBytes + length;

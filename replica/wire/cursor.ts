@@ -1,5 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
-import { checksumFrom, opFrom } from "#replica/base/brands.ts";
+import { checksumOf, checksumZero, opFrom } from "#replica/base/brands.ts";
 import type { Checksum, Op } from "#replica/base/brands.ts";
 import { readU64, writeU64 } from "#replica/base/bytes.ts";
 import { textFromUtf8, utf8From } from "#replica/base/text.ts";
@@ -125,7 +125,8 @@ export class Reader {
   }
 
   checksum(): Checksum {
-    return checksumFrom(this.hex(32));
+    const at = this.take(32);
+    return at < 0 ? checksumZero : checksumOf(this.bytes.subarray(at, at + 32));
   }
 
   /** Lower-case hex of the next `count` bytes. */

@@ -1,6 +1,7 @@
 import { assert } from "#replica/base/assert.ts";
 import {
-  checksumFrom,
+  type Checksum,
+  checksumOf,
   incarnationFrom,
   opFrom,
   replicaFrom,
@@ -97,6 +98,10 @@ export function encodePrepare(scope: FrameScope, prepare: Prepare): Uint8Array {
   return bytes;
 }
 
+function checksumAt(bytes: Uint8Array, offset: number): Checksum {
+  return checksumOf(bytes.subarray(offset, offset + 32));
+}
+
 /** Fields of a prepare's header whose checksum was already seen to hold. */
 export function readPrepareHeader(bytes: Uint8Array): Result<PrepareHeader, PrepareRefusal> {
   if (frameCommandOf(bytes) !== "prepare") return fail("command");
@@ -119,16 +124,16 @@ export function readPrepareHeader(bytes: Uint8Array): Result<PrepareHeader, Prep
     view: viewFrom(readU64(view, frameAt.view)),
     author: replicaFrom(bytes[frameAt.replica] ?? 3),
     incarnation: incarnationFrom(readHex(bytes, frameAt.incarnation, 16)),
-    parent: checksumFrom(readHex(bytes, at.parent, 32)),
+    parent: checksumAt(bytes, at.parent),
     timestampUs: timestampFrom(timestampUs),
     commitMax: opFrom(commitMax),
     quorumCheckpointOp: opFrom(quorumCheckpointOp),
-    checkpointId: checksumFrom(readHex(bytes, at.checkpointId, 32)),
+    checkpointId: checksumAt(bytes, at.checkpointId),
     machineVersion: view.getUint32(at.machineVersion, true),
     requestsCount: view.getUint32(at.requestsCount, true),
     bodyBytes,
-    bodyChecksum: checksumFrom(readHex(bytes, frameAt.checksumBody, 32)),
-    checksum: checksumFrom(readHex(bytes, frameAt.checksum, 32)),
+    bodyChecksum: checksumAt(bytes, frameAt.checksumBody),
+    checksum: checksumAt(bytes, frameAt.checksum),
     signature: bytes.slice(frameAt.signature, frameAt.checksummed),
   });
 }

@@ -1,5 +1,5 @@
 import { assert } from "#replica/base/assert.ts";
-import { checksumFrom, clientIdFrom, opFrom } from "#replica/base/brands.ts";
+import { checksumOf, clientIdFrom, opFrom } from "#replica/base/brands.ts";
 import type { Checksum, ClientId, Op } from "#replica/base/brands.ts";
 import { bytesFromHex, hexFrom, readU64, writeU64 } from "#replica/base/bytes.ts";
 import { requestBodyBytesMax, requestOperationsMax } from "#replica/base/limits.ts";
@@ -112,7 +112,7 @@ export class RequestReader {
   /** SHA-256 of the current request's body as its client named it. Builds a string. */
   get requestChecksum(): Checksum {
     const start = this.headerStart + requestChecksumAt;
-    return checksumFrom(hexFrom(this.bytes.subarray(start, start + 32)));
+    return checksumOf(this.bytes.subarray(start, start + 32));
   }
 
   /** Client of the current request. Builds a string. */

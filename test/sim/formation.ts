@@ -11,7 +11,7 @@ import { shardOrigin } from "#replica/proof/checkpoint.ts";
 import type { CosignMark } from "#replica/server/cosigning.ts";
 import { genesisManifest } from "#replica/snapshot/manifest.ts";
 import { formatStorage } from "#replica/storage/format-storage.ts";
-import { frameScopeFrom } from "#replica/wire/frame.ts";
+import { frameAt, frameScopeFrom } from "#replica/wire/frame.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
 import { SectorDisk } from "./sector-disk.ts";
 import { type SimKeyTable, SimVault } from "./sim-vault.ts";
@@ -43,7 +43,7 @@ const rememberedMax = 4096;
 /** The production codec of headers, which codes each header once only: runs are half as long. */
 function rememberingTools(tools: JournalTools): JournalTools {
   const encoded = new WeakMap<PrepareHeader, Uint8Array>();
-  const decoded = new Map<string, PrepareHeader | null>();
+  const decoded = new Map<string, { bytes: Buffer; header: PrepareHeader | null }>();
   return {
     ...tools,
     encodeHeader(header, into, offset) {
@@ -56,12 +56,13 @@ function rememberingTools(tools: JournalTools): JournalTools {
       into.set(bytes, offset);
     },
     decodeHeader(bytes) {
-      const key = Buffer.from(bytes.buffer, bytes.byteOffset, headerBytes).toString("latin1");
-      const known = decoded.get(key);
-      if (known !== undefined) return known;
+      const whole = Buffer.from(bytes.buffer, bytes.byteOffset, headerBytes);
+      const name = whole.latin1Slice(frameAt.checksum, frameAt.checksum + 32);
+      const known = decoded.get(name);
+      if (known?.bytes.equals(whole) === true) return known.header;
       const header = tools.decodeHeader(bytes);
       if (decoded.size >= rememberedMax) decoded.clear();
-      decoded.set(key, header);
+      decoded.set(name, { bytes: Buffer.from(whole), header });
       return header;
     },
   };

@@ -23,8 +23,9 @@ export interface DiskWorld {
 }
 
 interface SimFile {
-  /** What was written and completed, faults of the medium aside. */
+  /** What was written and completed, faults of the medium aside; zeros from `size` on. */
   truth: Uint8Array;
+  size: number;
   /** Units that read differently: decayed, lost, hit by another write. */
   readonly overlay: Map<number, Uint8Array>;
   /** Of each unit: grows with every landing there; none = 0. */
@@ -45,6 +46,9 @@ interface Lost {
   readonly offset: number;
   readonly units: readonly { unit: number; old: Uint8Array; version: number }[];
 }
+
+/** Reads as long as this are a restart's scans, which keep nothing of what they look at. */
+const scanBytesMin = 256 * 1024;
 
 /** Name of a zone's file. */
 export function fileOf(zone: Zone): string {
@@ -106,7 +110,9 @@ export class SectorDisk implements Disk {
         done(null);
         return;
       }
-      const bytes = this.bytes(name, offset, length);
+      // A whole ring is looked at where it lies: copying it costs more than looking.
+      const lent = fate === "ok" && length >= scanBytesMin ? this.sound(name, offset, length) : null;
+      const bytes = lent ?? this.bytes(name, offset, length);
       if (fate === "flipped" && length > 0) flip(bytes, world.prng);
       done(bytes);
     });
@@ -115,11 +121,7 @@ export class SectorDisk implements Disk {
   create(zone: Zone, bytes: number, done: (r: "ok" | "error") => void): void {
     const name = fileOf(zone);
     this.metadata(name, done, () => {
-      this.files.set(name, {
-        truth: new Uint8Array(bytes),
-        overlay: new Map(),
-        versions: [],
-      });
+      this.files.set(name, fileFrom(new Uint8Array(bytes)));
     });
   }
 
@@ -158,7 +160,7 @@ export class SectorDisk implements Disk {
    */
   decay(name: string, unit: number, zeros = false): boolean {
     const file = this.files.get(name);
-    if (file === undefined || unit * diskUnitBytes >= file.truth.length) return false;
+    if (file === undefined || unit * diskUnitBytes >= file.size) return false;
     const { prng } = this.world;
     const bytes = this.bytes(name, unit * diskUnitBytes, this.unitLength(file, unit));
     const vanishes = zeros && (name !== "prepares" || this.world.named(unit * diskUnitBytes));
@@ -170,11 +172,12 @@ export class SectorDisk implements Disk {
     return true;
   }
 
-  /** What was written, whatever decayed since; zeros where nothing is. */
+  /** What was written, whatever decayed since; zeros where nothing is. Good until the next write. */
   truth(name: string, offset: number, length: number): Uint8Array {
     const file = this.files.get(name);
     if (file === undefined) return new Uint8Array(length);
-    return cut(file.truth, offset, length);
+    if (offset + length <= file.size) return file.truth.subarray(offset, offset + length);
+    return cut(file, offset, length);
   }
 
   /** A write that covers this byte is in flight. */
@@ -199,7 +202,7 @@ export class SectorDisk implements Disk {
 
   /** Bytes of a file, or -1 when there is none. */
   size(name: string): number {
-    return this.files.get(name)?.truth.length ?? -1;
+    return this.files.get(name)?.size ?? -1;
   }
 
   /** Names of all files. */
@@ -216,8 +219,7 @@ export class SectorDisk implements Disk {
   restore(files: ReadonlyMap<string, Uint8Array>): void {
     this.files = new Map();
     for (const [name, bytes] of files) {
-      const truth = bytes.slice();
-      this.files.set(name, { truth, overlay: new Map(), versions: [] });
+      this.files.set(name, fileFrom(bytes.slice()));
     }
   }
 
@@ -225,7 +227,7 @@ export class SectorDisk implements Disk {
   bytes(name: string, offset: number, length: number): Uint8Array {
     const file = this.files.get(name);
     if (file === undefined) return new Uint8Array(length === 1 << 30 ? 0 : length);
-    const bytes = cut(file.truth, offset, length === 1 << 30 ? file.truth.length : length);
+    const bytes = cut(file, offset, length === 1 << 30 ? file.size : length);
     for (const [unit, over] of file.overlay) {
       const at = unit * diskUnitBytes - offset;
       if (at >= bytes.length || at + over.length <= 0) continue;
@@ -235,8 +237,15 @@ export class SectorDisk implements Disk {
     return bytes;
   }
 
+  /** The range itself where nothing decayed or was lost in the whole file; else null. */
+  private sound(name: string, offset: number, length: number): Uint8Array | null {
+    const file = this.files.get(name);
+    if (file === undefined || file.overlay.size > 0 || offset + length > file.size) return null;
+    return file.truth.subarray(offset, offset + length);
+  }
+
   private unitLength(file: SimFile, unit: number): number {
-    return Math.min(diskUnitBytes, file.truth.length - unit * diskUnitBytes);
+    return Math.min(diskUnitBytes, file.size - unit * diskUnitBytes);
   }
 
   private metadata(name: string, done: (r: "ok" | "error") => void, apply: () => void): void {
@@ -260,7 +269,7 @@ export class SectorDisk implements Disk {
   ): void {
     let file = this.files.get(name);
     if (file === undefined) {
-      file = { truth: new Uint8Array(0), overlay: new Map(), versions: [] };
+      file = fileFrom(new Uint8Array(0));
       this.files.set(name, file);
     }
     if (lands === null) {
@@ -305,7 +314,7 @@ export class SectorDisk implements Disk {
     if (target < 0 || file === undefined) return;
     for (let at = 0; at + diskUnitBytes <= bytes.length; at += diskUnitBytes) {
       const unit = Math.floor((target + at) / diskUnitBytes);
-      if ((unit + 1) * diskUnitBytes > file.truth.length) break;
+      if ((unit + 1) * diskUnitBytes > file.size) break;
       file.overlay.set(unit, bytes.slice(at, at + diskUnitBytes));
     }
   }
@@ -329,8 +338,12 @@ export class SectorDisk implements Disk {
   }
 }
 
+function fileFrom(truth: Uint8Array): SimFile {
+  return { truth, size: truth.length, overlay: new Map(), versions: [] };
+}
+
 /** A copy of a range; zeros behind the end. */
-function cut(truth: Uint8Array, offset: number, length: number): Uint8Array {
+function cut({ truth }: SimFile, offset: number, length: number): Uint8Array {
   if (offset + length <= truth.length) return truth.slice(offset, offset + length);
   const bytes = new Uint8Array(length);
   bytes.set(truth.subarray(offset, offset + length));
@@ -349,8 +362,10 @@ function countUp(versions: number[], unit: number): void {
 }
 
 function grow(file: SimFile, end: number): void {
+  if (end <= file.size) return;
+  file.size = end;
   if (end <= file.truth.length) return;
-  const longer = new Uint8Array(end);
+  const longer = new Uint8Array(2 * end);
   longer.set(file.truth);
   file.truth = longer;
 }

@@ -400,8 +400,9 @@ export class SimNode implements Subject {
   private arm(host: Host): void {
     const { heap } = this.world;
     const { life } = this;
-    const soonest = host.deadlineMs > this.nowMs ? heap.nowMs + 0.001 : heap.nowMs;
-    const atMs = Math.max(soonest, host.deadlineMs / this.rate);
+    const { deadlineMs } = host;
+    const soonest = deadlineMs > this.nowMs ? heap.nowMs + 0.001 : heap.nowMs;
+    const atMs = Math.max(soonest, deadlineMs / this.rate);
     if (atMs !== Infinity && !(this.wakeMs > heap.nowMs && this.wakeMs <= atMs)) {
       this.wakeMs = atMs;
       heap.at(atMs, () => {

@@ -1,6 +1,11 @@
 import { diskUnitBytes } from "#replica/base/limits.ts";
-import { chooseSuperblock, decodeSuperblockCopy } from "#replica/journal/superblock-copies.ts";
-import { superblockCopies, superblockCopyBytes } from "#replica/journal/superblock-copies.ts";
+import {
+  chooseSuperblock,
+  decodeSuperblockCopy,
+  superblockCopies,
+  type SuperblockCopy,
+  superblockCopyBytes,
+} from "#replica/journal/superblock-copies.ts";
 import { scanSlot } from "#replica/journal/wal-slot.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
 import { identifierOf } from "./checkers/10-journal.ts";
@@ -16,6 +21,7 @@ export class Truth {
   private readonly slotBytes: number;
   private readonly headers = new Map<number, { version: number; header: PrepareHeader | null }>();
   private checkpoint = { version: -1, op: 0 };
+  private readonly copies: { version: number; copy: SuperblockCopy }[] = [];
 
   constructor(disk: SectorDisk, geometry: { slotsCount: number; slotBytes: number }) {
     this.disk = disk;
@@ -44,11 +50,7 @@ export class Truth {
   checkpointOp(): number {
     const version = this.disk.version("superblock", 0, superblockBytes);
     if (this.checkpoint.version === version) return this.checkpoint.op;
-    const bytes = this.disk.truth("superblock", 0, superblockBytes);
-    const copies = Array.from({ length: superblockCopies }, (_, copy) => {
-      const at = copy * superblockCopyBytes;
-      return decodeSuperblockCopy(lab.tools, bytes.subarray(at, at + superblockCopyBytes), copy);
-    });
+    const copies = Array.from({ length: superblockCopies }, (_, copy) => this.copy(copy));
     const choice = chooseSuperblock(copies);
     const op = choice.kind === "chosen" ? choice.content.state.checkpoint.op : 0;
     this.checkpoint = { version, op };
@@ -59,6 +61,19 @@ export class Truth {
   forget(): void {
     this.headers.clear();
     this.checkpoint = { version: -1, op: 0 };
+    this.copies.length = 0;
+  }
+
+  /** One copy of the superblock; a write changes two of four, so that two are known. */
+  private copy(index: number): SuperblockCopy {
+    const at = index * superblockCopyBytes;
+    const version = this.disk.version("superblock", at, superblockCopyBytes);
+    const known = this.copies[index];
+    if (known?.version === version) return known.copy;
+    const bytes = this.disk.truth("superblock", at, superblockCopyBytes);
+    const copy = decodeSuperblockCopy(lab.tools, bytes, index);
+    this.copies[index] = { version, copy };
+    return copy;
   }
 
   private held(slot: number): PrepareHeader | null {
