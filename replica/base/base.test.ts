@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { BoundedMap } from "./bounded-map.ts";
-import { checksumFrom, opFrom, replicaFrom } from "./brands.ts";
+import { checksumFrom, checksumOf, opFrom, replicaFrom } from "./brands.ts";
 import { bytesCompare, bytesConcat, bytesEqual, bytesFromHex, hexFrom } from "./bytes.ts";
 import { readU64, writeU64 } from "./bytes.ts";
 import { slotsCount } from "./limits.ts";
@@ -91,6 +91,22 @@ test("bytes: order is by unsigned bytes, then length; concatenation keeps all", 
 test("text: invalid UTF-8 is null, valid text survives", () => {
   assert.equal(textFromUtf8(Uint8Array.of(0xff)), null);
   assert.equal(textFromUtf8(utf8From("\ufeffgr\u00fc\u00df")), "\ufeffgr\u00fc\u00df");
+});
+
+test("text: short names by hand are what the encoder makes of them, lone surrogates too", () => {
+  const encoder = new TextEncoder();
+  const text = fc.oneof(
+    fc.string({ maxLength: 70 }),
+    fc.string({ unit: "binary", maxLength: 70 }),
+    fc.array(fc.integer({ min: 0, max: 0xffff })).map((units) => String.fromCharCode(...units)),
+  );
+  fc.assert(fc.property(text, (it) => assert.deepEqual(utf8From(it), encoder.encode(it))));
+});
+
+test("BAS-01: a checksum of 32 bytes is their hex, of any other count none", () => {
+  const bytes = bytesFromHex("5a".repeat(32));
+  assert.equal(checksumOf(bytes), checksumFrom("5a".repeat(32)));
+  assert.throws(() => checksumOf(bytes.subarray(1)), /BAS-01/);
 });
 
 test("slots: fixed for ever, spread over the whole space", () => {

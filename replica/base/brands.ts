@@ -62,7 +62,7 @@ export function checksumFrom(value: string): Checksum {
   return value as Checksum;
 }
 
-/** The checksum that 32 bytes are: their hex is one by construction, so that no digit is looked at. */
+/** The checksum that 32 bytes are: their hex is one, so no digit is looked at. */
 export function checksumOf(bytes: Uint8Array): Checksum {
   assert(bytes.length === 32, "BAS-01: bytes of a checksum");
   return hexFrom(bytes) as Checksum;

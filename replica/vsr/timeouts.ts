@@ -33,15 +33,21 @@ const names: readonly TimerName[] = [
 /** Deadlines in monotonic milliseconds; Infinity = not running. No ticks. */
 export class Deadlines {
   private readonly at = new Map<TimerName, number>(names.map((name) => [name, Infinity]));
+  /** The earliest deadline; each step asks twice, and most steps move no timer. */
+  private earliestMs = Infinity;
+  /** The earliest one was moved or stopped: all must be looked at. */
+  private stale = false;
 
   /** Starts or moves a timer. */
   set(name: TimerName, deadlineMs: number): void {
+    if (this.at.get(name) === this.earliestMs) this.stale = true;
+    if (deadlineMs < this.earliestMs) this.earliestMs = deadlineMs;
     this.at.set(name, deadlineMs);
   }
 
   /** Stops a timer. */
   clear(name: TimerName): void {
-    this.at.set(name, Infinity);
+    this.set(name, Infinity);
   }
 
   /** When it fires; Infinity = not running. */
@@ -56,16 +62,21 @@ export class Deadlines {
 
   /** The earliest deadline of all. */
   get nextMs(): number {
-    let next = Infinity;
-    for (const deadline of this.at.values()) if (deadline < next) next = deadline;
-    return next;
+    if (!this.stale) return this.earliestMs;
+    this.stale = false;
+    this.earliestMs = Infinity;
+    for (const deadline of this.at.values()) {
+      if (deadline < this.earliestMs) this.earliestMs = deadline;
+    }
+    return this.earliestMs;
   }
 
   /** Takes one timer that is due, stops it, and names it; null when none is. */
   due(nowMs: number): TimerName | null {
+    if (this.nextMs > nowMs) return null;
     for (const [name, deadline] of this.at) {
       if (deadline > nowMs) continue;
-      this.at.set(name, Infinity);
+      this.clear(name);
       return name;
     }
     return null;

@@ -57,7 +57,7 @@ function rememberingTools(tools: JournalTools): JournalTools {
     },
     decodeHeader(bytes) {
       const whole = Buffer.from(bytes.buffer, bytes.byteOffset, headerBytes);
-      const name = whole.latin1Slice(frameAt.checksum, frameAt.checksum + 32);
+      const name = whole.toString("latin1", frameAt.checksum, frameAt.checksum + 32);
       const known = decoded.get(name);
       if (known?.bytes.equals(whole) === true) return known.header;
       const header = tools.decodeHeader(bytes);

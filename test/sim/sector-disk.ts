@@ -111,7 +111,8 @@ export class SectorDisk implements Disk {
         return;
       }
       // A whole ring is looked at where it lies: copying it costs more than looking.
-      const lent = fate === "ok" && length >= scanBytesMin ? this.sound(name, offset, length) : null;
+      const scan = fate === "ok" && length >= scanBytesMin;
+      const lent = scan ? this.sound(name, offset, length) : null;
       const bytes = lent ?? this.bytes(name, offset, length);
       if (fate === "flipped" && length > 0) flip(bytes, world.prng);
       done(bytes);
@@ -172,7 +173,10 @@ export class SectorDisk implements Disk {
     return true;
   }
 
-  /** What was written, whatever decayed since; zeros where nothing is. Good until the next write. */
+  /**
+   * What was written, whatever decayed since; zeros where nothing is. For looking at at once: the
+   * next write may change it.
+   */
   truth(name: string, offset: number, length: number): Uint8Array {
     const file = this.files.get(name);
     if (file === undefined) return new Uint8Array(length);
