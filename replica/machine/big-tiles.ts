@@ -8,9 +8,9 @@ const rootsMax = 1 << 16;
 const numbersMax = 2 ** 22;
 
 /**
- * Roots of big tiles that proofs have needed, made from the roots of tiles. What a tile covers never
- * changes, so this is memory and no state: it may be forgotten at any time, and small rooms have
- * none.
+ * Roots of big tiles that proofs have needed, made from the roots of tiles. What a tile covers
+ * never changes, so this is memory and no state: it may be forgotten at any time, and small rooms
+ * have none.
  */
 export class BigTiles {
   /** Roots that one run of a prover makes at most, of 256 hashes each: some milliseconds. */

@@ -28,7 +28,7 @@ import { BlockFinder, gather } from "./room-reader.ts";
 export type ProveStep<T> =
   | { readonly kind: "done"; readonly value: T }
   | { readonly kind: "load"; readonly addresses: readonly BlockAddress[] }
-  /** A large room's tree is known a little further: ask again, after other events had their turn. */
+  /** A large room's tree is known a little further: ask again, after other events' turns. */
   | { readonly kind: "more" }
   /** no_entry: never was, or below the floor. pending: not yet under a signed checkpoint. */
   | { readonly kind: "no_room" | "no_entry" | "pending" };

@@ -154,8 +154,8 @@ export class CheckpointWriter {
 
   /**
    * How late merges are: by how much the share of its work that a merge has done is smaller than
-   * what has passed of the checkpoints up to the one that must have it. Above 0 = late. `passed`: of
-   * the way from the newest checkpoint to the next, ≥ 0.
+   * what has passed of the checkpoints up to the one that must have it. Above 0 = late. `passed`:
+   * of the way from the newest checkpoint to the next, ≥ 0.
    */
   mergesLate(passed: number): number {
     const now = this.manifest.sequence + passed;
