@@ -114,8 +114,10 @@ test("crypto: another key-encryption key is refused; beside the old one it rotat
   const sealed = before.seal("wal", aad, plain);
   before.close();
   const other = "6b".repeat(32);
+  const bytes = readFileSync(file);
   const wrong = NodeVault.open({ file, kek: other, kekFile });
   ok(!wrong.ok);
+  ok(readFileSync(file).equals(bytes), "a wrong key changes nothing");
   match(wrong.reason, /key in \/etc\/tigerchat\/kek is not the one that wrapped .*data-keys/);
   const rotated = opened(file, `${other}\n${kek}\n`);
   ok(rotated.open(sealed, aad) !== null);
@@ -126,6 +128,52 @@ test("crypto: another key-encryption key is refused; beside the old one it rotat
   ok(!NodeVault.open({ file, kek, kekFile }).ok, "the old key opens nothing any more");
   for (const bad of ["", "zz", "5a".repeat(31)])
     ok(!NodeVault.open({ file, kek: bad, kekFile }).ok);
+});
+
+test("crypto: a start under a new key-encryption key leaves no copy under the former one", () => {
+  const file = newFile();
+  opened(file).close();
+  const next = "6b".repeat(32);
+  opened(file, `${next}\n${kek}\n`).close();
+  const bytes = readFileSync(file);
+  for (const copy of [0, 512 * 1024]) {
+    const bad = Buffer.from(bytes);
+    bad[copy + 130] = (bad[copy + 130] ?? 0) ^ 4;
+    writeFileSync(file, bad);
+    ok(NodeVault.open({ file, kek: next, kekFile, readOnly: true }).ok, "either copy is enough");
+  }
+});
+
+test("crypto: one copy that decays costs no key of any purpose", async () => {
+  const file = newFile();
+  const vault = opened(file);
+  const sealed = [vault.seal("wal", aad, plain), vault.seal("segment", aad, plain)];
+  strictEqual(await rotate(vault, [1]), "ok");
+  sealed.push(vault.seal("wal", aad, plain));
+  vault.close();
+  const bytes = readFileSync(file);
+  for (const copy of [0, 512 * 1024]) {
+    const bad = Buffer.from(bytes);
+    bad[copy + 130] = (bad[copy + 130] ?? 0) ^ 4;
+    writeFileSync(file, bad);
+    const again = opened(file);
+    for (const one of sealed) ok(again.open(one, aad) !== null);
+    again.close();
+  }
+});
+
+test("crypto: a first write of keys that power cuts leaves no bad table", () => {
+  const file = newFile();
+  opened(file).close();
+  // What such a cut leaves: the new file's name only, whatever is in it.
+  writeFileSync(`${file}.new`, readFileSync(file).subarray(0, 4096));
+  rmSync(file);
+  const vault = opened(file);
+  const sealed = vault.seal("wal", aad, plain);
+  vault.close();
+  const again = opened(file);
+  ok(again.open(sealed, aad) !== null);
+  again.close();
 });
 
 test("crypto: the key-encryption key changes under a vault that works, in both copies", () => {

@@ -42,6 +42,12 @@ export const canaries: readonly string[] = [
   "leaf_without_salt",
   "cosign_unchecked",
   "cosign_before_durable",
+  // Wrapped data keys.
+  "key_before_durable",
+  "one_key_copy",
+  "older_key_copy",
+  "forget_data_keys",
+  "foreign_as_blank",
 ];
 
 /** A deliberate bug that needs more than one fault to show, and the test that finds it. */

@@ -51,6 +51,19 @@ export const faultKinds: readonly string[] = [
   "rekey_of_primary",
   "idle_day",
   "rewrap",
+  "key_torn",
+  "key_between",
+  "key_write_lost",
+  "key_power_cut",
+  "key_decay",
+  "keys_destroyed",
+  "wrong_kek",
+];
+
+/** What a start found of its wrapped data keys, and what a new key-encryption key came to. */
+export const keyOutcomes: readonly string[] = [
+  ...["whole", "behind", "one_copy", "foreign", "damaged"],
+  ...["rewrapped", "same", "busy"],
 ];
 
 /** How a view change can end, or go on, as its messages show it. */
@@ -149,6 +162,7 @@ function expected(): readonly string[] {
     ...faultKinds.map((kind) => `fault ${kind}`),
     ...answers.map((answer) => `answer ${answer}`),
     ...stateEvents.map((what) => `state ${what}`),
+    ...keyOutcomes.map((outcome) => `keys ${outcome}`),
     ...proofKinds.map((kind) => `proof ${kind}`),
   ];
 }

@@ -42,11 +42,14 @@ export class FaultStreams {
     this.stream(every.reset, () => this.reset());
     this.stream(every.rewrap, () => this.rewrap());
     this.stream(every.day, () => this.day());
+    this.world.keysFail = true;
+    this.keysDecay();
   }
 
   /** No more faults; what is down stays down until the liveness phase starts it. */
   stop(): void {
     this.active = false;
+    this.world.keysFail = false;
     // Without two clocks that agree no request gets a time (rule A10).
     for (const node of this.world.nodes) node.wallOffsetUs = 0;
   }
@@ -200,7 +203,7 @@ export class FaultStreams {
     if (!judges.formed || node.lost !== null || atlas.replaced) return;
     this.count("lost_disk");
     this.world.line("fault", node.index, "disk lost");
-    node.loseDisk();
+    node.loseDisk(this.world.keysPrng.chance(0.3) ? "keys" : "all");
   }
 
   private clockStep(): void {
@@ -220,7 +223,18 @@ export class FaultStreams {
 
   private rewrap(): void {
     this.count("rewrap");
-    for (const node of this.world.nodes) node.rewrap();
+    this.world.kekFile.change(this.world.nodes);
+  }
+
+  private keysDecay(): void {
+    const { heap, swarm, keysPrng, atlas, nodes } = this.world;
+    const { decayMs } = swarm.keyFaults;
+    if (decayMs === Infinity) return;
+    heap.after(-decayMs * Math.log(1 - keysPrng.fraction()), () => {
+      if (!this.active) return;
+      if (!atlas.calm) keysPrng.pick(nodes).keys.decay();
+      this.keysDecay();
+    });
   }
 
   private edgeCrash(): void {

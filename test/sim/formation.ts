@@ -14,7 +14,8 @@ import { formatStorage } from "#replica/storage/format-storage.ts";
 import { frameAt, frameScopeFrom } from "#replica/wire/frame.ts";
 import type { PrepareHeader } from "#replica/wire/prepare.ts";
 import { SectorDisk } from "./sector-disk.ts";
-import { type SimKeyTable, SimVault } from "./sim-vault.ts";
+import { KekFile } from "./kek-file.ts";
+import { type KeysCopy, SimKeys } from "./sim-keys.ts";
 
 const cluster = "0f".repeat(16);
 const shard = "sim";
@@ -87,7 +88,7 @@ export const lab = {
 /** All that lies on a volume. */
 export interface VolumeCopy {
   readonly files: ReadonlyMap<string, Uint8Array>;
-  readonly keys: SimKeyTable;
+  readonly keys: KeysCopy;
   /** Newest head of the shard's log that was signed. */
   readonly mark: CosignMark | null;
 }
@@ -132,14 +133,23 @@ function format(
     note: () => undefined,
   });
   // Secrets of runs count from 1.
-  const vault = new SimVault(
-    { secret: () => 0, later, sealed: () => undefined, rotated: () => undefined },
-    null,
-  );
+  const keys = new SimKeys({
+    replica,
+    prng: new Prng(1),
+    kekFile: new KekFile(),
+    faults: { lostWrite: 0, powerCut: 0, wrongKek: 0, decayMs: Infinity },
+    active: () => false,
+    secret: () => 0,
+    later: (_delayMs, run) => later(run),
+    writeMs: 0,
+    sealed: () => undefined,
+    count: () => undefined,
+  });
+  keys.open([]);
   const poisoned = (why: string): never => {
     throw new Error(`format: ${why}`);
   };
-  const tools = { ...lab.tools, disk, vault, later, poisoned, slotBytes };
+  const tools = { ...lab.tools, disk, vault: keys.vault, later, poisoned, slotBytes };
   const shape = config(walSlots);
   const options = formatOptionsOf(request, shape, replica, lab.scope, tools, replacement);
   let formatted = false;
@@ -149,7 +159,7 @@ function format(
   for (let run = queue.shift(); run !== undefined; run = queue.shift()) run();
   if (!formatted) throw new Error("sim: the volume was not formatted");
   const { header: root } = options.root;
-  return { files: disk.snapshot(), keys: vault.table, mark: null, root };
+  return { files: disk.snapshot(), keys: keys.snapshot(), mark: null, root };
 }
 
 const cache = new Map<string, FormattedVolume>();

@@ -1,3 +1,5 @@
+import type { Prng } from "#replica/base/prng.ts";
+import type { KekFile } from "./kek-file.ts";
 import type { ReplicaIndex } from "#replica/base/brands.ts";
 import type { ServerMessage } from "#replica/wire/client-message.ts";
 import type { PeerMessage } from "#replica/wire/peer-message.ts";
@@ -27,6 +29,11 @@ export interface NodeWorld {
   /** A replica executed an op that nobody had executed before. */
   committed(index: ReplicaIndex, prepare: Prepare): void;
   secret(): number;
+  /** Faults of the files of data keys happen now. */
+  readonly keysFail: boolean;
+  readonly kekFile: KekFile;
+  /** Chance of what befalls them, of its own: other faults are drawn as without it. */
+  readonly keysPrng: Prng;
   line(kind: LineKind, replica: number, text: string): void;
   mix(what: number, a: number, b: number, c: number): void;
 }

@@ -193,6 +193,16 @@ export class SectorDisk implements Disk {
     return false;
   }
 
+  /** Something in a range reads differently from what was written. */
+  isSpoilt(name: string, offset: number, bytes: number): boolean {
+    const units = this.files.get(name)?.overlay.keys() ?? [];
+    for (const unit of units) {
+      const at = unit * diskUnitBytes;
+      if (at + diskUnitBytes > offset && at < offset + bytes) return true;
+    }
+    return false;
+  }
+
   /** Grows with every write that lands in one of the units that lie in a range. */
   version(name: string, offset: number, bytes: number): number {
     const versions = this.files.get(name)?.versions ?? [];

@@ -15,13 +15,16 @@ import type { Storage } from "#replica/wire/storage-port.ts";
 import { type Subject, Violation } from "./checkers/subject.ts";
 import { formattedVolume, lab, quorum, timing, type VolumeCopy } from "./formation.ts";
 import { nodeDisk } from "./node-disk.ts";
+import { nodeKeys } from "./node-keys.ts";
+import { NodeWakes } from "./node-wakes.ts";
 import type { NodeWorld } from "./node-world.ts";
 import type { SectorDisk } from "./sector-disk.ts";
 import { bodyRoom } from "./swarm.ts";
 import { SimCosigner } from "./sim-cosigner.ts";
 import { scrubLater } from "./sim-scrub.ts";
 import { simSealer } from "./sim-sealer.ts";
-import { type SimKeyTable, SimVault } from "./sim-vault.ts";
+import type { SimKeys } from "./sim-keys.ts";
+import { PowerCut } from "./sim-vault.ts";
 import { tendOpening } from "./tend-opening.ts";
 import { Truth } from "./truth.ts";
 import { alarmOutcome } from "./view-changes.ts";
@@ -30,8 +33,6 @@ import { watchedStorage } from "./watched-storage.ts";
 
 /** Microseconds that a right wall clock shows at virtual time 0. */
 export const wallStartUs = 1_800_000_000_000_000;
-/** Between two slices of checkpoint work, ms. */
-const paceMs = { calm: 1, pressing: 0.2 } as const;
 /** From a start that the device refused to the next one, ms. */
 const restartMs = 60;
 
@@ -42,6 +43,7 @@ const restartMs = 60;
 export class SimNode implements Subject {
   readonly index: ReplicaIndex;
   readonly disk: SectorDisk;
+  readonly keys: SimKeys;
   host: Host | null = null;
   /** Fetches a damaged part of the checkpoint before there is a host. */
   private waiting: Opening | null = null;
@@ -65,11 +67,9 @@ export class SimNode implements Subject {
   headSeen = 0;
   private readonly world: NodeWorld;
   private readonly prng: Prng;
-  private vault: SimVault;
   private readonly cosigner: SimCosigner;
   private opening = false;
-  private wakeMs = Infinity;
-  private workDue = false;
+  private readonly wakes: NodeWakes;
   private syncing = false;
   private status = "down";
   private view = 0;
@@ -81,12 +81,14 @@ export class SimNode implements Subject {
     this.world = world;
     this.prng = prng;
     const { walSlots, slotBytes } = world.swarm;
-    this.disk = nodeDisk(this, world, prng, (delayMs, run) => this.later(delayMs, run));
+    const later = (delayMs: number, run: () => void): void => this.later(delayMs, run);
+    this.disk = nodeDisk(this, world, prng, later);
     const volume = formattedVolume(index, walSlots, slotBytes);
     this.disk.restore(volume.files);
     this.truth = new Truth(this.disk, { slotsCount: walSlots, slotBytes });
     this.cosigner = new SimCosigner(index);
-    this.vault = this.makeVault(volume.keys);
+    this.keys = nodeKeys(index, world, later, volume.keys);
+    this.wakes = new NodeWakes(this, world.heap);
   }
 
   /** True while a process runs or opens its volume. */
@@ -109,17 +111,43 @@ export class SimNode implements Subject {
   start(): void {
     if (this.up || this.lost !== null) return;
     const { world } = this;
+    if (this.keys.mistaken()) {
+      this.startLater();
+      return;
+    }
     this.life += 1;
     this.opening = true;
-    this.wakeMs = Infinity;
-    this.workDue = false;
-    this.vault = this.makeVault(this.vault.table);
+    this.wakes.reset();
     world.line("process", this.index, `start, life ${this.life}`);
+    this.powered(() => this.openVolume());
+  }
+
+  private openVolume(): void {
     const { cluster, shard } = lab;
+    const { readError, readFlip } = this.world.swarm.disk;
+    // Who reads badly takes whole prepares for damaged ones. Every fourth life is asked (speed).
+    const asked = readError + readFlip === 0 && this.life % 8 === 1;
+    const slots = asked ? this.truth.keyIds() : [];
+    const why = this.keys.open(slots);
+    if (why !== null) {
+      this.lose(why);
+      return;
+    }
     openStorage({ ...this.tools(), cluster, shard, replica: this.index }, (opened) => {
       if (opened.ok) this.opened(opened);
       else this.refused(opened);
     });
+  }
+
+  /** Runs the process; where power is cut while it waits for its keys, it stops there. */
+  private powered(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      if (!(error instanceof PowerCut)) throw error;
+      this.crash();
+      this.startLater();
+    }
   }
 
   /** Kills the process; `power`: writes in flight are cut by sectors. */
@@ -129,12 +157,18 @@ export class SimNode implements Subject {
     world.line("process", this.index, `crash, ${this.disk.pendingCount} writes in flight`);
     if (this.disk.pendingCount > 0) world.coverage.add("fault torn_write");
     this.end();
+    this.cutWrites();
+  }
+
+  /** What is being written lands, tears or does not. */
+  private cutWrites(): void {
     this.disk.crash();
+    this.keys.crash();
   }
 
   /** A copy of the volume as it is now. */
   copyVolume(): VolumeCopy {
-    return { files: this.disk.snapshot(), keys: this.vault.table, mark: this.cosigner.mark };
+    return { files: this.disk.snapshot(), keys: this.keys.snapshot(), mark: this.cosigner.mark };
   }
 
   /** The volume becomes an older copy of itself; the process must be down. */
@@ -145,15 +179,17 @@ export class SimNode implements Subject {
       if (header !== null) this.lostHeaders.set(op, header);
     }
     this.disk.restore(copy.files);
-    this.vault = this.makeVault(copy.keys);
+    this.keys.restore(copy.keys);
     this.cosigner.mark = copy.mark;
     this.truth.forget();
   }
 
-  /** The disk is gone, with everything on it. */
-  loseDisk(): void {
+  /** The disk is gone, with everything on it; or the data keys are, and a start says so. */
+  loseDisk(what: "all" | "keys"): void {
     this.crash();
-    this.lost = "the disk was lost";
+    if (what === "all") this.lost = "the disk was lost";
+    else this.keys.destroy();
+    this.start();
     this.world.judges.rolledBack(this.index, this.headSeen);
   }
 
@@ -179,9 +215,14 @@ export class SimNode implements Subject {
     return answer;
   }
 
-  /** The key-encryption key has changed under the process that runs, or before the next one. */
+  /** The key-encryption key has changed under the process that runs. */
   rewrap(): void {
-    this.vault.rewrap();
+    if (this.up) this.powered(() => this.keys.rewrap());
+  }
+
+  /** Number of the key-encryption key that wraps its table; null when its disk is lost. */
+  get kekNumber(): number | null {
+    return this.lost === null ? this.keys.kekNumber : null;
   }
 
   /** A message of a peer arrives. */
@@ -299,7 +340,11 @@ export class SimNode implements Subject {
     }
     this.end();
     // What opening had begun to write lands now or never, not on top of the next life's writes.
-    this.disk.crash();
+    this.cutWrites();
+    this.startLater();
+  }
+
+  private startLater(): void {
     const { life } = this;
     this.world.heap.after(restartMs, () => {
       if (this.life === life) this.start();
@@ -310,7 +355,7 @@ export class SimNode implements Subject {
   private lose(why: string): void {
     this.world.line("process", this.index, `lost: ${why}`);
     this.end();
-    this.disk.crash();
+    this.cutWrites();
     if (why.includes("this build runs versions")) {
       this.startAnew();
       return;
@@ -324,10 +369,7 @@ export class SimNode implements Subject {
   private startAnew(): void {
     this.world.coverage.add("fault wrong_build");
     this.build = machineVersions;
-    const { life } = this;
-    this.world.heap.after(restartMs, () => {
-      if (this.life === life) this.start();
-    });
+    this.startLater();
   }
 
   private executed(version: number, prepare: Prepare, replies: readonly Uint8Array[]): void {
@@ -343,8 +385,7 @@ export class SimNode implements Subject {
     const { life, host } = this;
     if (host === null) return;
     if (heap.nowMs >= this.pausedUntilMs) {
-      run(host);
-      this.settled();
+      this.resume(life, () => run(host));
       return;
     }
     heap.at(this.pausedUntilMs, () => {
@@ -352,14 +393,15 @@ export class SimNode implements Subject {
     });
   }
 
-  private resume(life: number, run: () => void): void {
+  /** Goes on with something of that life, once the process stands still no more. */
+  resume(life: number, run: () => void): void {
     const { heap } = this.world;
     if (this.life !== life) return;
     if (heap.nowMs < this.pausedUntilMs) {
       heap.at(this.pausedUntilMs, () => this.resume(life, run));
       return;
     }
-    run();
+    this.powered(run);
     this.settled();
   }
 
@@ -374,7 +416,7 @@ export class SimNode implements Subject {
     this.setStatus(replica.status);
     if (this.syncing && !host.syncing) this.synced();
     this.syncing = host.syncing;
-    this.arm(host);
+    this.wakes.arm(host);
   }
 
   private synced(): void {
@@ -395,35 +437,6 @@ export class SimNode implements Subject {
     if (status !== "view_change") this.alarm = null;
     this.status = status;
     this.view = view;
-  }
-
-  private arm(host: Host): void {
-    const { heap } = this.world;
-    const { life } = this;
-    const { deadlineMs } = host;
-    const soonest = deadlineMs > this.nowMs ? heap.nowMs + 0.001 : heap.nowMs;
-    const atMs = Math.max(soonest, deadlineMs / this.rate);
-    if (atMs !== Infinity && !(this.wakeMs > heap.nowMs && this.wakeMs <= atMs)) {
-      this.wakeMs = atMs;
-      heap.at(atMs, () => {
-        if (this.life !== life || this.wakeMs !== atMs) return;
-        this.wakeMs = Infinity;
-        this.resume(life, () => this.fire());
-      });
-    }
-    if (!host.workWanted || this.workDue) return;
-    this.workDue = true;
-    heap.after(host.workPressing ? paceMs.pressing : paceMs.calm, () => {
-      this.resume(life, () => {
-        this.workDue = false;
-        this.host?.work();
-      });
-    });
-  }
-
-  private fire(): void {
-    const { host } = this;
-    if (host !== null && this.nowMs >= host.deadlineMs) host.onTimer();
   }
 
   private ports(): HostPorts {
@@ -469,7 +482,7 @@ export class SimNode implements Subject {
     return {
       ...lab.tools,
       disk: this.disk,
-      vault: this.vault,
+      vault: this.keys.vault,
       later: (run) => this.later(0.5, run),
       poisoned: (why) => this.later(0, () => this.lose(why)),
       slotBytes: this.world.swarm.slotBytes,
@@ -483,18 +496,5 @@ export class SimNode implements Subject {
       wrote: (state) => judges.wrote(this, state),
       count: (what) => coverage.add(`state ${what}`),
     });
-  }
-
-  private makeVault(table: SimKeyTable): SimVault {
-    const { world } = this;
-    return new SimVault(
-      {
-        secret: () => world.secret(),
-        later: (run) => this.later(0.3, run),
-        sealed: (secret, counter) => world.judges.nonces.sealed(secret, counter),
-        rotated: () => world.coverage.add("state data_key_rotated"),
-      },
-      table,
-    );
   }
 }

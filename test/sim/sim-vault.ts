@@ -1,103 +1,140 @@
 import { crc32 } from "#replica/crypto/hash.ts";
-import { NonceCounter } from "#replica/crypto/nonce-counter.ts";
+import type { CopyWrite, KeyRing } from "#replica/crypto/key-ring.ts";
+import { type KeyWrapping, type NamedKek, wrappedBytes } from "#replica/crypto/key-table.ts";
 import type { Sealed, Vault, VaultPurpose } from "#replica/crypto/vault.ts";
+import type { KeyDisk, KeyWriteFate } from "./key-disk.ts";
 
 /** Bytes at the beginning of a plaintext that its ciphertext hides. */
 const maskedBytes = 64;
 
-interface DataKey {
-  readonly id: number;
-  readonly purpose: VaultPurpose;
-  /** Stands for 32 random bytes: never the same twice in a run. */
-  readonly secret: number;
+/** A key-encryption key of the simulation. */
+export interface SimKek extends NamedKek {
+  readonly number: number;
 }
 
-/** The wrapped keys as they lie on the volume. */
-export interface SimKeyTable {
-  readonly nextId: number;
-  readonly keys: readonly DataKey[];
+/** The key-encryption key of a number. */
+export function simKek(number: number): SimKek {
+  const id = new Uint8Array(16).fill(0xee);
+  new DataView(id.buffer).setUint32(0, number, true);
+  return { id, number };
+}
+
+/** A data key's secret stands for 32 random bytes: never the same twice in a run. */
+export function simWrapping(secret: () => number): KeyWrapping<SimKek, number> {
+  return {
+    make: secret,
+    wrap(kek, id, purpose, key) {
+      const bytes = new Uint8Array(wrappedBytes);
+      const view = new DataView(bytes.buffer);
+      view.setUint32(0, kek.number, true);
+      view.setUint32(4, id, true);
+      view.setUint32(8, purpose === "wal" ? 1 : 2, true);
+      view.setUint32(12, key, true);
+      return bytes;
+    },
+    unwrap(kek, id, purpose, bytes) {
+      const view = new DataView(bytes.buffer, bytes.byteOffset);
+      const right = view.getUint32(0, true) === kek.number && view.getUint32(4, true) === id;
+      const fits = view.getUint32(8, true) === (purpose === "wal" ? 1 : 2);
+      return right && fits ? view.getUint32(12, true) : null;
+    },
+  };
+}
+
+/** Power fails while the process waits for a write of its keys: nothing after it happens. */
+export class PowerCut extends Error {
+  override readonly name = "PowerCut";
 }
 
 /** What a vault tells and takes. */
 export interface VaultWorld {
-  readonly secret: () => number;
   readonly later: (run: () => void) => void;
-  /** Something was sealed: for the checker of nonces. */
-  readonly sealed: (secret: number, counter: number) => void;
+  /** Something was sealed: for the checkers of nonces and keys. */
+  readonly sealed: (purpose: VaultPurpose, id: number, secret: number, counter: number) => void;
+  /** The log's key changes; older ones that it needs. */
+  readonly rotates: (keep: readonly number[]) => void;
   /** A fresh key for the log is in use. */
   readonly rotated: () => void;
+  /** What befalls the write that is under way. */
+  readonly fate: () => KeyWriteFate;
+  /** Power is cut during the write that is under way. */
+  readonly cut: () => boolean;
 }
 
 /**
  * Encryption of the simulator: cheap and deterministic, and it does notice other keys, other
- * places and damage. Keys are made and kept by the rules of the production vault.
+ * places and damage. Keys are made, kept and written by production's {@link KeyRing}.
  */
 export class SimVault implements Vault {
+  readonly ring: KeyRing<SimKek, number>;
   private readonly world: VaultWorld;
-  private keys: Map<number, DataKey>;
-  private nextId: number;
-  private current = new Map<VaultPurpose, { key: DataKey; counter: NonceCounter }>();
+  private readonly disk: KeyDisk;
 
-  /** `table`: what the volume holds; null at format. */
-  constructor(world: VaultWorld, table: SimKeyTable | null) {
+  constructor(world: VaultWorld, ring: KeyRing<SimKek, number>, disk: KeyDisk) {
     this.world = world;
-    this.nextId = table?.nextId ?? 1;
-    this.keys = new Map((table?.keys ?? []).map((key) => [key.id, key]));
-    this.add("wal");
+    this.ring = ring;
+    this.disk = disk;
   }
 
-  /** What lies on the volume now. */
-  get table(): SimKeyTable {
-    return { nextId: this.nextId, keys: [...this.keys.values()] };
+  /** Takes this boot's key. */
+  boot(): void {
+    this.writeNow(this.ring.boot());
   }
 
   seal(purpose: VaultPurpose, aad: Uint8Array, plain: Uint8Array): Sealed {
-    if (!this.current.has(purpose)) this.add(purpose);
-    const current = this.current.get(purpose);
-    if (current === undefined) throw new Error("sim: no key");
-    const { key } = current;
-    const counter = current.counter.next();
-    this.world.sealed(key.secret, counter);
-    const cipher = masked(plain, key.secret * 31 + counter);
-    return { keyId: key.id, counter, tag: tagOf(key.secret, counter, aad, cipher), cipher };
+    this.writeNow(this.ring.need(purpose));
+    const { id, key, counter } = this.ring.take(purpose);
+    this.world.sealed(purpose, id, key, counter);
+    const cipher = masked(plain, key * 31 + counter);
+    return { keyId: id, counter, tag: tagOf(key, counter, aad, cipher), cipher };
   }
 
   open(sealed: Sealed, aad: Uint8Array): Uint8Array | null {
-    const key = this.keys.get(sealed.keyId);
-    if (key === undefined) return null;
-    const tag = tagOf(key.secret, sealed.counter, aad, sealed.cipher);
+    const key = this.ring.key(sealed.keyId);
+    if (key === null) return null;
+    const tag = tagOf(key, sealed.counter, aad, sealed.cipher);
     for (let i = 0; i < tag.length; i += 1) if (tag[i] !== sealed.tag[i]) return null;
-    return masked(sealed.cipher, key.secret * 31 + sealed.counter);
+    return masked(sealed.cipher, key * 31 + sealed.counter);
   }
 
   rotate(keep: readonly number[], done: (r: "ok" | "error") => void): void {
-    const kept = new Set(keep);
-    const now = this.current.get("wal")?.key.id;
-    for (const key of this.keys.values()) {
-      if (key.purpose === "wal" && key.id !== now && !kept.has(key.id)) this.keys.delete(key.id);
+    this.writeNow(this.ring.need("segment"));
+    const first = this.ring.rotate(keep);
+    if (first === null) {
+      this.world.later(() => done("ok"));
+      return;
     }
-    const key = this.make("wal");
-    this.world.later(() => {
-      this.current.set("wal", { key, counter: new NonceCounter() });
+    this.world.rotates(keep);
+    this.writeLater(first, () => {
       this.world.rotated();
       done("ok");
     });
   }
 
-  /** Another key wraps the table: segments get a data key that the former one never wrapped. */
-  rewrap(): void {
-    if (this.current.has("segment")) this.add("segment");
+  /** Another key wraps the table from now on. */
+  rewrap(kek: SimKek): "rewrapped" | "same" | "busy" {
+    const first = this.ring.rewrap(kek);
+    if (first === "same" || first === "busy") return first;
+    this.writeNow(first);
+    return "rewrapped";
   }
 
-  private add(purpose: VaultPurpose): void {
-    this.current.set(purpose, { key: this.make(purpose), counter: new NonceCounter() });
+  private writeNow(first: CopyWrite | null): void {
+    for (let copy = first; copy !== null; copy = this.ring.wrote()) {
+      this.disk.begin(copy);
+      if (this.world.cut()) throw new PowerCut("while the data keys are written");
+      this.disk.finish(this.world.fate());
+    }
   }
 
-  private make(purpose: VaultPurpose): DataKey {
-    const key = { id: this.nextId, purpose, secret: this.world.secret() };
-    this.nextId += 1;
-    this.keys.set(key.id, key);
-    return key;
+  private writeLater(copy: CopyWrite, done: () => void): void {
+    this.disk.begin(copy);
+    this.world.later(() => {
+      this.disk.finish(this.world.fate());
+      const next = this.ring.wrote();
+      if (next === null) done();
+      else this.writeLater(next, done);
+    });
   }
 }
 

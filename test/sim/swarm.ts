@@ -26,6 +26,17 @@ export interface DiskMix {
   readonly misdirected: number;
 }
 
+/** What befalls the files of wrapped data keys. Probabilities are of one call. */
+export interface KeyFaults {
+  readonly lostWrite: number;
+  /** Power fails while the process waits for a write of them. */
+  readonly powerCut: number;
+  /** A start finds another shard's key-encryption file. */
+  readonly wrongKek: number;
+  /** Mean time between two copies that decay, ms. */
+  readonly decayMs: number;
+}
+
 /** Everything that a seed decides about a run before it starts: each run has its own mix. */
 export interface Swarm {
   readonly walSlots: number;
@@ -48,6 +59,7 @@ export interface Swarm {
   readonly scrubBytesPerS: number;
   readonly network: NetworkMix;
   readonly disk: DiskMix;
+  readonly keyFaults: KeyFaults;
   /** Mean time between two faults of a kind, ms; Infinity = never in this run. */
   readonly every: {
     readonly crash: number;
@@ -154,6 +166,16 @@ function overwriting(swarm: Swarm): Swarm {
   };
 }
 
+function keyFaultsOf(prng: Prng): KeyFaults {
+  const some = prng.chance(0.4);
+  return {
+    lostWrite: some ? prng.pick([0, 0.1, 0.3]) : 0,
+    powerCut: some ? prng.pick([0, 0.03, 0.1]) : 0,
+    wrongKek: some ? 0.2 : 0,
+    decayMs: some ? prng.pick([100, 400, Infinity]) : Infinity,
+  };
+}
+
 /** The mix of a seed. */
 export function swarmOf(seed: number): Swarm {
   const mix = mixOf(seed);
@@ -194,6 +216,7 @@ function mixOf(seed: number): Swarm {
     cacheBytes: prng.pick([0, 0, 1 << 20]),
     looseKeysMax: state.pick([1 << 20, 1 << 20, 2, 16]),
     scrubBytesPerS: state.pick([0, 0, 0, 4_000_000]),
+    keyFaults: keyFaultsOf(new Prng(seed + 11)),
     network: networkMix(prng),
     disk: { ...diskMix(prng), ...(state.chance(0.08) ? { writeError: 0.02 } : {}) },
     every: {

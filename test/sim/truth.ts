@@ -14,12 +14,19 @@ import type { SectorDisk } from "./sector-disk.ts";
 
 const superblockBytes = superblockCopies * superblockCopyBytes;
 
+interface Held {
+  readonly version: number;
+  readonly header: PrepareHeader | null;
+  /** Number of the data key of its body; 0 when nothing whole is there. */
+  readonly keyId: number;
+}
+
 /** Reads what a volume was given to keep, faults of the medium aside; remembers what it read. */
 export class Truth {
   private readonly disk: SectorDisk;
   private readonly slotsCount: number;
   private readonly slotBytes: number;
-  private readonly headers = new Map<number, { version: number; header: PrepareHeader | null }>();
+  private readonly headers = new Map<number, Held>();
   private checkpoint = { version: -1, op: 0 };
   private readonly copies: { version: number; copy: SuperblockCopy }[] = [];
 
@@ -31,19 +38,30 @@ export class Truth {
 
   /** Header of the whole prepare of an op, or null. */
   header(op: number): PrepareHeader | null {
-    const header = this.held(op % this.slotsCount);
+    const { header } = this.held(op % this.slotsCount);
     return header?.op === op ? header : null;
   }
 
   /** The identifiers ring names the whole prepare that the slot holds. */
   named(slot: number): boolean {
     const { disk, slotsCount, slotBytes } = this;
-    const header = this.held(slot);
+    const { header } = this.held(slot);
     if (header === null) return false;
     const entry = identifierOf(lab.tools, { slotsCount, slotBytes }, slot, (...range) => {
       return disk.truth(...range);
     });
     return entry.state === "present" && entry.header.checksum === header.checksum;
+  }
+
+  /** Data keys of the whole prepares of the log that no fault of the medium lies over. */
+  keyIds(): readonly number[] {
+    const ids: number[] = [];
+    for (let slot = 0; slot < this.slotsCount; slot += 1) {
+      const { keyId } = this.held(slot);
+      const at = slot * this.slotBytes;
+      if (keyId !== 0 && !this.disk.isSpoilt("prepares", at, this.slotBytes)) ids.push(keyId);
+    }
+    return ids;
   }
 
   /** Op of the checkpoint that the superblock names; 0 when it names none. */
@@ -76,11 +94,11 @@ export class Truth {
     return copy;
   }
 
-  private held(slot: number): PrepareHeader | null {
+  private held(slot: number): Held {
     const { slotsCount, slotBytes } = this;
     const version = this.disk.version("prepares", slot * slotBytes, slotBytes);
     const known = this.headers.get(slot);
-    if (known?.version === version) return known.header;
+    if (known?.version === version) return known;
     // Units that were never written tell nothing and cost a look at every byte.
     let used = slotBytes;
     const last = (): number => slot * slotBytes + used - diskUnitBytes;
@@ -89,8 +107,10 @@ export class Truth {
     }
     const bytes = this.disk.truth("prepares", slot * slotBytes, used);
     const scan = scanSlot(lab.tools, { slotsCount, slotBytes }, slot, bytes);
-    const header = scan.kind === "whole" ? scan.header : null;
-    this.headers.set(slot, { version, header });
-    return header;
+    const whole = scan.kind === "whole";
+    const header = whole ? scan.header : null;
+    const held = { version, header, keyId: whole ? scan.body.keyId : 0 };
+    this.headers.set(slot, held);
+    return held;
   }
 }

@@ -14,6 +14,7 @@ import { firstPublicKey, formattedVolume, keyRules, lab } from "./formation.ts";
 import { Frames } from "./frames.ts";
 import { Heap } from "./heap.ts";
 import { Judges } from "./judges.ts";
+import { KekFile } from "./kek-file.ts";
 import type { NodeWorld } from "./node-world.ts";
 import { Replacer } from "./replacer.ts";
 import { SimEdge } from "./sim-edge.ts";
@@ -46,12 +47,16 @@ export class World implements NodeWorld {
   private readonly rotator: Rotator;
   private readonly upgrader: Upgrader;
   passedUs = 0;
+  keysFail = false;
+  readonly kekFile = new KekFile();
+  readonly keysPrng: Prng;
   private secrets = 0;
   private ending = false;
 
   constructor(seed: number, swarm: Swarm, coverage: Coverage, filter: TimelineFilter | null) {
     this.prng = new Prng(seed + 1);
     this.cosignPrng = new Prng(seed + 3);
+    this.keysPrng = new Prng(seed + 12);
     this.swarm = swarm;
     this.coverage = coverage;
     this.timeline = new Timeline(filter);
